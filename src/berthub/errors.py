@@ -1,0 +1,102 @@
+"""Every error that berthub raises on purpose, as one tree.
+
+    BerthubError
+    ├── HandleError (ValueError)               a handle that cannot be understood or is not known
+    ├── FetchError (OSError)                   a model that could not be fetched
+    │   ├── OfflineError                       ... because the offline switch is on
+    │   └── ChecksumError                      ... or is not the one that was pinned
+    ├── ArchiveError (ValueError)              an archive that is unsafe or broken
+    ├── ModelError (ValueError)                files that are no model that berthub reads
+    │   ├── ModelNotFoundError                 no known layout in the folder
+    │   ├── UnsupportedModelError              a model, but of a kind that is not read (yet)
+    │   ├── CorruptFileError                   a file that contradicts itself or its checksum
+    │   └── CheckpointError                    weights that do not fit the configuration
+    ├── InputError (ValueError)                texts, arrays, files or options that cannot be used
+    │   └── OutputNotComputedError (KeyError)  an output that the call did not ask for
+    └── MissingDependencyError (ImportError)   an optional library that is not installed
+
+A `TruncationWarning` is no error: it reports, once a call, that texts were cut to the model's length.
+
+Messages say what failed, what was received, what is accepted and what to do about it.
+"""
+
+__all__ = [
+    "ArchiveError",
+    "BerthubError",
+    "CheckpointError",
+    "ChecksumError",
+    "CorruptFileError",
+    "FetchError",
+    "HandleError",
+    "InputError",
+    "MissingDependencyError",
+    "ModelError",
+    "ModelNotFoundError",
+    "OfflineError",
+    "OutputNotComputedError",
+    "TruncationWarning",
+    "UnsupportedModelError",
+]
+
+
+class BerthubError(Exception):
+    """The root of the tree: catch it to catch all of them."""
+
+
+class HandleError(BerthubError, ValueError):
+    """A model handle cannot be understood, or names no known model."""
+
+
+class FetchError(BerthubError, OSError):
+    """A model could not be fetched."""
+
+
+class OfflineError(FetchError):
+    """A model is not in the cache, and the offline switch forbids fetching it."""
+
+
+class ChecksumError(FetchError):
+    """A fetched or local file does not have the SHA-256 that was pinned."""
+
+
+class ArchiveError(BerthubError, ValueError):
+    """An archive is broken, or holds what is never unpacked (links, devices, outside paths, bombs)."""
+
+
+class ModelError(BerthubError, ValueError):
+    """The files at hand are no model that berthub can read."""
+
+
+class ModelNotFoundError(ModelError):
+    """A folder holds none of the known model layouts."""
+
+
+class UnsupportedModelError(ModelError):
+    """A model was recognised, but its kind, architecture or a setting of it is not supported."""
+
+
+class CorruptFileError(ModelError):
+    """A model file is truncated, contradicts itself, or fails its own checksum."""
+
+
+class CheckpointError(ModelError):
+    """Weights or vocabulary do not fit the configuration; the message names every one at fault."""
+
+
+class InputError(BerthubError, ValueError):
+    """Texts, arrays, files or options that cannot be used as they are."""
+
+
+class OutputNotComputedError(InputError, KeyError):
+    """An output was read that the call had not asked for."""
+
+    # KeyError would print the message as a quoted string.
+    __str__ = Exception.__str__
+
+
+class MissingDependencyError(BerthubError, ImportError):
+    """An optional library is needed and not installed; the message gives the install command."""
+
+
+class TruncationWarning(UserWarning):
+    """Texts were longer than the model's maximum length and were cut."""
