@@ -1,0 +1,113 @@
+"""The one canonical form of a model, whatever packaging it came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.config import BertConfig
+from berthub.errors import CheckpointError
+from berthub.vocabulary import Vocabulary
+
+__all__ = ["Checkpoint", "Origin", "Weights", "weight_shapes"]
+
+Weights = Mapping[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a checkpoint came from.
+
+    `settings` says for each setting of the configuration where it was read, or from what it was inferred; `unused`
+    names the weights in the files that the encoder has no place for (task heads, optimizer slots).
+    """
+
+    format: str
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A model: configuration, weights and vocabulary.
+
+    `weights` are float32 arrays under the names of Google's 2018 release, kernels `[in, out]` (`weight_shapes` lists
+    them); as a rule they are views of memory-mapped files. Making one validates it: every missing, extra and
+    mis-shaped weight, and a vocabulary of another size than the embedding table, are named in one `CheckpointError`.
+    """
+
+    config: BertConfig
+    weights: Weights
+    vocabulary: Vocabulary
+    origin: Origin
+
+    def __post_init__(self) -> None:
+        faults = [*_weight_faults(self.config, self.weights), *_vocabulary_faults(self.config, self.vocabulary)]
+        if faults:
+            raise CheckpointError(
+                f"the {self.origin.format} model in {self.origin.folder} does not fit its configuration:\n  "
+                + "\n  ".join(faults)
+            )
+        object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters of the encoder."""
+        return sum(weight.size for weight in self.weights.values())
+
+
+def weight_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the weights that `config` calls for, in the order of Google's 2018 release."""
+    hidden, inner = config.hidden_size, config.intermediate_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "bert/embeddings/word_embeddings": (config.vocab_size, hidden),
+        "bert/embeddings/position_embeddings": (config.max_positions, hidden),
+        "bert/embeddings/token_type_embeddings": (config.type_vocab_size, hidden),
+        **_layer_norm("bert/embeddings/LayerNorm", hidden),
+    }
+    for layer in range(config.num_layers):
+        scope = f"bert/encoder/layer_{layer}"
+        for part in ("query", "key", "value"):
+            shapes |= _dense(f"{scope}/attention/self/{part}", hidden, hidden)
+        shapes |= _dense(f"{scope}/attention/output/dense", hidden, hidden)
+        shapes |= _layer_norm(f"{scope}/attention/output/LayerNorm", hidden)
+        shapes |= _dense(f"{scope}/intermediate/dense", hidden, inner)
+        shapes |= _dense(f"{scope}/output/dense", inner, hidden)
+        shapes |= _layer_norm(f"{scope}/output/LayerNorm", hidden)
+    if config.pooler:
+        shapes |= _dense("bert/pooler/dense", hidden, hidden)
+    return shapes
+
+
+def _dense(scope: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+    return {f"{scope}/kernel": (inputs, outputs), f"{scope}/bias": (outputs,)}
+
+
+def _layer_norm(scope: str, width: int) -> dict[str, tuple[int, ...]]:
+    return {f"{scope}/gamma": (width,), f"{scope}/beta": (width,)}
+
+
+def _weight_faults(config: BertConfig, weights: Weights) -> list[str]:
+    expected = weight_shapes(config)
+    faults = [f"{name} {shape} is missing" for name, shape in expected.items() if name not in weights]
+    for name, weight in weights.items():
+        if name not in expected:
+            faults.append(f"{name} {weight.shape} has no place in a model of {config.num_layers} layers")
+        elif weight.shape != expected[name]:
+            faults.append(f"{name} has shape {weight.shape}, not {expected[name]}")
+        elif weight.dtype != np.float32:
+            faults.append(f"{name} is of type {weight.dtype}, not float32")
+    return faults
+
+
+def _vocabulary_faults(config: BertConfig, vocabulary: Vocabulary) -> list[str]:
+    if len(vocabulary) == config.vocab_size:
+        return []
+    return [
+        f"the vocabulary has {len(vocabulary):,} pieces and the embedding table {config.vocab_size:,} rows: "
+        "they belong to different models, or the vocabulary file is damaged"
+    ]

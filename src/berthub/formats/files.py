@@ -1,0 +1,63 @@
+"""Reading the plain files of a model folder: bytes, JSON, vocabularies and memory maps, with errors that name them."""
+
+import json
+import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.errors import CorruptFileError, ModelError
+
+__all__ = ["memory_map", "read_bytes", "read_json", "read_lines"]
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole file; `ModelError` if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in the file; `CorruptFileError` if it holds anything else."""
+    try:
+        value = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise CorruptFileError(f"{path} is no valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise CorruptFileError(f"{path} holds a JSON {type(value).__name__}, where an object is expected")
+    return value
+
+
+def read_lines(path: Path) -> list[str]:
+    r"""The lines of a UTF-8 text file, without their ends and surrounding blanks.
+
+    Lines end in `\n` alone, as in Google's `load_vocab`: vocabularies hold characters such as U+2028, at which
+    `str.splitlines` would break them.
+    """
+    try:
+        text = read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start:,}") from error
+    lines = [line.strip() for line in text.split("\n")]
+    if lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def memory_map(path: Path) -> npt.NDArray[np.uint8]:
+    """The file's bytes, mapped, not read.
+
+    The map is copy-on-write: the file can never be changed through it, and yet the arrays on it count as writable,
+    without which OpenVINO refuses to share their memory.
+    """
+    try:
+        with path.open("rb") as file:
+            if not path.stat().st_size:  # an empty file cannot be mapped
+                return np.empty(0, np.uint8)
+            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error

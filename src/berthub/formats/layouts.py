@@ -1,0 +1,86 @@
+"""Which files mean which format, and where in a folder the model is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from berthub.checkpoint import Checkpoint
+from berthub.errors import ModelNotFoundError
+from berthub.formats.google import read_google
+from berthub.formats.huggingface import read_huggingface
+from berthub.formats.native import CONFIG, read_native
+from berthub.formats.saved_model import read_saved_model
+
+__all__ = ["LAYOUTS", "Layout", "find_model"]
+
+# Archives and wheels keep a model a few folders deep; a whole home directory is not searched.
+_DEPTH = 4
+_FOLDERS = 1000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A packaging: the file patterns that must all be present, and the reader for it."""
+
+    name: str
+    marks: tuple[str, ...]
+    read: Callable[[Path, Mapping[str, Any] | None], Checkpoint]
+
+    def fits(self, folder: Path) -> bool:
+        """Whether the folder itself holds a file for each mark (`a|b`: either)."""
+        return all(any(_has(folder, pattern) for pattern in mark.split("|")) for mark in self.marks)
+
+
+# The first that fits counts: the more particular ones stand first.
+LAYOUTS = (
+    Layout("berthub folder", (CONFIG,), read_native),
+    Layout("TensorFlow SavedModel", ("saved_model.pb",), read_saved_model),
+    Layout("Google checkpoint", ("bert_config.json", "*.index"), read_google),
+    Layout("Hugging Face folder", ("config.json", "model.safetensors|model.safetensors.index.json"), read_huggingface),
+)
+
+
+def find_model(folder: Path) -> tuple[Layout, Path]:
+    """The layout of the model in `folder`, or in the nearest folder below it, and the folder that it is in.
+
+    `ModelNotFoundError` says what was looked for and found, or which of several models it could be.
+    """
+    level = [folder]
+    looked_at = 0
+    for _ in range(_DEPTH):
+        found = [(layout, place) for place in level if (layout := _layout(place))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            places = ", ".join(str(place) for _, place in found)
+            raise ModelNotFoundError(f"{folder} holds more than one model; name one of these: {places}")
+        looked_at += len(level)
+        if looked_at > _FOLDERS:
+            break
+        level = [below for place in level for below in _folders(place)]
+    wanted = "; ".join(f"{layout.name}: {' + '.join(layout.marks)}" for layout in LAYOUTS)
+    raise ModelNotFoundError(f"{folder} holds no model.\n  Looked for {wanted}.\n  Found {_contents(folder)}.")
+
+
+def _layout(folder: Path) -> Layout | None:
+    return next((layout for layout in LAYOUTS if layout.fits(folder)), None)
+
+
+def _has(folder: Path, pattern: str) -> bool:
+    return any(path.is_file() for path in folder.glob(pattern))
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except PermissionError:
+        return []
+
+
+def _contents(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if not names:
+        return "nothing"
+    shown = names[:12]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")

@@ -1,0 +1,102 @@
+"""The few TensorFlow messages that the readers look into, declared for the protobuf runtime.
+
+Only the fields that are read are declared; the runtime skips the others. `MetaGraphDef.graph_def` is declared as
+bytes (the same on the wire), so that its megabytes are parsed only when a setting has to be looked up in the graph.
+They live in a descriptor pool of their own, apart from TensorFlow's where both are loaded. Field numbers are from
+https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core/protobuf and .../core/framework.
+"""
+
+import functools
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+
+from berthub.errors import CorruptFileError
+
+__all__ = ["parse"]
+
+_PACKAGE = "berthub.tensorflow"
+
+# message -> field -> (number, type); a type in capitals is another message here, a leading * means repeated.
+_MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
+    "BundleHeaderProto": {"num_shards": (1, "int32"), "endianness": (2, "int32")},
+    "BundleEntryProto": {
+        "dtype": (1, "int32"),
+        "shape": (2, "TensorShapeProto"),
+        "shard_id": (3, "int32"),
+        "offset": (4, "int64"),
+        "size": (5, "int64"),
+        "crc32c": (6, "fixed32"),
+        "slices": (7, "*bytes"),
+    },
+    "TensorShapeProto": {"dim": (2, "*Dim"), "unknown_rank": (3, "bool")},
+    "Dim": {"size": (1, "int64")},
+    "TrackableObjectGraph": {"nodes": (1, "*TrackableObject")},
+    "TrackableObject": {"attributes": (2, "*SerializedTensor")},
+    "SerializedTensor": {"name": (1, "string"), "full_name": (2, "string"), "checkpoint_key": (3, "string")},
+    "SavedModel": {"meta_graphs": (2, "*MetaGraphDef")},
+    "MetaGraphDef": {
+        "meta_info_def": (1, "MetaInfoDef"),
+        "graph_def": (2, "bytes"),
+        "asset_file_def": (6, "*AssetFileDef"),
+        "object_graph_def": (7, "SavedObjectGraph"),
+    },
+    "MetaInfoDef": {"tags": (4, "*string"), "tensorflow_version": (5, "string")},
+    "AssetFileDef": {"filename": (2, "string")},
+    "SavedObjectGraph": {"nodes": (1, "*SavedObject")},
+    "SavedObject": {
+        "children": (1, "*ObjectReference"),
+        "user_object": (4, "SavedUserObject"),
+        "asset": (5, "SavedAsset"),
+        "variable": (7, "SavedVariable"),
+    },
+    "ObjectReference": {"node_id": (1, "int32"), "local_name": (2, "string")},
+    "SavedUserObject": {"identifier": (1, "string"), "metadata": (3, "string")},
+    "SavedAsset": {"asset_file_def_index": (1, "int32")},
+    "SavedVariable": {"name": (6, "string")},
+    "GraphDef": {"node": (1, "*NodeDef"), "library": (2, "FunctionDefLibrary")},
+    "FunctionDefLibrary": {"function": (1, "*FunctionDef")},
+    "FunctionDef": {"node_def": (3, "*NodeDef")},
+    "NodeDef": {"name": (1, "string"), "op": (2, "string"), "attr": (5, "*AttrEntry")},
+    "AttrEntry": {"key": (1, "string"), "value": (2, "AttrValue")},
+    "AttrValue": {"tensor": (8, "TensorProto")},
+    "TensorProto": {"dtype": (1, "int32"), "tensor_content": (4, "bytes"), "float_val": (5, "*float")},
+    "KerasMetadata": {"nodes": (1, "*KerasMetadataNode")},
+    "KerasMetadataNode": {"identifier": (4, "string"), "metadata": (5, "string")},
+}
+
+
+def parse(kind: str, data: bytes, *, source: str) -> Any:
+    """Parse `data` as the message `kind`; `CorruptFileError`, naming `source`, if it is none."""
+    parsed = _classes()[kind]()
+    try:
+        parsed.ParseFromString(data)
+    except message.DecodeError as error:
+        raise CorruptFileError(f"{source} is damaged: no valid {kind} protocol buffer ({error})") from error
+    return parsed
+
+
+@functools.cache
+def _classes() -> dict[str, Any]:
+    file = descriptor_pb2.FileDescriptorProto(name="berthub/tensorflow.proto", package=_PACKAGE, syntax="proto3")
+    for name, fields in _MESSAGES.items():
+        declared = file.message_type.add(name=name)
+        for field, (number, kind) in fields.items():
+            repeated, kind = kind.startswith("*"), kind.removeprefix("*")
+            proto = declared.field.add(
+                name=field,
+                number=number,
+                label=descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
+                if repeated
+                else descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
+            )
+            if kind in _MESSAGES:
+                proto.type = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
+                proto.type_name = f".{_PACKAGE}.{kind}"
+            else:
+                proto.type = descriptor_pb2.FieldDescriptorProto.Type.Value(f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _MESSAGES
+    }

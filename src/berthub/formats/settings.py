@@ -1,0 +1,65 @@
+"""Collects a model's settings with the place where each was read, and says which ones are stored nowhere."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from berthub.config import BertConfig
+from berthub.errors import CheckpointError, InputError, UnsupportedModelError
+from berthub.vocabulary import Vocabulary
+
+__all__ = ["Settings", "look_up"]
+
+
+def look_up(table: Mapping[str, Any], value: object, *, setting: str, source: str) -> Any:
+    """`table[value]`, or an `UnsupportedModelError` that lists what the table knows."""
+    if isinstance(value, str) and value in table:
+        return table[value]
+    raise UnsupportedModelError(f"{source} sets {setting} to {value!r}; what is supported: {', '.join(sorted(table))}")
+
+
+class Settings:
+    """Settings by their `BertConfig` names, each with its source.
+
+    `given` are the user's: they stand above whatever the files say.
+    """
+
+    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+        self._values: dict[str, Any] = {}
+        self.sources: dict[str, str] = {}
+        known = {field.name for field in dataclasses.fields(BertConfig)}
+        unknown = sorted((given or {}).keys() - known)
+        if unknown:
+            raise InputError(f"settings has the unknown key {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        for name, value in (given or {}).items():
+            self._values[name] = value
+            self.sources[name] = "given by the caller"
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def put(self, source: str, **values: Any) -> None:
+        """Take over the values that no earlier, better source has given."""
+        for name, value in values.items():
+            if name not in self._values:
+                self._values[name] = value
+                self.sources[name] = source
+
+    def put_case(self, vocabulary: Vocabulary) -> None:
+        """Where nothing else says so: lower-cased text can only be looked up in a vocabulary without capitals."""
+        if "lower_case" not in self:
+            self.put("whether the vocabulary has capitals", lower_case=not vocabulary.has_upper_case)
+
+    def config(self, *, what: str) -> BertConfig:
+        """The configuration; settings that are still missing are asked for by name."""
+        required = [f.name for f in dataclasses.fields(BertConfig) if f.default is dataclasses.MISSING]
+        missing = [name for name in required if name not in self._values]
+        if missing:
+            example = ", ".join(f'"{name}": ...' for name in missing)
+            raise CheckpointError(
+                f"{what} does not store {', '.join(missing)}, and it cannot be told from its other files; "
+                f"pass it: settings={{{example}}}"
+            )
+        for field in dataclasses.fields(BertConfig):
+            self.sources.setdefault(field.name, "the usual value")
+        return BertConfig(**self._values)

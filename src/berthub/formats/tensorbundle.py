@@ -1,0 +1,170 @@
+"""TensorFlow's checkpoint files: an index, which is a table of protocol buffers, and shards of raw bytes.
+
+The format is that of `tensorflow/core/util/tensor_bundle`. Arrays are views of the memory-mapped shards; each is
+compared with its checksum before it is handed out, as TensorFlow does.
+"""
+
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+
+from berthub.errors import CorruptFileError, ModelError, UnsupportedModelError
+from berthub.formats.files import memory_map, read_bytes
+from berthub.formats.protos import parse
+from berthub.formats.sstable import masked_crc32c, read_table, varint
+
+__all__ = ["TensorBundle"]
+
+_STRING = 7
+# DataType of tensorflow/core/framework/types.proto -> what NumPy calls it
+_DTYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype("<f4"),
+    2: np.dtype("<f8"),
+    3: np.dtype("<i4"),
+    4: np.dtype("u1"),
+    5: np.dtype("<i2"),
+    6: np.dtype("i1"),
+    9: np.dtype("<i8"),
+    10: np.dtype("?"),
+    19: np.dtype("<f2"),
+}
+# Large enough to be fast, small enough to stay in the processor's cache (the checksum wants bytes, so it copies).
+_CHECKSUM_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    dtype: int
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    crc32c: int
+    partitioned: bool
+
+
+class TensorBundle:
+    """The tensors of a checkpoint, by key.
+
+    `prefix` is the path that its files share: `PREFIX.index` and `PREFIX.data-00000-of-00001`, ... Whatever is
+    damaged raises `CorruptFileError`, a missing shard `ModelError`.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        self._prefix = prefix
+        index = self._path("index")
+        try:
+            table = read_table(read_bytes(index))
+        except CorruptFileError as error:
+            raise CorruptFileError(f"{index} is damaged: {error}") from error
+        header = parse("BundleHeaderProto", table.pop(b"", b""), source=str(index))
+        if header.endianness != 0:
+            raise UnsupportedModelError(f"{index} belongs to a big-endian checkpoint; only little-endian ones are read")
+        self._num_shards = header.num_shards
+        self._shards: dict[int, npt.NDArray[np.uint8]] = {}
+        self._entries = dict(self._read_entry(key, value) for key, value in table.items())
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all tensors, strings included."""
+        return tuple(self._entries)
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """The shape of a tensor, without reading it."""
+        return self._entries[key].shape
+
+    def array(self, key: str) -> npt.NDArray[Any]:
+        """A numeric tensor, as a view of its shard: aligned or not, as the file has it."""
+        entry = self._entries[key]
+        dtype = _DTYPES.get(entry.dtype)
+        if dtype is None:
+            raise UnsupportedModelError(f"{self._index}: {key!r} has the type {entry.dtype}, which is no known number type")
+        if math.prod(entry.shape) * dtype.itemsize != entry.size:
+            raise CorruptFileError(f"{self._index}: {key!r} of shape {entry.shape} has {entry.size:,} bytes")
+        data = self._bytes(key, entry)
+        if masked_crc32c(_crc32c(data)) != entry.crc32c:
+            raise CorruptFileError(f"{self._shard_path(entry.shard)} is damaged: {key!r} fails its checksum")
+        return np.ndarray(entry.shape, dtype, data.data)
+
+    def string(self, key: str) -> bytes:
+        """A scalar string tensor."""
+        entry = self._entries[key]
+        data = self._bytes(key, entry).tobytes()
+        where = f"{self._shard_path(entry.shard)} is damaged: the string {key!r}"
+        if entry.dtype != _STRING or entry.shape:
+            raise CorruptFileError(f"{self._index}: {key!r} is no single string")
+        # The length, a checksum over the length as an integer, then the characters.
+        length, position = varint(data, 0)
+        if position + 4 + length != len(data):
+            raise CorruptFileError(f"{where} says that it has {length:,} bytes, of {len(data):,}")
+        crc = google_crc32c.value(struct.pack("<I" if length < 1 << 32 else "<Q", length))
+        (length_crc,) = struct.unpack("<I", data[position : position + 4])
+        crc_of_all = google_crc32c.extend(google_crc32c.extend(crc, data[position : position + 4]), data[position + 4 :])
+        if masked_crc32c(crc) != length_crc or masked_crc32c(crc_of_all) != entry.crc32c:
+            raise CorruptFileError(f"{where} fails its checksum")
+        return data[position + 4 :]
+
+    @property
+    def _index(self) -> Path:
+        return self._path("index")
+
+    def _path(self, suffix: str) -> Path:
+        return self._prefix.with_name(f"{self._prefix.name}.{suffix}")
+
+    def _shard_path(self, shard: int) -> Path:
+        return self._path(f"data-{shard:05d}-of-{self._num_shards:05d}")
+
+    def _read_entry(self, key: bytes, value: bytes) -> tuple[str, _Entry]:
+        source = f"{self._index}, entry {key!r},"
+        proto = parse("BundleEntryProto", value, source=source)
+        shape = tuple(dim.size for dim in proto.shape.dim)
+        if proto.shape.unknown_rank or any(size < 0 for size in shape) or proto.offset < 0 or proto.size < 0:
+            raise CorruptFileError(f"{source} has the shape {shape} and {proto.size} bytes at {proto.offset}")
+        if not 0 <= proto.shard_id < self._num_shards:
+            raise CorruptFileError(f"{source} lies in shard {proto.shard_id} of {self._num_shards}")
+        try:
+            name = key.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CorruptFileError(f"{source} has a key that is no UTF-8 text") from error
+        entry = _Entry(
+            dtype=proto.dtype,
+            shape=shape,
+            shard=proto.shard_id,
+            offset=proto.offset,
+            size=proto.size,
+            crc32c=proto.crc32c,
+            partitioned=bool(proto.slices),
+        )
+        return name, entry
+
+    def _bytes(self, key: str, entry: _Entry) -> npt.NDArray[np.uint8]:
+        if entry.partitioned:
+            raise UnsupportedModelError(f"{self._index}: {key!r} is a partitioned variable, which is not read yet")
+        path = self._shard_path(entry.shard)
+        if entry.shard not in self._shards:
+            if not path.is_file():
+                raise ModelError(f"{path} is missing: the index names {self._num_shards} shard(s); copy all of them")
+            self._shards[entry.shard] = memory_map(path)
+        data = self._shards[entry.shard]
+        if entry.offset + entry.size > len(data):
+            raise CorruptFileError(
+                f"{path} is truncated: it has {len(data):,} bytes, and {key!r} lies in bytes "
+                f"{entry.offset:,} to {entry.offset + entry.size:,}"
+            )
+        return data[entry.offset : entry.offset + entry.size]
+
+
+def _crc32c(data: npt.NDArray[np.uint8]) -> int:
+    crc = 0
+    for start in range(0, len(data), _CHECKSUM_CHUNK):
+        crc = google_crc32c.extend(crc, data[start : start + _CHECKSUM_CHUNK].tobytes())
+    return crc

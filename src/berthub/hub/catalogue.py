@@ -1,0 +1,154 @@
+"""Which BERT-like models did TensorFlow Hub publish, and under which name does Kaggle hold each of them?"""
+
+import csv
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+__all__ = ["CatalogueEntry", "entries", "find_kaggle", "find_mount", "find_tfhub", "nearest", "versions"]
+
+# Nobody mistypes more than this, and the search for near names is quadratic in the length.
+_LONGEST_TYPO = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogueEntry:
+    """One published version of one model.
+
+    `tfhub` is its name on tfhub.dev, `P/N/V`; `kaggle` its handle on Kaggle Models, `O/M/F/W/K`, or None when it is
+    not known; `evidence` tells whether that pairing was verified, derived from the naming rule, or is unknown.
+    `api` is how the model is called: tf1_tokens, tf2_list, tf2_dict, text_in (preprocessing and text encoders),
+    other or unknown. `cased`, `layers`, `hidden` and `heads` are None where they have no meaning or are not known;
+    `preprocess` is the preprocessing model that the model's page names.
+    """
+
+    tfhub: str
+    kaggle: str | None
+    evidence: Literal["verified", "derived", "unknown"]
+    format: Literal["tf1_hub_module", "tf2_saved_model"]
+    api: str
+    family: str
+    languages: tuple[str, ...]
+    cased: bool | None
+    layers: int | None
+    hidden: int | None
+    heads: int | None
+    vocab: Literal["wordpiece", "sentencepiece"]
+    preprocess: str | None
+    notes: str
+
+    @property
+    def name(self) -> str:
+        """The name on tfhub.dev without its version, `P/N`."""
+        return self.tfhub.rpartition("/")[0]
+
+    @property
+    def version(self) -> int:
+        """The version on tfhub.dev."""
+        return int(self.tfhub.rpartition("/")[2])
+
+
+@cache
+def entries() -> tuple[CatalogueEntry, ...]:
+    """Every row of the packaged table, in its order."""
+    text = (files("berthub.hub") / "catalogue.tsv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return tuple(_entry(row) for row in rows)
+
+
+def find_tfhub(name: str) -> CatalogueEntry | None:
+    """The entry of `P/N/V`, or the newest version of `P/N`; None when there is none."""
+    return _by_tfhub().get(name) or _newest_by_name().get(name)
+
+
+def find_kaggle(handle: str) -> CatalogueEntry | None:
+    """The entry of `O/M/F/W/K`, or the newest version of `O/M/F/W`; None when there is none."""
+    return _by_kaggle().get(handle) or _newest_by_kaggle().get(handle)
+
+
+def find_mount(model: str, framework: str, variation: str, version: str | None) -> CatalogueEntry | None:
+    """The entry behind a Kaggle notebook's folder `/kaggle/input/M/f/W/K`, which leaves the owner out.
+
+    None when no entry fits, or when the entries of several owners do.
+    """
+    owners: dict[str, CatalogueEntry] = {}
+    for entry in entries():
+        if entry.kaggle is None:
+            continue
+        owner, m, f, w, k = entry.kaggle.split("/")
+        fits = (m, f.lower(), w) == (model, framework.lower(), variation)
+        newer = owner not in owners or owners[owner].version < entry.version
+        if fits and (k == version if version else newer):
+            owners[owner] = entry
+    return next(iter(owners.values())) if len(owners) == 1 else None
+
+
+def versions(name: str) -> tuple[int, ...]:
+    """The published versions of `P/N`, rising; empty when the name is not in the table."""
+    return tuple(sorted(entry.version for entry in entries() if entry.name == name))
+
+
+def nearest(text: str, *, count: int = 4) -> tuple[str, ...]:
+    """The tfhub.dev names (newest versions) that look most like `text`, the likeliest first; may be empty.
+
+    Names on Kaggle are compared too, and each is answered with its name on tfhub.dev.
+    """
+    spellings: dict[str, str] = {}
+    for name, entry in _newest_by_name().items():
+        # Both the full name and its last part, for it is the publisher that is forgotten most often.
+        for spelling in (name, name.rpartition("/")[2], (entry.kaggle or name).rpartition("/")[0]):
+            spellings.setdefault(spelling.casefold(), entry.tfhub)
+    wanted = text.casefold()[:_LONGEST_TYPO].strip("/ ")
+    close = difflib.get_close_matches(wanted, spellings, n=3 * count, cutoff=0.6)
+    return tuple(dict.fromkeys(spellings[spelling] for spelling in close))[:count]
+
+
+@cache
+def _by_tfhub() -> Mapping[str, CatalogueEntry]:
+    return {entry.tfhub: entry for entry in entries()}
+
+
+@cache
+def _by_kaggle() -> Mapping[str, CatalogueEntry]:
+    return {entry.kaggle: entry for entry in entries() if entry.kaggle}
+
+
+@cache
+def _newest_by_name() -> Mapping[str, CatalogueEntry]:
+    return {entry.name: entry for entry in sorted(entries(), key=lambda entry: entry.version)}
+
+
+@cache
+def _newest_by_kaggle() -> Mapping[str, CatalogueEntry]:
+    ranked = sorted(_by_kaggle().items(), key=lambda item: int(item[0].rpartition("/")[2]))
+    return {handle.rpartition("/")[0]: entry for handle, entry in ranked}
+
+
+def _entry(row: Mapping[str, str]) -> CatalogueEntry:
+    return CatalogueEntry(
+        tfhub=row["tfhub_handle"],
+        kaggle=_known(row["kaggle_handle"]),
+        evidence=row["evidence"],  # type: ignore[arg-type]  # the table's own test checks the values
+        format=row["format"],  # type: ignore[arg-type]
+        api=row["api"],
+        family=row["family"],
+        languages=tuple(row["language"].split(",")),
+        cased={"cased": True, "uncased": False}.get(row["cased"]),
+        layers=_number(row["layers"]),
+        hidden=_number(row["hidden"]),
+        heads=_number(row["heads"]),
+        vocab=row["vocab"],  # type: ignore[arg-type]
+        preprocess=_known(row["preprocess_handle"]),
+        notes=row["notes"],
+    )
+
+
+def _known(cell: str) -> str | None:
+    return None if cell == "-" else cell
+
+
+def _number(cell: str) -> int | None:
+    return None if cell == "-" else int(cell)

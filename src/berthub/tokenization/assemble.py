@@ -1,0 +1,80 @@
+"""Pieces of texts become model inputs: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, cut to a length."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.tokenization.tokens import Tokens
+
+__all__ = ["Segments", "assemble", "longest_first"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """The bare pieces of `n` texts: `ids` int32 [t], `lengths` int64 [n], `offsets` int32 [t, 2] or None."""
+
+    ids: npt.NDArray[np.int32]
+    lengths: Ints
+    offsets: npt.NDArray[np.int32] | None
+
+
+def assemble(
+    first: Segments,
+    second: Segments,
+    has_second: npt.NDArray[np.bool_],
+    *,
+    classify: int,
+    separate: int,
+    max_length: int | None,
+) -> Tokens:
+    """Join the pieces of each row.
+
+    `second` has a segment for every row, empty where `has_second` is false. Rows longer than `max_length` are cut
+    by `longest_first`; None keeps everything.
+    """
+    kept_first, kept_second = first.lengths, second.lengths
+    if max_length is not None:
+        kept_first, kept_second = longest_first(kept_first, kept_second, max_length - 2 - has_second)
+    truncated = (kept_first < first.lengths) | (kept_second < second.lengths)
+    lengths = 2 + kept_first + np.where(has_second, kept_second + 1, 0)
+    row_splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    starts, total = row_splits[:-1], int(row_splits[-1])
+
+    ids = np.full(total, separate, np.int32)
+    ids[starts] = classify
+    type_ids = np.zeros(total, np.int32)
+    offsets = None if first.offsets is None else np.zeros((total, 2), np.int32)
+    begin_second = starts + kept_first + 2
+    for segments, kept, begin in ((first, kept_first, starts + 1), (second, kept_second, begin_second)):
+        target = _ranges(begin, kept)
+        source = _ranges(np.cumsum(segments.lengths) - segments.lengths, kept)
+        ids[target] = segments.ids[source]
+        if offsets is not None and segments.offsets is not None:
+            offsets[target] = segments.offsets[source]
+    type_ids[_ranges(begin_second[has_second], kept_second[has_second] + 1)] = 1
+    return Tokens(ids=ids, type_ids=type_ids, row_splits=row_splits, truncated=truncated, offsets=offsets)
+
+
+def longest_first(first: Ints, second: Ints, budget: Ints) -> tuple[Ints, Ints]:
+    """How many pieces of each of two segments stay when together they may have `budget`: all int64 [n].
+
+    The outcome of Google's `_truncate_seq_pair` (https://github.com/google-research/bert, `run_classifier.py`),
+    which takes pieces one at a time from the end of the longer segment, on a tie from the second.
+    """
+    fits = first + second <= budget
+    # The shorter segment is left whole unless it has more than its half; the first's half is the larger one.
+    short_second = np.minimum(second, budget // 2)
+    short_first = np.minimum(first, budget - budget // 2)
+    kept_first = np.where(second < first, budget - short_second, short_first)
+    kept_second = np.where(second < first, short_second, budget - short_first)
+    return np.where(fits, first, kept_first), np.where(fits, second, kept_second)
+
+
+def _ranges(starts: Ints, lengths: Ints) -> Ints:
+    """The concatenation of `range(start, start + length)` for every pair."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)

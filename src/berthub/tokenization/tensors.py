@@ -1,0 +1,34 @@
+"""Integer arrays in the form that a framework wants; the frameworks are imported only when asked for."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from berthub.errors import InputError, MissingDependencyError
+
+__all__ = ["FRAMEWORKS", "to_tensor"]
+
+# name -> (module, how to install it, conversion)
+FRAMEWORKS: Mapping[str, tuple[str, str, Callable[[Any, Any], Any]]] = {
+    "np": ("numpy", "numpy", lambda numpy, array: array),
+    "tf": ("tensorflow", "tensorflow", lambda tf, array: tf.constant(array)),
+    # PyTorch's own functions want indices as int64.
+    "pt": ("torch", "torch", lambda torch, array: torch.from_numpy(array.astype(np.int64))),
+    "jax": ("jax.numpy", "jax", lambda jnp, array: jnp.asarray(array)),
+}
+
+
+def to_tensor(array: Any, framework: str) -> Any:
+    """`array` (int32) for `framework`, one of np, tf, pt (as int64) and jax."""
+    if framework not in FRAMEWORKS:
+        raise InputError(f"return_tensors={framework!r} is not known; use one of {', '.join(FRAMEWORKS)}, or None for lists")
+    module, package, convert = FRAMEWORKS[framework]
+    try:
+        library = importlib.import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"return_tensors={framework!r} needs {package}, which is not installed: pip install {package}"
+        ) from error
+    return convert(library, array)

@@ -1,0 +1,259 @@
+"""WordPiece tokenization with a model's own vocabulary, as in Google's BERT."""
+
+import itertools
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from tokenizers import Encoding, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer as _Pipeline
+
+from berthub.checkpoint import Checkpoint
+from berthub.errors import InputError
+from berthub.formats import read
+from berthub.formats.files import read_lines
+from berthub.hub.resolve import resolve
+from berthub.tokenization.assemble import Segments, assemble
+from berthub.tokenization.tensors import to_tensor
+from berthub.tokenization.tokens import Tokens, pad_rows
+from berthub.vocabulary import Vocabulary
+
+__all__ = ["Text", "TokenizedTexts", "Tokenizer"]
+
+Text = str | tuple[str, str] | list[str]
+"""A text, or a pair of texts."""
+
+# Google's `tokenization.py` gives up on longer words (`max_input_chars_per_word`).
+_LONGEST_WORD = 200
+# The library's results are many times as large as the ids taken from them: not for all texts at once.
+_CHUNK = 4096
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class TokenizedTexts(dict[str, Any]):
+    """What calling a tokenizer returns: a dict whose keys can be read as attributes, too."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"{name}; there are {', '.join(self)}") from None
+
+
+class Tokenizer:
+    """BERT's tokenizer: basic tokenization, then WordPiece (Devlin et al., 2018; https://github.com/google-research/bert).
+
+    `vocabulary` is a `Vocabulary`, its pieces, or the path of a `vocab.txt`. `strip_accents` None means: as
+    `lower_case`. `max_length` is the most tokens that a model takes, `[CLS]` and `[SEP]` included. Special pieces
+    written out in a text (`"[SEP]"`) are text. A lone surrogate, which no UTF-8 text can hold, counts as U+FFFD.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary | str | os.PathLike[str] | Sequence[str],
+        *,
+        lower_case: bool = True,
+        strip_accents: bool | None = None,
+        split_chinese: bool = True,
+        max_length: int = 512,
+    ) -> None:
+        if isinstance(vocabulary, str | os.PathLike):
+            vocabulary = Vocabulary(tuple(read_lines(Path(vocabulary))))
+        elif not isinstance(vocabulary, Vocabulary):
+            vocabulary = Vocabulary(tuple(vocabulary))
+        self.vocabulary = vocabulary
+        self.lower_case = lower_case
+        self.max_length = max_length
+        self._pipeline = _Pipeline(
+            models.WordPiece(
+                dict(vocabulary.ids), unk_token=vocabulary.unknown, max_input_chars_per_word=_LONGEST_WORD
+            )
+        )
+        self._pipeline.normalizer = normalizers.BertNormalizer(
+            clean_text=True, handle_chinese_chars=split_chinese, strip_accents=strip_accents, lowercase=lower_case
+        )
+        self._pipeline.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+
+    @classmethod
+    def from_pretrained(cls, handle: str | os.PathLike[str] | None = None, **options: Any) -> Self:
+        """The tokenizer of a model; `handle` and `options` (cache, offline, sha256) as `berthub.load` takes them."""
+        return cls.from_checkpoint(read(resolve(handle, **options)))
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint, *, max_length: int | None = None) -> Self:
+        """The tokenizer that the checkpoint's configuration describes; `max_length` None: all of its positions."""
+        config = checkpoint.config
+        return cls(
+            checkpoint.vocabulary,
+            lower_case=config.lower_case,
+            strip_accents=config.strip_accents,
+            split_chinese=config.split_chinese,
+            max_length=config.max_positions if max_length is None else max_length,
+        )
+
+    def tokens(self, texts: Sequence[Text], *, max_length: int | None = None, offsets: bool = False) -> Tokens:
+        """The tokens of texts and pairs, with `[CLS]` and `[SEP]`; rows beyond `max_length` are cut and marked.
+
+        `max_length` None keeps everything, however long. Anything but strings and pairs raises `InputError`, which
+        names the first one at fault.
+        """
+        first = [text if isinstance(text, str) else text[0] for text in _checked(texts)]
+        has_second = np.fromiter((not isinstance(text, str) for text in texts), np.bool_, len(texts))
+        second = ["" if isinstance(text, str) else text[1] for text in texts] if has_second.any() else []
+        return assemble(
+            self._segments(first, offsets),
+            self._segments(second, offsets) if second else _empty(len(first), offsets),
+            has_second,
+            classify=self.vocabulary.ids[self.vocabulary.classify],
+            separate=self.vocabulary.ids[self.vocabulary.separate],
+            max_length=None if max_length is None else self.checked_length(max_length, pairs=bool(second)),
+        )
+
+    def checked_length(self, max_length: int, *, pairs: bool = False) -> int:
+        """`max_length`, or `InputError` where the special tokens would not fit or the model has fewer positions."""
+        least = 3 if pairs else 2
+        if isinstance(max_length, bool) or not isinstance(max_length, int) or not least <= max_length <= self.max_length:
+            raise InputError(f"max_length must be from {least} to {self.max_length} (the model's positions), not {max_length!r}")
+        return max_length
+
+    def __call__(
+        self,
+        text: str | Sequence[Text],
+        text_pair: str | Sequence[str] | None = None,
+        *,
+        padding: bool | str = False,
+        truncation: bool | str = False,
+        max_length: int | None = None,
+        return_tensors: str | None = None,
+        return_token_type_ids: bool = True,
+        return_attention_mask: bool = True,
+        return_offsets_mapping: bool = False,
+    ) -> TokenizedTexts:
+        """Tokenize as transformers' `BertTokenizer` did: `input_ids`, `token_type_ids` and `attention_mask`.
+
+        `padding` is False, True (or "longest") or "max_length"; `truncation` True (or "longest_first") cuts to
+        `max_length`, by default the model's. `return_tensors` is None for lists, or "np", "tf", "jax" (int32 [n, s])
+        or "pt" (int64 [n, s]). One text without `return_tensors` gives plain lists, without the outer one.
+        """
+        single = isinstance(text, str)
+        texts = _with_pairs(text, text_pair)
+        cut = _choice("truncation", truncation, {True: True, "longest_first": True, False: False, "do_not_truncate": False})
+        pad = _choice(
+            "padding",
+            padding,
+            {True: "longest", "longest": "longest", "max_length": "max_length", False: None, "do_not_pad": None},
+        )
+        limit = self.max_length if max_length is None else self.checked_length(max_length)
+        tokens = self.tokens(texts, max_length=limit if cut else None, offsets=return_offsets_mapping)
+        ragged = {"input_ids": tokens.ids}
+        if return_token_type_ids:
+            ragged["token_type_ids"] = tokens.type_ids
+        if return_attention_mask:
+            ragged["attention_mask"] = np.ones_like(tokens.ids)
+        if tokens.offsets is not None:
+            ragged["offset_mapping"] = tokens.offsets
+        longest = int(tokens.lengths.max(initial=0))
+        widths = {"longest": longest, "max_length": max(limit, longest)}
+        if pad is None and (return_tensors is None or len(set(tokens.lengths.tolist())) <= 1):
+            pad = "longest" if return_tensors is not None else None
+        elif pad is None:
+            raise InputError("texts of different lengths make no tensor: pass padding=True, or return_tensors=None")
+        fill = {"input_ids": self.vocabulary.ids[self.vocabulary.pad]}
+        result = TokenizedTexts()
+        for name, flat in ragged.items():
+            if pad is None:
+                rows: Any = [row.tolist() for row in np.split(flat, tokens.row_splits[1:-1])] if len(tokens) else []
+            else:
+                rows = pad_rows(flat, tokens.row_splits, width=widths[pad], value=fill.get(name, 0))
+                rows = rows.tolist() if return_tensors is None else to_tensor(rows, return_tensors)
+            result[name] = rows[0] if single and return_tensors is None else rows
+        return result
+
+    def tokenize(self, text: str) -> list[str]:
+        """The pieces of one text, without `[CLS]` and `[SEP]`."""
+        (encoding,) = self._encode([*_checked([text])], offsets=False)
+        return self.convert_ids_to_tokens(encoding.ids)
+
+    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
+        """The ids of pieces; that of `[UNK]` for a piece that is not in the vocabulary."""
+        ids = self.vocabulary.ids
+        return [ids.get(token, ids[self.vocabulary.unknown]) for token in tokens]
+
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """The pieces behind ids."""
+        pieces = self.vocabulary.pieces
+        return [pieces[index] for index in ids]
+
+    def _segments(self, texts: list[str], offsets: bool) -> Segments:
+        ids, lengths, places = [], [], []
+        for start in range(0, len(texts), _CHUNK):
+            encodings = self._encode(texts[start : start + _CHUNK], offsets)
+            counts = np.fromiter((len(encoding) for encoding in encodings), np.int64, len(encodings))
+            total = int(counts.sum())
+            lengths.append(counts)
+            ids.append(_flat((encoding.ids for encoding in encodings), total))
+            if offsets:
+                pairs = itertools.chain.from_iterable(encoding.offsets for encoding in encodings)
+                places.append(_flat(pairs, 2 * total).reshape(total, 2))
+        if not texts:
+            return _empty(0, offsets)
+        return Segments(np.concatenate(ids), np.concatenate(lengths), np.concatenate(places) if offsets else None)
+
+    def _encode(self, texts: list[str], offsets: bool) -> list[Encoding]:
+        encode = self._pipeline.encode_batch if offsets else self._pipeline.encode_batch_fast
+        try:
+            return encode(texts, add_special_tokens=False)  # type: ignore[no-any-return]
+        except (TypeError, UnicodeEncodeError):
+            # Rare enough not to look for it in every text. One character for one: offsets stay right.
+            texts = [_LONE_SURROGATE.sub("\ufffd", text) for text in texts]
+            return encode(texts, add_special_tokens=False)  # type: ignore[no-any-return]
+
+
+def _flat(rows: Iterable[Iterable[int]], total: int) -> Any:
+    return np.fromiter(itertools.chain.from_iterable(rows), np.int32, total)
+
+
+def _empty(rows: int, offsets: bool) -> Segments:
+    return Segments(np.zeros(0, np.int32), np.zeros(rows, np.int64), np.zeros((0, 2), np.int32) if offsets else None)
+
+
+def _checked(texts: Sequence[Text]) -> Sequence[Text]:
+    for index, text in enumerate(texts):
+        if not isinstance(text, str) and not (
+            isinstance(text, tuple | list) and len(text) == 2 and all(isinstance(part, str) for part in text)
+        ):
+            raise InputError(
+                f"text {index} is {_shown(text)}; a text is a str, or a pair of them such as ('a question', 'an answer')"
+            )
+    return texts
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return f"of type {type(value).__name__}: {shown if len(shown) <= 60 else shown[:57] + '...'}"
+
+
+def _with_pairs(text: str | Sequence[Text], text_pair: str | Sequence[str] | None) -> Sequence[Text]:
+    if isinstance(text, str):
+        if text_pair is None:
+            return [text]
+        if isinstance(text_pair, str):
+            return [(text, text_pair)]
+        raise InputError(f"text is one string, so text_pair must be one, too; it is {_shown(text_pair)}")
+    texts = list(text)
+    if text_pair is None:
+        return texts
+    if isinstance(text_pair, str) or len(text_pair) != len(texts):
+        raise InputError(f"text_pair must have a string for each of the {len(texts)} texts; it is {_shown(text_pair)}")
+    if not all(isinstance(first, str) for first in texts):
+        raise InputError("texts that are pairs already take no text_pair")
+    return list(zip(texts, text_pair, strict=True))  # type: ignore[arg-type]
+
+
+def _choice(name: str, value: object, choices: Mapping[Any, Any]) -> Any:
+    if isinstance(value, bool | str) and value in choices:
+        return choices[value]
+    raise InputError(f"{name}={value!r} is not known; use one of {', '.join(map(repr, choices))}")
