@@ -46,7 +46,10 @@ class Checkpoint:
     origin: Origin
 
     def __post_init__(self) -> None:
-        faults = [*_weight_faults(self.config, self.weights), *_vocabulary_faults(self.config, self.vocabulary)]
+        faults = [
+            *_weight_faults(self.config, self.weights),
+            *_vocabulary_faults(self.config, self.vocabulary),
+        ]
         if faults:
             raise CheckpointError(
                 f"the {self.origin.format} model in {self.origin.folder} does not fit its configuration:\n  "

@@ -107,9 +107,7 @@ class BertConfig:
         if unknown or missing:
             raise CheckpointError(
                 "the model's configuration cannot be used: "
-                + "; ".join(
-                    [f"{name} is missing" for name in missing] + [f"{name} is no setting" for name in unknown]
-                )
+                + "; ".join([f"{name} is missing" for name in missing] + [f"{name} is no setting" for name in unknown])
             )
         return cls(**values)
 

@@ -47,7 +47,9 @@ def read_google(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
     prefix = _checkpoint_prefix(folder)
     bundle = TensorBundle(prefix)
     if "_CHECKPOINTABLE_OBJECT_GRAPH" in bundle:
-        raise UnsupportedModelError(f"{prefix} is an object-based checkpoint of the Model Garden, which is not read yet")
+        raise UnsupportedModelError(
+            f"{prefix} is an object-based checkpoint of the Model Garden, which is not read yet"
+        )
     renamed, unknown = rename(bundle.keys, _RULES)
     if "bert/embeddings/word_embeddings" not in renamed:
         raise ModelNotFoundError(

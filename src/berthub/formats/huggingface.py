@@ -29,7 +29,10 @@ _RULES: list[Rule] = [
     (_ROOT + r"embeddings\.LayerNorm\.(?:bias|beta)", "bert/embeddings/LayerNorm/beta"),
     (_LAYER + r"attention\.self\.(query|key|value)\.weight", _SCOPE + r"/attention/self/\2/kernel"),
     (_LAYER + r"attention\.self\.(query|key|value)\.bias", _SCOPE + r"/attention/self/\2/bias"),
-    (_LAYER + r"attention\.output\.LayerNorm\.(?:weight|gamma)", _SCOPE + "/attention/output/LayerNorm/gamma"),
+    (
+        _LAYER + r"attention\.output\.LayerNorm\.(?:weight|gamma)",
+        _SCOPE + "/attention/output/LayerNorm/gamma",
+    ),
     (_LAYER + r"attention\.output\.LayerNorm\.(?:bias|beta)", _SCOPE + "/attention/output/LayerNorm/beta"),
     (_LAYER + r"attention\.output\.dense\.weight", _SCOPE + "/attention/output/dense/kernel"),
     (_LAYER + r"attention\.output\.dense\.bias", _SCOPE + "/attention/output/dense/bias"),
@@ -68,7 +71,13 @@ _SETTINGS = {
 # What `BertConfig` and `BertTokenizer` of transformers mean when a file leaves the setting out.
 _CONFIG_DEFAULTS = {"hidden_act": "gelu", "layer_norm_eps": 1e-12, "type_vocab_size": 2}
 
-_SPECIAL = {"unk_token": "unknown", "cls_token": "classify", "sep_token": "separate", "pad_token": "pad", "mask_token": "mask"}
+_SPECIAL = {
+    "unk_token": "unknown",
+    "cls_token": "classify",
+    "sep_token": "separate",
+    "pad_token": "pad",
+    "mask_token": "mask",
+}
 
 
 def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
@@ -87,7 +96,9 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
         )
     prefix = renamed["bert/embeddings/word_embeddings"].removesuffix("embeddings.word_embeddings.weight")
     own = tuple(prefix + part for part in ("embeddings.", "encoder.", "pooler."))
-    foreign = [name for name in unknown if name.startswith(own) and not name.endswith((".position_ids", ".token_type_ids"))]
+    foreign = [
+        name for name in unknown if name.startswith(own) and not name.endswith((".position_ids", ".token_type_ids"))
+    ]
     if foreign:
         raise UnsupportedModelError(f"{folder} is no plain BERT: it also has the tensors {', '.join(sorted(foreign))}")
 
@@ -114,7 +125,9 @@ def _refuse_other_models(stored: Mapping[str, Any], path: Path) -> None:
         raise UnsupportedModelError(f"{path} is of model_type {kind!r}; what is read so far: bert")
     positions = stored.get("position_embedding_type", "absolute")
     if positions != "absolute":
-        raise UnsupportedModelError(f"{path} uses position embeddings of type {positions!r}; absolute ones are supported")
+        raise UnsupportedModelError(
+            f"{path} uses position embeddings of type {positions!r}; absolute ones are supported"
+        )
     if stored.get("is_decoder"):
         raise UnsupportedModelError(f"{path} is a decoder (is_decoder); encoders are supported")
 
@@ -142,9 +155,17 @@ def _read_tokenization(folder: Path, settings: Settings) -> Vocabulary:
     slow = read_json(slow_path) if slow_path.is_file() else {}
     normalizer = fast.get("normalizer")
     if isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer":
-        found = {"lowercase": "lower_case", "strip_accents": "strip_accents", "handle_chinese_chars": "split_chinese"}
+        found = {
+            "lowercase": "lower_case",
+            "strip_accents": "strip_accents",
+            "handle_chinese_chars": "split_chinese",
+        }
         settings.put(fast_path.name, **{name: normalizer[key] for key, name in found.items() if key in normalizer})
-    found = {"do_lower_case": "lower_case", "strip_accents": "strip_accents", "tokenize_chinese_chars": "split_chinese"}
+    found = {
+        "do_lower_case": "lower_case",
+        "strip_accents": "strip_accents",
+        "tokenize_chinese_chars": "split_chinese",
+    }
     settings.put(slow_path.name, **{name: slow[key] for key, name in found.items() if key in slow})
 
     path = folder / "vocab.txt"

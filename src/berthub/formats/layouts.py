@@ -37,7 +37,11 @@ LAYOUTS = (
     Layout("berthub folder", (CONFIG,), read_native),
     Layout("TensorFlow SavedModel", ("saved_model.pb",), read_saved_model),
     Layout("Google checkpoint", ("bert_config.json", "*.index"), read_google),
-    Layout("Hugging Face folder", ("config.json", "model.safetensors|model.safetensors.index.json"), read_huggingface),
+    Layout(
+        "Hugging Face folder",
+        ("config.json", "model.safetensors|model.safetensors.index.json"),
+        read_huggingface,
+    ),
 )
 
 

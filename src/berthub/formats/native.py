@@ -50,7 +50,9 @@ def write_native(checkpoint: Checkpoint, folder: Path) -> None:
         raise InputError(f"{folder} exists and is not an empty folder: choose another name, or remove it first")
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = checkpoint.vocabulary
-    (folder / _VOCABULARY).write_text("".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8", newline="\n")
+    (folder / _VOCABULARY).write_text(
+        "".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8", newline="\n"
+    )
     weights = {name: checkpoint.weights[name] for name in weight_shapes(checkpoint.config)}
     write_safetensors(folder / _WEIGHTS, weights, {"format": "berthub"})
     # Last: a folder without it is no model, so that an interrupted save is never taken for a whole one.

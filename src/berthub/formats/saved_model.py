@@ -250,9 +250,8 @@ def _put_metadata(settings: Settings, metadata: list[dict[str, Any]]) -> None:
             rate = next((config[key] for key in keys if key in config), None)
             if isinstance(rate, int | float):
                 values[name] = rate
-        initializer = config.get("initializer")
-        if isinstance(initializer, dict) and isinstance(inner := initializer.get("config"), dict):
-            if isinstance(deviation := inner.get("stddev"), int | float):
+        match config.get("initializer"):
+            case {"config": {"stddev": int() | float() as deviation}}:
                 values["initializer_range"] = deviation
     settings.put("Keras's metadata", **values)
 
@@ -266,7 +265,7 @@ def _vocabulary_file(folder: Path, meta_graph: Any) -> Path:
         index = nodes[child.node_id].asset.asset_file_def_index
         if 0 <= index < len(assets):
             name = assets[index].filename
-            path = folder / "assets" / name
+            path: Path = folder / "assets" / name
             # The name comes from the file: it must not lead out of the folder.
             if Path(name).name == name and path.is_file():
                 return path

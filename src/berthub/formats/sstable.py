@@ -91,7 +91,9 @@ def _block(data: bytes, handle: _BlockHandle) -> bytes:
         return block
     if compression == _SNAPPY:
         return _snappy(block)
-    raise UnsupportedModelError(f"the table uses the unknown compression {compression}; 0 (none) and 1 (snappy) are read")
+    raise UnsupportedModelError(
+        f"the table uses the unknown compression {compression}; 0 (none) and 1 (snappy) are read"
+    )
 
 
 def _snappy(block: bytes) -> bytes:

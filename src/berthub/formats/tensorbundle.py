@@ -87,7 +87,9 @@ class TensorBundle:
         entry = self._entries[key]
         dtype = _DTYPES.get(entry.dtype)
         if dtype is None:
-            raise UnsupportedModelError(f"{self._index}: {key!r} has the type {entry.dtype}, which is no known number type")
+            raise UnsupportedModelError(
+                f"{self._index}: {key!r} has the type {entry.dtype}, which is no known number type"
+            )
         if math.prod(entry.shape) * dtype.itemsize != entry.size:
             raise CorruptFileError(f"{self._index}: {key!r} of shape {entry.shape} has {entry.size:,} bytes")
         data = self._bytes(key, entry)
@@ -108,7 +110,9 @@ class TensorBundle:
             raise CorruptFileError(f"{where} says that it has {length:,} bytes, of {len(data):,}")
         crc = google_crc32c.value(struct.pack("<I" if length < 1 << 32 else "<Q", length))
         (length_crc,) = struct.unpack("<I", data[position : position + 4])
-        crc_of_all = google_crc32c.extend(google_crc32c.extend(crc, data[position : position + 4]), data[position + 4 :])
+        crc_of_all = google_crc32c.extend(
+            google_crc32c.extend(crc, data[position : position + 4]), data[position + 4 :]
+        )
         if masked_crc32c(crc) != length_crc or masked_crc32c(crc_of_all) != entry.crc32c:
             raise CorruptFileError(f"{where} fails its checksum")
         return data[position + 4 :]

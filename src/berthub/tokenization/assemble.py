@@ -77,4 +77,5 @@ def _ranges(starts: Ints, lengths: Ints) -> Ints:
     """The concatenation of `range(start, start + length)` for every pair."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    ranges: Ints = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    return ranges

@@ -23,7 +23,9 @@ FRAMEWORKS: Mapping[str, tuple[str, str, Callable[[Any, Any], Any]]] = {
 def to_tensor(array: Any, framework: str) -> Any:
     """`array` (int32) for `framework`, one of np, tf, pt (as int64) and jax."""
     if framework not in FRAMEWORKS:
-        raise InputError(f"return_tensors={framework!r} is not known; use one of {', '.join(FRAMEWORKS)}, or None for lists")
+        raise InputError(
+            f"return_tensors={framework!r} is not known; use one of {', '.join(FRAMEWORKS)}, or None for lists"
+        )
     module, package, convert = FRAMEWORKS[framework]
     try:
         library = importlib.import_module(module)

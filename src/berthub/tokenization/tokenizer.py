@@ -68,12 +68,13 @@ class Tokenizer:
         self.lower_case = lower_case
         self.max_length = max_length
         self._pipeline = _Pipeline(
-            models.WordPiece(
-                dict(vocabulary.ids), unk_token=vocabulary.unknown, max_input_chars_per_word=_LONGEST_WORD
-            )
+            models.WordPiece(dict(vocabulary.ids), unk_token=vocabulary.unknown, max_input_chars_per_word=_LONGEST_WORD)
         )
         self._pipeline.normalizer = normalizers.BertNormalizer(
-            clean_text=True, handle_chinese_chars=split_chinese, strip_accents=strip_accents, lowercase=lower_case
+            clean_text=True,
+            handle_chinese_chars=split_chinese,
+            strip_accents=strip_accents,
+            lowercase=lower_case,
         )
         self._pipeline.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
 
@@ -100,7 +101,8 @@ class Tokenizer:
         `max_length` None keeps everything, however long. Anything but strings and pairs raises `InputError`, which
         names the first one at fault.
         """
-        first = [text if isinstance(text, str) else text[0] for text in _checked(texts)]
+        _checked(texts)
+        first = [text if isinstance(text, str) else text[0] for text in texts]
         has_second = np.fromiter((not isinstance(text, str) for text in texts), np.bool_, len(texts))
         second = ["" if isinstance(text, str) else text[1] for text in texts] if has_second.any() else []
         return assemble(
@@ -115,8 +117,14 @@ class Tokenizer:
     def checked_length(self, max_length: int, *, pairs: bool = False) -> int:
         """`max_length`, or `InputError` where the special tokens would not fit or the model has fewer positions."""
         least = 3 if pairs else 2
-        if isinstance(max_length, bool) or not isinstance(max_length, int) or not least <= max_length <= self.max_length:
-            raise InputError(f"max_length must be from {least} to {self.max_length} (the model's positions), not {max_length!r}")
+        if (
+            isinstance(max_length, bool)
+            or not isinstance(max_length, int)
+            or not least <= max_length <= self.max_length
+        ):
+            raise InputError(
+                f"max_length must be from {least} to {self.max_length} (the model's positions), not {max_length!r}"
+            )
         return max_length
 
     def __call__(
@@ -140,11 +148,21 @@ class Tokenizer:
         """
         single = isinstance(text, str)
         texts = _with_pairs(text, text_pair)
-        cut = _choice("truncation", truncation, {True: True, "longest_first": True, False: False, "do_not_truncate": False})
+        cut = _choice(
+            "truncation",
+            truncation,
+            {True: True, "longest_first": True, False: False, "do_not_truncate": False},
+        )
         pad = _choice(
             "padding",
             padding,
-            {True: "longest", "longest": "longest", "max_length": "max_length", False: None, "do_not_pad": None},
+            {
+                True: "longest",
+                "longest": "longest",
+                "max_length": "max_length",
+                False: None,
+                "do_not_pad": None,
+            },
         )
         limit = self.max_length if max_length is None else self.checked_length(max_length)
         tokens = self.tokens(texts, max_length=limit if cut else None, offsets=return_offsets_mapping)
@@ -174,7 +192,8 @@ class Tokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """The pieces of one text, without `[CLS]` and `[SEP]`."""
-        (encoding,) = self._encode([*_checked([text])], offsets=False)
+        _checked([text])
+        (encoding,) = self._encode([text], offsets=False)
         return self.convert_ids_to_tokens(encoding.ids)
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
@@ -205,11 +224,11 @@ class Tokenizer:
     def _encode(self, texts: list[str], offsets: bool) -> list[Encoding]:
         encode = self._pipeline.encode_batch if offsets else self._pipeline.encode_batch_fast
         try:
-            return encode(texts, add_special_tokens=False)  # type: ignore[no-any-return]
+            return encode(texts, add_special_tokens=False)
         except (TypeError, UnicodeEncodeError):
             # Rare enough not to look for it in every text. One character for one: offsets stay right.
             texts = [_LONE_SURROGATE.sub("\ufffd", text) for text in texts]
-            return encode(texts, add_special_tokens=False)  # type: ignore[no-any-return]
+            return encode(texts, add_special_tokens=False)
 
 
 def _flat(rows: Iterable[Iterable[int]], total: int) -> Any:
@@ -220,15 +239,15 @@ def _empty(rows: int, offsets: bool) -> Segments:
     return Segments(np.zeros(0, np.int32), np.zeros(rows, np.int64), np.zeros((0, 2), np.int32) if offsets else None)
 
 
-def _checked(texts: Sequence[Text]) -> Sequence[Text]:
+def _checked(texts: Sequence[Text]) -> None:
     for index, text in enumerate(texts):
         if not isinstance(text, str) and not (
             isinstance(text, tuple | list) and len(text) == 2 and all(isinstance(part, str) for part in text)
         ):
             raise InputError(
-                f"text {index} is {_shown(text)}; a text is a str, or a pair of them such as ('a question', 'an answer')"
+                f"text {index} is {_shown(text)}; "
+                "a text is a str, or a pair of them such as ('a question', 'an answer')"
             )
-    return texts
 
 
 def _shown(value: object) -> str:

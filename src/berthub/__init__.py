@@ -1,0 +1,58 @@
+"""BERT encodings from the models that TensorFlow Hub published: `import berthub as hub`.
+
+The public names are loaded when they are first used, so that the import itself costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from berthub.checkpoint import Checkpoint
+    from berthub.config import BertConfig
+    from berthub.encoding.encoder import Encoder
+    from berthub.encoding.encodings import Encodings
+    from berthub.encoding.load import load
+    from berthub.errors import BerthubError, TruncationWarning
+    from berthub.hub.resolve import resolve
+    from berthub.tokenization.tokenizer import Tokenizer
+    from berthub.vocabulary import Vocabulary
+
+__all__ = [
+    "BertConfig",
+    "BerthubError",
+    "Checkpoint",
+    "Encoder",
+    "Encodings",
+    "Tokenizer",
+    "TruncationWarning",
+    "Vocabulary",
+    "load",
+    "resolve",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BertConfig": "config",
+    "BerthubError": "errors",
+    "Checkpoint": "checkpoint",
+    "Encoder": "encoding.encoder",
+    "Encodings": "encoding.encodings",
+    "Tokenizer": "tokenization.tokenizer",
+    "TruncationWarning": "errors",
+    "Vocabulary": "vocabulary",
+    "load": "encoding.load",
+    "resolve": "hub.resolve",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

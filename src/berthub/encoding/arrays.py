@@ -1,0 +1,93 @@
+"""Model inputs that come as arrays, in TF Hub's or Hugging Face's names or as a list: checked, made int32."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.config import BertConfig
+from berthub.errors import InputError
+
+__all__ = ["ArrayInputs", "array_inputs"]
+
+_NAMES = {
+    "input_word_ids": "ids",
+    "input_ids": "ids",
+    "input_mask": "mask",
+    "attention_mask": "mask",
+    "input_type_ids": "type_ids",
+    "segment_ids": "type_ids",
+    "token_type_ids": "type_ids",
+}
+_ACCEPTED = (
+    "a dict with input_word_ids, input_mask and input_type_ids (or input_ids, attention_mask and token_type_ids), "
+    "or a list of the three; the last two may be left out; all are integers [batch, seq]"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayInputs:
+    """`ids`, `mask` and `type_ids`: int32 [batch, seq], within what the model has."""
+
+    ids: npt.NDArray[np.int32]
+    mask: npt.NDArray[np.int32]
+    type_ids: npt.NDArray[np.int32]
+
+
+def array_inputs(inputs: Any, config: BertConfig, *, pad: int) -> ArrayInputs:
+    """The inputs of an encoder call, whichever form they have.
+
+    A mask that is left out is 1 wherever the id is not `pad`; type ids that are left out are 0.
+    """
+    given = {name: _integers(name, value) for name, value in _by_name(inputs).items()}
+    ids = given["ids"]
+    if ids.ndim != 2 or not ids.shape[1]:
+        raise InputError(f"the ids have the shape {ids.shape}; accepted: [batch, seq], with seq at least 1")
+    for name, value in given.items():
+        if value.shape != ids.shape:
+            raise InputError(f"the {name} have the shape {value.shape} and the ids {ids.shape}; they must be equal")
+    if ids.shape[1] > config.max_positions:
+        raise InputError(f"the inputs have {ids.shape[1]} positions; the model has {config.max_positions}")
+    mask = given.get("mask", np.not_equal(ids, pad))
+    type_ids = given.get("type_ids", np.zeros_like(ids))
+    for name, value, size in (
+        ("ids", ids, config.vocab_size),
+        ("type_ids", type_ids, config.type_vocab_size),
+        ("mask", mask, 2),
+    ):
+        if value.size and (value.min() < 0 or value.max() >= size):
+            wrong = np.argwhere((value < 0) | (value >= size))[0]
+            raise InputError(
+                f"the {name} must be from 0 to {size - 1}; at {tuple(wrong.tolist())} there is {value[tuple(wrong)]}"
+            )
+    return ArrayInputs(*(np.ascontiguousarray(value, np.int32) for value in (ids, mask, type_ids)))
+
+
+def _by_name(inputs: Any) -> dict[str, Any]:
+    if isinstance(inputs, list | tuple) and 1 <= len(inputs) <= 3:
+        return dict(zip(("ids", "mask", "type_ids"), inputs, strict=False))
+    if not isinstance(inputs, Mapping):
+        raise InputError(f"the inputs are of type {type(inputs).__name__}; accepted: {_ACCEPTED}")
+    named: dict[str, Any] = {}
+    for key, value in inputs.items():
+        name = _NAMES.get(key)
+        if name is None or name in named:
+            reason = "is not known" if name is None else f"gives the {name} a second time"
+            raise InputError(f"the input {key!r} {reason}; accepted: {_ACCEPTED}")
+        named[name] = value
+    if "ids" not in named:
+        raise InputError(f"the inputs hold no ids, only {', '.join(inputs) or 'nothing'}; accepted: {_ACCEPTED}")
+    return named
+
+
+def _integers(name: str, value: Any) -> npt.NDArray[Any]:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"the {name} are no array: {error}; rows of different lengths must be padded") from error
+    # Type kinds: boolean, signed and unsigned integer. An empty list has no type of its own.
+    if array.dtype.kind not in "biu" and array.size:
+        raise InputError(f"the {name} are of type {array.dtype}; accepted: {_ACCEPTED}. Texts go to encode() instead")
+    return array

@@ -1,0 +1,294 @@
+"""The encoder: texts or arrays in, encodings out."""
+
+import itertools
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from berthub.checkpoint import Checkpoint
+from berthub.config import BertConfig
+from berthub.encoding.arrays import ArrayInputs, array_inputs
+from berthub.encoding.encodings import Encodings, LayerOutputs
+from berthub.encoding.planner import BUDGET, cut
+from berthub.engines.engine import Batch, Engine, Floats
+from berthub.errors import InputError, TruncationWarning
+from berthub.formats.native import write_native
+from berthub.networks.outputs import Output, Pooling
+from berthub.tokenization.tokenizer import Text, Tokenizer
+from berthub.tokenization.tokens import Tokens
+from berthub.vocabulary import Vocabulary
+
+__all__ = ["Encoder", "Layers"]
+
+Layers = Literal["all"] | int | Sequence[int]
+
+_OUTPUTS = ("default", "encoder_outputs", "pooled_output", "sequence_output")
+# How much a chunk of a stream may hold: rows, and bytes of outputs.
+_STREAM_ROWS = 8192
+_STREAM_BYTES = 1 << 27
+
+
+class Encoder:
+    """A model that is ready to encode; `berthub.load` makes it.
+
+    Results do not depend on what else is in the call, on the order or on padding (to 1e-5 in float32), and come back
+    in the caller's order.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, tokenizer: Tokenizer, engine: Engine) -> None:
+        self._checkpoint = checkpoint
+        self.tokenizer = tokenizer
+        self._engine = engine
+
+    @property
+    def config(self) -> BertConfig:
+        """The model's settings."""
+        return self._checkpoint.config
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's pieces, by id."""
+        return self._checkpoint.vocabulary
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens of a text that are encoded, `[CLS]` and `[SEP]` included."""
+        return self.tokenizer.max_length
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic in which the engine computes: float32 or bfloat16. Outputs are float32 either way."""
+        return self._engine.precision
+
+    def encode(
+        self,
+        texts: str | Iterable[Text],
+        *,
+        outputs: Sequence[str] | None = None,
+        layers: Layers | None = None,
+        truncation: bool = True,
+    ) -> Encodings:
+        """Encode texts, or pairs of texts as tuples; one string counts as a list of one.
+
+        `outputs` names what to compute: pooled_output (or default), sequence_output, encoder_outputs; None means the
+        first two (or sequence_output alone, where a model has no pooler). `layers` adds single layers to
+        encoder_outputs: "all", or numbers counted from 0 or from the top (-2). Longer texts than `max_length` are
+        cut, marked in `truncated` and reported in one `TruncationWarning`; with `truncation=False` they raise
+        `InputError`, as do texts that are no strings.
+        """
+        request = self._request(outputs, layers)
+        encodings = self._encode(_listed(texts), request, truncation)
+        self._report(int(encodings.truncated.sum()), len(encodings.texts))
+        return encodings
+
+    def stream(
+        self,
+        texts: Iterable[Text],
+        *,
+        outputs: Sequence[str] | None = None,
+        layers: Layers | None = None,
+        truncation: bool = True,
+        chunk_size: int | None = None,
+    ) -> Iterator[Encodings]:
+        """Encode texts that do not fit in memory: yields the `Encodings` of one chunk of them after the other.
+
+        The texts are read as they are needed. `chunk_size` is the number of texts in a chunk; None takes as many as
+        keep the outputs of a chunk near 128 MB. The rest is as in `encode`; cut texts are reported once, at the end.
+        """
+        request = self._request(outputs, layers)
+        size = self._chunk_size(request) if chunk_size is None else chunk_size
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise InputError(f"chunk_size must be a whole number from 1, not {chunk_size!r}")
+        return self._stream(iter([texts] if isinstance(texts, str) else texts), request, truncation, size)
+
+    def embed(
+        self,
+        texts: str | Iterable[Text],
+        *,
+        pooling: Pooling = "mean",
+        layer: int = -1,
+        normalize: bool = False,
+        truncation: bool = True,
+    ) -> Floats:
+        """One vector for each text: float32 [n, hidden].
+
+        `pooling` is mean or max over the tokens of `layer` (`[CLS]` and `[SEP]` included), cls for its first token,
+        or pooled for the model's own pooler. `normalize` scales vectors to length 1, for search by dot product.
+        """
+        output = Output(layer, pooling).resolved(self.config)
+        texts = _listed(texts)
+        tokens = self._tokens(texts, truncation)
+        self._report(int(tokens.truncated.sum()), len(texts))
+        (vectors,) = self._run(tokens, [output])
+        if normalize:
+            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return vectors
+
+    def __call__(self, inputs: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
+        """Run the model on arrays, as a TF Hub encoder is called.
+
+        `inputs` is a dict in TF Hub's names (input_word_ids, input_mask, input_type_ids) or Hugging Face's
+        (input_ids, attention_mask, token_type_ids), or a list in that order; integers [batch, seq]. A mask that is
+        left out is 1 where the id is not that of `[PAD]`, type ids are 0. A mask may have holes; positions count
+        from the row's start all the same. Returns float32 arrays under default, pooled_output [batch, hidden],
+        sequence_output [batch, seq, hidden] and encoder_outputs, a list of one [batch, seq, hidden] for each layer;
+        values at masked positions are those that TensorFlow computes there, too. `InputError` says what is wrong.
+        """
+        config = self.config
+        arrays = array_inputs(inputs, config, pad=self.vocabulary.ids[self.vocabulary.pad])
+        count, width = arrays.ids.shape
+        wanted = [Output(layer) for layer in range(config.num_layers)]
+        if config.pooler:
+            wanted.append(Output(config.num_layers - 1, "pooled"))
+        results = [
+            np.empty((count, config.hidden_size) if o.pooling else (count, width, config.hidden_size), np.float32)
+            for o in wanted
+        ]
+        for done in self._engine.run(_slices(arrays), wanted):
+            for result, array in zip(results, done.outputs, strict=True):
+                result[done.batch.rows] = array
+        layers = results[: config.num_layers]
+        pooled = dict.fromkeys(("default", "pooled_output"), results[-1]) if config.pooler else {}
+        return {**pooled, "sequence_output": layers[-1], "encoder_outputs": layers}
+
+    def summary(self) -> str:
+        """The model, its sizes and how it runs, as a few lines of text."""
+        config, origin = self.config, self._checkpoint.origin
+        lines = {
+            "model": f"{config.architecture.upper()}, {config.num_layers} layers of {config.hidden_size}, "
+            f"{config.num_heads} heads, {self._checkpoint.parameters:,} parameters",
+            "vocabulary": f"{config.vocab_size:,} pieces, {'lower-cased' if config.lower_case else 'cased'}",
+            "longest text": f"{self.max_length} tokens, of {config.max_positions} positions",
+            "activation": f"{config.activation}, layer norm epsilon {config.layer_norm_eps:g}",
+            "outputs": "sequence_output, encoder_outputs" + (", pooled_output" if config.pooler else ""),
+            "engine": f"{self._engine.name}, {self.precision}",
+            "source": f"{origin.format} in {origin.folder}",
+        }
+        return "\n".join(f"{name + ':':<14}{value}" for name, value in lines.items())
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Save the model in berthub's own form, which `berthub.load` reads; `folder` must be new or empty."""
+        write_native(self._checkpoint, Path(folder))
+
+    def _request(self, outputs: Sequence[str] | None, layers: Layers | None) -> "_Request":
+        if outputs is None:
+            outputs = ("pooled_output", "sequence_output") if self.config.pooler else ("sequence_output",)
+        if isinstance(outputs, str):
+            outputs = (outputs,)
+        unknown = [name for name in outputs if name not in _OUTPUTS]
+        if unknown or not (outputs or layers is not None):
+            raise InputError(f"outputs={list(outputs)!r} cannot be computed; choose from {', '.join(_OUTPUTS)}")
+        named = {}
+        if "pooled_output" in outputs or "default" in outputs:
+            named["pooled_output"] = Output(-1, "pooled").resolved(self.config)
+        if "sequence_output" in outputs:
+            named["sequence_output"] = Output().resolved(self.config)
+        if layers == "all" or "encoder_outputs" in outputs:
+            layers = range(self.config.num_layers)
+        elif isinstance(layers, str):
+            raise InputError(f'layers={layers!r} is not known; use "all", a number or a list of numbers')
+        chosen = [layers] if isinstance(layers, int) else list(layers or ())
+        by_layer = [Output(layer).resolved(self.config) for layer in chosen]
+        return _Request(named, {output.layer: output for output in by_layer})
+
+    def _chunk_size(self, request: "_Request") -> int:
+        per_text = sum(1 if output.pooling else self.max_length for output in request.distinct)
+        bytes_per_text = 4 * self.config.hidden_size * per_text
+        return max(1, min(_STREAM_ROWS, _STREAM_BYTES // bytes_per_text))
+
+    def _stream(self, texts: Iterator[Text], request: "_Request", truncation: bool, size: int) -> Iterator[Encodings]:
+        total = truncated = 0
+        while chunk := list(itertools.islice(texts, size)):
+            encodings = self._encode(chunk, request, truncation)
+            total += len(chunk)
+            truncated += int(encodings.truncated.sum())
+            yield encodings
+        self._report(truncated, total)
+
+    def _encode(self, texts: list[Text], request: "_Request", truncation: bool) -> Encodings:
+        tokens = self._tokens(texts, truncation)
+        arrays = dict(zip(request.distinct, self._run(tokens, request.distinct), strict=True))
+        outputs: dict[str, Any] = {name: arrays[output] for name, output in request.named.items()}
+        if request.layers:
+            computed = {layer: arrays[output] for layer, output in request.layers.items()}
+            outputs["encoder_outputs"] = LayerOutputs(computed, self.config.num_layers)
+        return Encodings(
+            outputs=outputs,
+            ragged_tokens=tokens,
+            texts=texts,
+            tokenizer=self.tokenizer,
+            max_length=self.max_length,
+            precision=self.precision,
+        )
+
+    def _tokens(self, texts: list[Text], truncation: bool) -> Tokens:
+        tokens = self.tokenizer.tokens(texts, max_length=self.max_length if truncation else None)
+        too_long = np.flatnonzero(tokens.lengths > self.max_length)
+        if len(too_long):
+            row = int(too_long[0])
+            raise InputError(
+                f"{len(too_long):,} of {len(texts):,} texts have more than {self.max_length} tokens, the first is text "
+                f"{row} with {tokens.lengths[row]:,}; shorten them, or pass truncation=True to cut them"
+            )
+        return tokens
+
+    def _report(self, truncated: int, total: int) -> None:
+        if truncated:
+            warnings.warn(
+                f"{truncated:,} of {total:,} texts had more than {self.max_length} tokens and were cut; "
+                "`truncated` tells which, truncation=False refuses them",
+                TruncationWarning,
+                stacklevel=3,
+            )
+
+    def _run(self, tokens: Tokens, outputs: Sequence[Output]) -> list[Floats]:
+        """One array for each output: [n, h], or [n, seq, h] with zeros behind the last token."""
+        lengths = tokens.lengths
+        width, hidden = int(lengths.max(initial=0)), self.config.hidden_size
+        results = [
+            np.zeros((len(tokens), hidden) if o.pooling else (len(tokens), width, hidden), np.float32) for o in outputs
+        ]
+        batches = cut(tokens, pad=self.vocabulary.ids[self.vocabulary.pad])
+        for done in self._engine.run(batches, outputs):
+            for output, result, array in zip(outputs, results, done.outputs, strict=True):
+                if output.pooling:
+                    result[done.batch.rows] = array
+                    continue
+                # Row by row: only real tokens are copied, and the zeros behind them stay.
+                for row, length, vectors in zip(done.batch.rows, lengths[done.batch.rows], array, strict=True):
+                    result[row, :length] = vectors[:length]
+        return results
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a call asks for: outputs by name, and layers by number; the same one can be asked for twice."""
+
+    named: Mapping[str, Output]
+    layers: Mapping[int, Output]
+
+    @property
+    def distinct(self) -> list[Output]:
+        return list(dict.fromkeys([*self.named.values(), *self.layers.values()]))
+
+
+def _listed(texts: str | Iterable[Text]) -> list[Text]:
+    if isinstance(texts, str):
+        return [texts]
+    if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
+        raise InputError(f"texts are a list of str or of pairs of them, not of type {type(texts).__name__}")
+    return list(texts)
+
+
+def _slices(arrays: ArrayInputs) -> Iterator[Batch]:
+    count, width = arrays.ids.shape
+    step = max(1, BUDGET // width)
+    for start in range(0, count, step):
+        part = slice(start, start + step)
+        rows = np.arange(start, min(start + step, count))
+        yield Batch(ids=arrays.ids[part], mask=arrays.mask[part], type_ids=arrays.type_ids[part], rows=rows)

@@ -1,0 +1,139 @@
+"""The encodings of some texts: a mapping with TF Hub's keys, and what is known of the tokens behind them."""
+
+import functools
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.engines.engine import Floats
+from berthub.errors import OutputNotComputedError
+from berthub.tokenization.tokenizer import Text, Tokenizer
+from berthub.tokenization.tokens import Tokens, pad_rows
+
+__all__ = ["Encodings", "LayerOutputs"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerOutputs(Sequence[Floats]):
+    """The outputs of a model's layers, float32 [n, seq, hidden] each; `[0]` is the first layer, `[-1]` the last.
+
+    It is as long as the model is deep. Reading a layer that was not asked for raises `OutputNotComputedError`.
+    """
+
+    computed: Mapping[int, Floats]
+    num_layers: int
+
+    def __len__(self) -> int:
+        return self.num_layers
+
+    @overload
+    def __getitem__(self, index: int) -> Floats: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Floats]: ...
+    def __getitem__(self, index: int | slice) -> Floats | Sequence[Floats]:
+        if isinstance(index, slice):
+            return [self[layer] for layer in range(*index.indices(self.num_layers))]
+        if not -self.num_layers <= index < self.num_layers:
+            raise IndexError(f"layer {index} does not exist: the model has {self.num_layers} layers")
+        layer = index % self.num_layers
+        if layer not in self.computed:
+            raise OutputNotComputedError(
+                f"the output of layer {index} was not asked for; pass layers=[{index}] (or layers='all') to encode"
+            )
+        return self.computed[layer]
+
+
+@dataclass(frozen=True, eq=False)
+class Encodings(Mapping[str, Any]):
+    """The encodings of `n` texts, in the order of the call.
+
+    A mapping with the outputs that were asked for: `sequence_output` float32 [n, seq, hidden], zeros behind a text's
+    last token; `pooled_output` float32 [n, hidden], also as `default`; `encoder_outputs`, a `LayerOutputs`. `seq` is
+    the number of tokens of the longest text. Texts were cut to
+    `max_length` tokens; `precision` is the arithmetic that was used.
+    """
+
+    outputs: Mapping[str, Any]
+    ragged_tokens: Tokens
+    texts: Sequence[Text]
+    tokenizer: Tokenizer
+    max_length: int
+    precision: str
+
+    def __getitem__(self, key: str) -> Any:
+        if key == "default":
+            key = "pooled_output"
+        if key in self.outputs:
+            return self.outputs[key]
+        raise OutputNotComputedError(
+            f"{key!r} was not asked for: these encodings hold {', '.join(self)}; "
+            "pass outputs=['pooled_output', 'sequence_output', 'encoder_outputs'], or layers=[-2], to encode"
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        if "pooled_output" in self.outputs:
+            yield "default"
+        yield from self.outputs
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(
+            f"{key}: {value.shape if isinstance(value, np.ndarray) else f'{len(value)} layers'}"
+            for key, value in self.items()
+        )
+        return f"<Encodings of {len(self.texts):,} texts, {self.precision}: {shapes}>"
+
+    @functools.cached_property
+    def input_ids(self) -> npt.NDArray[np.int32]:
+        """The ids of the tokens, padded: int32 [n, seq]."""
+        vocabulary = self.tokenizer.vocabulary
+        return self._padded(self.ragged_tokens.ids, vocabulary.ids[vocabulary.pad])
+
+    @functools.cached_property
+    def token_type_ids(self) -> npt.NDArray[np.int32]:
+        """0 in a text or the first of a pair, 1 in the second: int32 [n, seq]."""
+        return self._padded(self.ragged_tokens.type_ids, 0)
+
+    @functools.cached_property
+    def attention_mask(self) -> npt.NDArray[np.int32]:
+        """1 where there is a token, 0 where there is padding: int32 [n, seq]."""
+        return self._padded(np.ones_like(self.ragged_tokens.ids), 0)
+
+    @functools.cached_property
+    def tokens(self) -> list[list[str]]:
+        """The pieces of each text, `[CLS]` and `[SEP]` included."""
+        pieces = self.tokenizer.vocabulary.pieces
+        ids, splits = self.ragged_tokens.ids.tolist(), self.ragged_tokens.row_splits.tolist()
+        return [[pieces[index] for index in ids[start:end]] for start, end in itertools.pairwise(splits)]
+
+    @functools.cached_property
+    def offsets(self) -> list[npt.NDArray[np.int32]]:
+        """For each text the characters [start, end) that its tokens stand for, int32 [tokens, 2].
+
+        (0, 0) for `[CLS]` and `[SEP]`; in a pair, the type id tells which of the two texts is meant. They are
+        computed when they are first read.
+        """
+        if not len(self.ragged_tokens):
+            return []
+        tokens = self.tokenizer.tokens(self.texts, max_length=self.max_length, offsets=True)
+        assert tokens.offsets is not None
+        return np.split(tokens.offsets, tokens.row_splits[1:-1])
+
+    @property
+    def truncated(self) -> npt.NDArray[np.bool_]:
+        """Which texts were longer than the model takes and were cut: bool [n]."""
+        return self.ragged_tokens.truncated
+
+    def ragged(self, key: str = "sequence_output") -> list[Floats]:
+        """The token vectors of each text without padding, as views: float32 [tokens, hidden] each."""
+        return [row[:length] for row, length in zip(self[key], self.ragged_tokens.lengths, strict=True)]
+
+    def _padded(self, flat: npt.NDArray[np.int32], value: int) -> npt.NDArray[np.int32]:
+        width = int(self.ragged_tokens.lengths.max(initial=0))
+        return pad_rows(flat, self.ragged_tokens.row_splits, width=width, value=value)

@@ -1,0 +1,1 @@
+"""A `Checkpoint` becomes something that runs batches."""

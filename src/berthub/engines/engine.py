@@ -1,0 +1,72 @@
+"""What an engine is, and the choice among them.
+
+Engines see numbers, never text: batches of padded arrays in, arrays out.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.checkpoint import Checkpoint
+from berthub.errors import InputError
+from berthub.networks.outputs import Output
+
+__all__ = ["Batch", "Engine", "EngineName", "Floats", "Precision", "Result", "create_engine"]
+
+EngineName = Literal["auto", "numpy", "openvino"]
+Precision = Literal["auto", "bfloat16", "float32"]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Padded inputs: `ids`, `mask`, `type_ids` int32 [b, s], and `rows` int64 [b]: which texts of the call they are."""
+
+    ids: npt.NDArray[np.int32]
+    mask: npt.NDArray[np.int32]
+    type_ids: npt.NDArray[np.int32]
+    rows: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A batch and its outputs, float32 in the order they were asked for: [b, s, h] for tokens, [b, h] when pooled.
+
+    The arrays may be views of memory that the engine uses again: they hold until the next result is taken.
+    """
+
+    batch: Batch
+    outputs: Sequence[Floats]
+
+
+class Engine(ABC):
+    """Runs a model. `name` and `precision` tell what runs, and in which arithmetic."""
+
+    name: str
+    precision: str
+
+    @abstractmethod
+    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
+        """The resolved `outputs` of every batch, in any order; what was not asked for is not computed."""
+
+
+def create_engine(checkpoint: Checkpoint, *, engine: EngineName = "auto", precision: Precision = "auto") -> Engine:
+    """The engine called `engine`; "auto" is OpenVINO.
+
+    `precision` "auto" means bfloat16 where the processor computes in it natively and the engine can, else float32.
+    """
+    if engine not in get_args(EngineName):
+        raise InputError(f"engine={engine!r} is not known; use one of {', '.join(get_args(EngineName))}")
+    if precision not in get_args(Precision):
+        raise InputError(f"precision={precision!r} is not known; use one of {', '.join(get_args(Precision))}")
+    if engine == "numpy":
+        from berthub.engines.numpy import NumpyEngine
+
+        return NumpyEngine(checkpoint, precision=precision)
+    from berthub.engines.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(checkpoint, precision=precision)

@@ -1,0 +1,117 @@
+"""The reference: the network in NumPy, in float32, written for clarity."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from berthub.checkpoint import Checkpoint
+from berthub.config import Activation
+from berthub.engines.engine import Batch, Engine, Floats, Precision, Result
+from berthub.errors import InputError
+from berthub.networks.ops import Ops
+from berthub.networks.outputs import Output, build
+
+__all__ = ["NumpyEngine", "NumpyOps"]
+
+# An array of either type: NumPy's type hints lose the element type in most operations.
+Array = Any
+
+# Far below any score, and yet far from overflow.
+_MASKED = np.float32(-1e9)
+
+
+class NumpyEngine(Engine):
+    """Runs batches one after the other in float32."""
+
+    name = "numpy"
+    precision = "float32"
+
+    def __init__(self, checkpoint: Checkpoint, *, precision: Precision = "auto") -> None:
+        if precision == "bfloat16":
+            raise InputError('engine="numpy" computes in float32 only; use precision="float32", or engine="openvino"')
+        self._checkpoint = checkpoint
+
+    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
+        """The outputs of every batch, in order."""
+        ops, checkpoint = NumpyOps(), self._checkpoint
+        for batch in batches:
+            arrays = build(
+                ops,
+                checkpoint.config,
+                checkpoint.weights,
+                outputs,
+                ids=batch.ids,
+                mask=batch.mask,
+                type_ids=batch.type_ids,
+            )
+            yield Result(batch, arrays)
+
+
+class NumpyOps(Ops[Array, Floats]):
+    """`berthub.networks.ops.Ops` on NumPy arrays."""
+
+    def gather(self, table: Floats, ids: Array) -> Array:
+        return table[ids]
+
+    def leading_rows(self, table: Floats, ids: Array) -> Array:
+        return table[None, : ids.shape[1]]
+
+    def dense(self, x: Array, kernel: Floats, bias: Floats) -> Array:
+        return x @ kernel + bias
+
+    def layer_norm(self, x: Array, gamma: Floats, beta: Floats, *, eps: float) -> Array:
+        centred = x - x.mean(-1, keepdims=True)
+        variance = np.square(centred).mean(-1, keepdims=True)
+        return centred / np.sqrt(variance + np.float32(eps)) * gamma + beta
+
+    def activation(self, x: Array, name: Activation) -> Array:
+        match name:
+            case "relu":
+                return np.maximum(x, np.float32(0))
+            case "gelu_tanh":
+                inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+                return (0.5 * x * (1 + np.tanh(inner))).astype(np.float32)
+            case "gelu_erf":
+                return (0.5 * x * (1 + _erf(x / math.sqrt(2)))).astype(np.float32)
+
+    def tanh(self, x: Array) -> Array:
+        return np.tanh(x)
+
+    def add(self, x: Array, y: Array) -> Array:
+        return x + y
+
+    def dropout(self, x: Array, rate: float) -> Array:
+        return x
+
+    def attention_bias(self, mask: Array) -> Array:
+        return np.where(mask[:, None, None, :] != 0, np.float32(0), _MASKED)
+
+    def attention(self, query: Array, key: Array, value: Floats, bias: Floats, *, heads: int, dropout: float) -> Array:
+        def split(x: Array) -> Array:
+            return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
+
+        query, key, value = split(query), split(key), split(value)
+        scores = query @ key.swapaxes(-1, -2) / np.float32(math.sqrt(query.shape[-1])) + bias
+        exponentials = np.exp(scores - scores.max(-1, keepdims=True))
+        context = (exponentials / exponentials.sum(-1, keepdims=True)) @ value
+        return context.transpose(0, 2, 1, 3).reshape(context.shape[0], context.shape[2], -1)
+
+    def first(self, x: Array) -> Array:
+        return x[:, 0]
+
+    def masked_mean(self, x: Array, mask: Array) -> Array:
+        weights = mask[:, :, None].astype(np.float32)
+        return (x * weights).sum(1) / np.maximum(weights.sum(1), np.float32(1))
+
+    def masked_max(self, x: Array, mask: Array) -> Array:
+        return np.where(mask[:, :, None] != 0, x, np.float32(-np.inf)).max(1)
+
+
+_math_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def _erf(x: Array) -> Array:
+    # NumPy has none; the standard library's is exact, and slow, which a reference may be.
+    return np.asarray(_math_erf(x), np.float64)

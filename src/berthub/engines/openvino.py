@@ -1,0 +1,177 @@
+"""OpenVINO: the fast engine for processors, and the only place that imports it.
+
+The graph is built from the network with the checkpoint's arrays as its constants, without copying them. A graph is
+compiled for each set of outputs that is asked for, and kept.
+"""
+
+import functools
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+
+from berthub.checkpoint import Checkpoint
+from berthub.config import Activation
+from berthub.engines.engine import Batch, Engine, Floats, Precision, Result
+from berthub.errors import InputError
+from berthub.networks.ops import Ops
+from berthub.networks.outputs import Output, build
+
+__all__ = ["OpenVinoEngine", "OpenVinoOps"]
+
+# Far below any score, and representable in bfloat16.
+_MASKED = np.float32(-1e9)
+# One batch computes while the next is prepared and the last is read out.
+_IN_FLIGHT = 2
+_HINTS = {"bfloat16": "bf16", "float32": "f32"}
+
+
+class OpenVinoEngine(Engine):
+    """Runs batches on the processor, two in flight."""
+
+    name = "openvino"
+
+    def __init__(self, checkpoint: Checkpoint, *, precision: Precision = "auto") -> None:
+        native = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "bfloat16" and not native:
+            raise InputError('this processor does not compute in bfloat16; use precision="float32" or "auto"')
+        self.precision = "float32" if precision == "float32" or not native else "bfloat16"
+        self._checkpoint = checkpoint
+        # One slot for a graph of each set of outputs: an application uses few.
+        self._compiled: dict[tuple[Output, ...], ov.CompiledModel] = {}
+
+    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
+        """The outputs of every batch, in order; the arrays hold until the next result is taken."""
+        compiled = self._model(tuple(outputs))
+        idle = [compiled.create_infer_request() for _ in range(_IN_FLIGHT)]
+        running: deque[tuple[ov.InferRequest, Batch]] = deque()
+        try:
+            for batch in batches:
+                if not idle:
+                    request, done = running.popleft()
+                    yield _result(request, done)
+                    idle.append(request)
+                request = idle.pop()
+                request.start_async([batch.ids, batch.mask, batch.type_ids], share_inputs=True)
+                running.append((request, batch))
+            while running:
+                yield _result(*running.popleft())
+        finally:
+            for request, _ in running:
+                request.cancel()
+                request.wait()
+
+    def _model(self, outputs: tuple[Output, ...]) -> ov.CompiledModel:
+        if outputs not in self._compiled:
+            model = _graph(self._checkpoint, outputs)
+            settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[self.precision]}
+            self._compiled[outputs] = _core().compile_model(model, "CPU", settings)
+        return self._compiled[outputs]
+
+
+def _result(request: ov.InferRequest, batch: Batch) -> Result:
+    request.wait()
+    count = len(request.model_outputs)
+    return Result(batch, [request.get_output_tensor(index).data for index in range(count)])
+
+
+@functools.cache
+def _core() -> ov.Core:
+    return ov.Core()
+
+
+def _graph(checkpoint: Checkpoint, outputs: tuple[Output, ...]) -> ov.Model:
+    ids, mask, type_ids = (op.parameter([-1, -1], np.int32, name=name) for name in ("ids", "mask", "type_ids"))
+    results = build(
+        OpenVinoOps(), checkpoint.config, checkpoint.weights, outputs, ids=ids, mask=mask, type_ids=type_ids
+    )
+    return ov.Model(results, [ids, mask, type_ids], "bert")
+
+
+class OpenVinoOps(Ops[Any, Floats]):
+    """`berthub.networks.ops.Ops` on nodes of an OpenVINO graph; weights are NumPy arrays, shared, not copied."""
+
+    def gather(self, table: Floats, ids: Any) -> Any:
+        return op.gather(_shared(table), ids, _integers(0))
+
+    def leading_rows(self, table: Floats, ids: Any) -> Any:
+        length = op.gather(op.shape_of(ids, output_type="i32"), _integers([1]), _integers(0))
+        rows = op.slice(_shared(table), _integers([0]), length, _integers([1]), _integers([0]))
+        return op.unsqueeze(rows, _integers([0]))
+
+    def dense(self, x: Any, kernel: Floats, bias: Floats) -> Any:
+        # A kernel that came as [out, in] is the transposed view of what lies in memory.
+        transposed = not kernel.flags.c_contiguous and kernel.T.flags.c_contiguous
+        weight = _shared(kernel.T if transposed else kernel)
+        return op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), _shared(bias))
+
+    def layer_norm(self, x: Any, gamma: Floats, beta: Floats, *, eps: float) -> Any:
+        normed = op.mvn(x, _integers([-1]), normalize_variance=True, eps=eps, eps_mode="inside_sqrt")
+        return op.add(op.multiply(normed, _shared(gamma)), _shared(beta))
+
+    def activation(self, x: Any, name: Activation) -> Any:
+        match name:
+            case "relu":
+                return op.relu(x)
+            case "gelu_tanh":
+                return op.gelu(x, "tanh")
+            case "gelu_erf":
+                return op.gelu(x, "erf")
+
+    def tanh(self, x: Any) -> Any:
+        return op.tanh(x)
+
+    def add(self, x: Any, y: Any) -> Any:
+        return op.add(x, y)
+
+    def dropout(self, x: Any, rate: float) -> Any:
+        return x
+
+    def attention_bias(self, mask: Any) -> Any:
+        masked = op.subtract(op.convert(mask, "f32"), _floats(1))  # 0 where attended, -1 where masked
+        return op.unsqueeze(op.multiply(masked, _floats(-_MASKED)), _integers([1, 2]))
+
+    def attention(self, query: Any, key: Any, value: Any, bias: Any, *, heads: int, dropout: float) -> Any:
+        width = query.get_output_partial_shape(0)[2].get_length()
+
+        def split(x: Any) -> Any:
+            return op.transpose(
+                op.reshape(x, _integers([0, 0, heads, width // heads]), special_zero=True),
+                _integers([0, 2, 1, 3]),
+            )
+
+        # Spelled out, since the plugin recognises this pattern and runs it as one operation.
+        scores = op.matmul(split(query), split(key), transpose_a=False, transpose_b=True)
+        scores = op.add(op.multiply(scores, _floats((width // heads) ** -0.5)), bias)
+        context = op.matmul(op.softmax(scores, -1), split(value), transpose_a=False, transpose_b=False)
+        return op.reshape(op.transpose(context, _integers([0, 2, 1, 3])), _integers([0, 0, width]), special_zero=True)
+
+    def first(self, x: Any) -> Any:
+        return op.gather(x, _integers(0), _integers(1))
+
+    def masked_mean(self, x: Any, mask: Any) -> Any:
+        weights = op.convert(mask, "f32")
+        # As a matrix product, [b, 1, s] @ [b, s, h]: the sum over positions in one pass.
+        total = op.matmul(op.unsqueeze(weights, _integers([1])), x, transpose_a=False, transpose_b=False)
+        count = op.maximum(op.reduce_sum(weights, _integers([1]), keep_dims=True), _floats(1))
+        return op.divide(op.squeeze(total, _integers([1])), count)
+
+    def masked_max(self, x: Any, mask: Any) -> Any:
+        bias = op.subtract(op.convert(mask, "f32"), _floats(1))
+        bias = op.unsqueeze(op.multiply(bias, _floats(-_MASKED)), _integers([2]))
+        return op.reduce_max(op.add(x, bias), _integers([1]), keep_dims=False)
+
+
+def _shared(array: Floats) -> Any:
+    return op.constant(array if array.flags.c_contiguous else np.ascontiguousarray(array), shared_memory=True)
+
+
+def _integers(values: Any) -> Any:
+    return op.constant(np.asarray(values, np.int32))
+
+
+def _floats(value: float | np.float32) -> Any:
+    return op.constant(np.float32(value))

@@ -1,0 +1,60 @@
+"""The operations that a network is written in, and that a backend implements.
+
+A backend is a class with these methods. `T` is its tensor (a NumPy array, a node of a graph, a Keras tensor ...),
+`W` the form in which it takes weights. Shapes: `b` texts, `s` positions, `h` hidden width.
+"""
+
+from typing import Protocol, TypeVar
+
+from berthub.config import Activation
+
+__all__ = ["Ops"]
+
+T = TypeVar("T")
+W_contra = TypeVar("W_contra", contravariant=True)
+
+
+class Ops(Protocol[T, W_contra]):
+    """What a backend offers to a network."""
+
+    def gather(self, table: W_contra, ids: T) -> T:
+        """Rows of `table` [n, h] at `ids` [b, s]: [b, s, h]."""
+
+    def leading_rows(self, table: W_contra, ids: T) -> T:
+        """As many rows of `table` [n, h] as `ids` [b, s] has positions: [1, s, h]."""
+
+    def dense(self, x: T, kernel: W_contra, bias: W_contra) -> T:
+        """`x @ kernel + bias`: [..., in] to [..., out], with `kernel` [in, out]."""
+
+    def layer_norm(self, x: T, gamma: W_contra, beta: W_contra, *, eps: float) -> T:
+        """Zero mean and unit variance along the last axis, then scaled and shifted (https://arxiv.org/abs/1607.06450)."""
+
+    def activation(self, x: T, name: Activation) -> T:
+        """The activation of the feed-forward layers, elementwise."""
+
+    def tanh(self, x: T) -> T:
+        """The hyperbolic tangent, elementwise."""
+
+    def add(self, x: T, y: T) -> T:
+        """The sum, broadcast."""
+
+    def dropout(self, x: T, rate: float) -> T:
+        """In training a random `rate` of `x` set to zero and the rest scaled up; otherwise `x` itself."""
+
+    def attention_bias(self, mask: T) -> T:
+        """What to add to attention scores, from a mask [b, s] of ones and zeros: see `attention`."""
+
+    def attention(self, query: T, key: T, value: T, bias: T, *, heads: int, dropout: float) -> T:
+        """Scaled dot-product attention in `heads` heads (https://arxiv.org/abs/1706.03762): all [b, s, h].
+
+        Masked keys get no weight. `dropout` falls on the weights.
+        """
+
+    def first(self, x: T) -> T:
+        """The first position's vectors: [b, s, h] to [b, h]."""
+
+    def masked_mean(self, x: T, mask: T) -> T:
+        """The mean of the unmasked positions' vectors: [b, s, h] and [b, s] to [b, h]; zeros where all are masked."""
+
+    def masked_max(self, x: T, mask: T) -> T:
+        """The largest value of each component over the unmasked positions: [b, s, h] and [b, s] to [b, h]."""
