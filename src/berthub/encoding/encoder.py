@@ -37,13 +37,16 @@ class Encoder:
     """A model that is ready to encode; `berthub.load` makes it.
 
     Results do not depend on what else is in the call, on the order or on padding (to 1e-5 in float32), and come back
-    in the caller's order.
+    in the caller's order. `batch_tokens` is how many tokens, padding included, are computed at a time.
     """
 
-    def __init__(self, checkpoint: Checkpoint, tokenizer: Tokenizer, engine: Engine) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, tokenizer: Tokenizer, engine: Engine, *, batch_tokens: int = BUDGET
+    ) -> None:
         self._checkpoint = checkpoint
         self.tokenizer = tokenizer
         self._engine = engine
+        self._batch_tokens = batch_tokens
 
     @property
     def config(self) -> BertConfig:
@@ -149,7 +152,7 @@ class Encoder:
             np.empty((count, config.hidden_size) if o.pooling else (count, width, config.hidden_size), np.float32)
             for o in wanted
         ]
-        for done in self._engine.run(_slices(arrays), wanted):
+        for done in self._engine.run(_slices(arrays, self._batch_tokens), wanted):
             for result, array in zip(results, done.outputs, strict=True):
                 result[done.batch.rows] = array
         layers = results[: config.num_layers]
@@ -253,7 +256,7 @@ class Encoder:
         results = [
             np.zeros((len(tokens), hidden) if o.pooling else (len(tokens), width, hidden), np.float32) for o in outputs
         ]
-        batches = cut(tokens, pad=self.vocabulary.ids[self.vocabulary.pad])
+        batches = cut(tokens, pad=self.vocabulary.ids[self.vocabulary.pad], budget=self._batch_tokens)
         for done in self._engine.run(batches, outputs):
             for output, result, array in zip(outputs, results, done.outputs, strict=True):
                 if output.pooling:
@@ -285,9 +288,9 @@ def _listed(texts: str | Iterable[Text]) -> list[Text]:
     return list(texts)
 
 
-def _slices(arrays: ArrayInputs) -> Iterator[Batch]:
+def _slices(arrays: ArrayInputs, budget: int) -> Iterator[Batch]:
     count, width = arrays.ids.shape
-    step = max(1, BUDGET // width)
+    step = max(1, budget // width)
     for start in range(0, count, step):
         part = slice(start, start + step)
         rows = np.arange(start, min(start + step, count))

@@ -57,6 +57,8 @@ def _tensors(path: Path, data: npt.NDArray[np.uint8]) -> Iterator[tuple[str, npt
                 if dtype is None:
                     raise UnsupportedModelError(f"{path}: {name!r} is of type {tensor.get_dtype()}, which is not read")
                 size = math.prod(shape) * dtype.itemsize
+                if not size or len(shape) > 8:  # NumPy has limits of its own; a weight has at most three dimensions
+                    raise CorruptFileError(f"{path}: {name!r} has the shape {shape}, which is no weight's")
                 array = np.ndarray(shape, dtype, data[offset : offset + size].data)
                 offset += size
                 yield name, _as_float32(array, tensor.get_dtype())

@@ -70,7 +70,8 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     if "bert/embeddings/word_embeddings" not in renamed:
         raise ModelNotFoundError(
             f"{path} holds no BERT encoder: no variable is called word_embeddings/embeddings; "
-            f"it has {', '.join(sorted(keys_by_name)[:8]) or 'no variables at all (a preprocessing model?)'}"
+            f"its variables are: {', '.join(sorted(keys_by_name)[:8]) or 'none'} "
+            "(preprocessing models have no weights: name the encoder they belong to)"
         )
     # The root's own variables are the encoder's; what hangs elsewhere (`mlm`) belongs to heads.
     foreign = [name for name in unknown if keys_by_name[name].startswith(("variables/", "trainable_variables/"))]

@@ -90,7 +90,7 @@ class TensorBundle:
             raise UnsupportedModelError(
                 f"{self._index}: {key!r} has the type {entry.dtype}, which is no known number type"
             )
-        if math.prod(entry.shape) * dtype.itemsize != entry.size:
+        if math.prod(entry.shape) * dtype.itemsize != entry.size or not entry.size:
             raise CorruptFileError(f"{self._index}: {key!r} of shape {entry.shape} has {entry.size:,} bytes")
         data = self._bytes(key, entry)
         if masked_crc32c(_crc32c(data)) != entry.crc32c:
@@ -131,7 +131,14 @@ class TensorBundle:
         source = f"{self._index}, entry {key!r},"
         proto = parse("BundleEntryProto", value, source=source)
         shape = tuple(dim.size for dim in proto.shape.dim)
-        if proto.shape.unknown_rank or any(size < 0 for size in shape) or proto.offset < 0 or proto.size < 0:
+        # NumPy takes no more than 64 dimensions; a weight has at most three.
+        if (
+            proto.shape.unknown_rank
+            or len(shape) > 8
+            or any(size < 0 for size in shape)
+            or proto.offset < 0
+            or proto.size < 0
+        ):
             raise CorruptFileError(f"{source} has the shape {shape} and {proto.size} bytes at {proto.offset}")
         if not 0 <= proto.shard_id < self._num_shards:
             raise CorruptFileError(f"{source} lies in shard {proto.shard_id} of {self._num_shards}")

