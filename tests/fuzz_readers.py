@@ -28,7 +28,6 @@ from berthub.errors import BerthubError
 from berthub.formats import read
 from berthub.formats.sstable import read_table
 from berthub.tokenization.tokenizer import Tokenizer
-
 from support.bundles import table
 
 _SECONDS = 20  # for one case; a tiny model is read in milliseconds

@@ -26,7 +26,7 @@ def test_a_model_in_a_subfolder_is_found(models: Path, tmp_path: Path) -> None:
 def test_two_models_are_an_error_that_names_them(models: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         shutil.copytree(models / "hf_bert", tmp_path / name)
-    with pytest.raises(ModelNotFoundError, match="more than one model.*one.*two"):
+    with pytest.raises(ModelNotFoundError, match=r"more than one model.*one.*two"):
         find_model(tmp_path)
 
 

@@ -143,7 +143,7 @@ def test_a_vocabulary_of_another_size_is_an_error(copy) -> None:
 def test_a_vocabulary_that_is_no_text_is_an_error(copy) -> None:
     folder = copy("tf2_v4")
     (folder / "assets" / "vocab.txt").write_bytes(b"[PAD]\n\xff\xfe\n")
-    with pytest.raises(CorruptFileError, match="no UTF-8 text.*byte 6"):
+    with pytest.raises(CorruptFileError, match=r"no UTF-8 text.*byte 6"):
         read(folder)
 
 

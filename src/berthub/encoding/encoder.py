@@ -95,15 +95,25 @@ class Encoder:
         *,
         outputs: Sequence[str] | None = None,
         layers: Layers | None = None,
+        pooling: Pooling | None = None,
+        layer: int = -1,
         truncation: bool = True,
         chunk_size: int | None = None,
     ) -> Iterator[Encodings]:
         """Encode texts that do not fit in memory: yields the `Encodings` of one chunk of them after the other.
 
         The texts are read as they are needed. `chunk_size` is the number of texts in a chunk; None takes as many as
-        keep the outputs of a chunk near 128 MB. The rest is as in `encode`; cut texts are reported once, at the end.
+        keep the outputs of a chunk near 128 MB. `pooling` and `layer`, as in `embed`, add one vector a text under the
+        name embedding; nothing else is computed then unless `outputs` or `layers` ask for it. The rest is as in
+        `encode`; cut texts are reported once, at the end.
         """
-        request = self._request(outputs, layers)
+        if pooling is None:
+            request = self._request(outputs, layers)
+        else:
+            asked = outputs is not None or layers is not None
+            request = self._request(outputs, layers) if asked else _Request({}, {})
+            embedding = Output(layer, pooling).resolved(self.config)
+            request = _Request({**request.named, "embedding": embedding}, request.layers)
         size = self._chunk_size(request) if chunk_size is None else chunk_size
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise InputError(f"chunk_size must be a whole number from 1, not {chunk_size!r}")

@@ -60,8 +60,8 @@ class OpenVinoEngine(Engine):
             while running:
                 yield _result(*running.popleft())
         finally:
+            # Requests read the batches' memory: they must end before it goes.
             for request, _ in running:
-                request.cancel()
                 request.wait()
 
     def _model(self, outputs: tuple[Output, ...]) -> ov.CompiledModel:

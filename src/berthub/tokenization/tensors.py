@@ -8,7 +8,7 @@ import numpy as np
 
 from berthub.errors import InputError, MissingDependencyError
 
-__all__ = ["FRAMEWORKS", "to_tensor"]
+__all__ = ["FRAMEWORKS", "check_framework", "to_tensor"]
 
 # name -> (module, how to install it, conversion)
 FRAMEWORKS: Mapping[str, tuple[str, str, Callable[[Any, Any], Any]]] = {
@@ -20,12 +20,17 @@ FRAMEWORKS: Mapping[str, tuple[str, str, Callable[[Any, Any], Any]]] = {
 }
 
 
-def to_tensor(array: Any, framework: str) -> Any:
-    """`array` (int32) for `framework`, one of np, tf, pt (as int64) and jax."""
+def check_framework(framework: str) -> None:
+    """Raise `InputError` unless `framework` is one of np, tf, pt and jax."""
     if framework not in FRAMEWORKS:
         raise InputError(
             f"return_tensors={framework!r} is not known; use one of {', '.join(FRAMEWORKS)}, or None for lists"
         )
+
+
+def to_tensor(array: Any, framework: str) -> Any:
+    """`array` (int32) for `framework`: as int64 for pt, as int32 for the others."""
+    check_framework(framework)
     module, package, convert = FRAMEWORKS[framework]
     try:
         library = importlib.import_module(module)

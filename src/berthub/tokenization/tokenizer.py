@@ -17,7 +17,7 @@ from berthub.formats import read
 from berthub.formats.files import read_lines
 from berthub.hub.resolve import resolve
 from berthub.tokenization.assemble import Segments, assemble
-from berthub.tokenization.tensors import to_tensor
+from berthub.tokenization.tensors import check_framework, to_tensor
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.vocabulary import Vocabulary
 
@@ -87,13 +87,16 @@ class Tokenizer:
     def from_checkpoint(cls, checkpoint: Checkpoint, *, max_length: int | None = None) -> Self:
         """The tokenizer that the checkpoint's configuration describes; `max_length` None: all of its positions."""
         config = checkpoint.config
-        return cls(
+        tokenizer = cls(
             checkpoint.vocabulary,
             lower_case=config.lower_case,
             strip_accents=config.strip_accents,
             split_chinese=config.split_chinese,
-            max_length=config.max_positions if max_length is None else max_length,
+            max_length=config.max_positions,
         )
+        if max_length is not None:
+            tokenizer.max_length = tokenizer.checked_length(max_length)
+        return tokenizer
 
     def tokens(self, texts: Sequence[Text], *, max_length: int | None = None, offsets: bool = False) -> Tokens:
         """The tokens of texts and pairs, with `[CLS]` and `[SEP]`; rows beyond `max_length` are cut and marked.
@@ -146,6 +149,8 @@ class Tokenizer:
         `max_length`, by default the model's. `return_tensors` is None for lists, or "np", "tf", "jax" (int32 [n, s])
         or "pt" (int64 [n, s]). One text without `return_tensors` gives plain lists, without the outer one.
         """
+        if return_tensors is not None:
+            check_framework(return_tensors)
         single = isinstance(text, str)
         texts = _with_pairs(text, text_pair)
         cut = _choice(

@@ -1,0 +1,40 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from berthub.encoding.planner import cut, plan
+from berthub.tokenization.tokens import Tokens
+
+_LENGTHS = st.lists(st.integers(0, 600), max_size=200).map(lambda values: np.array(values, np.int64))
+
+
+@given(lengths=_LENGTHS, budget=st.integers(1, 5000))
+def test_every_row_once_and_within_the_budget(lengths: np.ndarray, budget: int) -> None:
+    batches = plan(lengths, budget=budget)
+    assert sorted(row for batch in batches for row in batch.tolist()) == list(range(len(lengths)))
+    for batch in batches:
+        longest = lengths[batch].max()
+        assert lengths[batch[0]] == longest
+        assert len(batch) == 1 or longest * len(batch) <= budget
+
+
+@given(lengths=st.lists(st.integers(100, 512), min_size=1, max_size=300))
+def test_little_is_padded(lengths: list[int]) -> None:
+    for batch in plan(np.array(lengths)):
+        chosen = np.array(lengths)[batch]
+        padded = chosen.max() * len(batch)
+        assert padded <= 256 or chosen.min() >= 0.9 * chosen.max()
+
+
+@given(rows=st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=20), max_size=20), budget=st.integers(1, 100))
+def test_batches_hold_the_rows(rows: list[list[int]], budget: int) -> None:
+    lengths = [len(row) for row in rows]
+    ids = np.array([index for row in rows for index in row], np.int32)
+    splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.array(lengths, np.int64))])
+    tokens = Tokens(ids=ids, type_ids=ids % 2, row_splits=splits, truncated=np.zeros(len(rows), bool))
+    for batch in cut(tokens, pad=0, budget=budget):
+        for place, row in enumerate(batch.rows):
+            assert batch.ids[place][batch.mask[place] == 1].tolist() == rows[row]
+            assert batch.type_ids[place][batch.mask[place] == 1].tolist() == [index % 2 for index in rows[row]]
+            assert not batch.ids[place, len(rows[row]) :].any()
+            assert not batch.type_ids[place, len(rows[row]) :].any()

@@ -1,0 +1,103 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from berthub.engines.engine import Batch, Engine, create_engine
+from berthub.engines.numpy import NumpyOps
+from berthub.errors import InputError
+from berthub.formats import read
+from berthub.networks.outputs import Output
+
+
+def _batch(*rows: list[int]) -> Batch:
+    ids = np.array(rows, np.int32)
+    return Batch(ids=ids, mask=(ids != 0).astype(np.int32), type_ids=np.zeros_like(ids), rows=np.arange(len(ids)))
+
+
+@pytest.fixture(params=["numpy", "openvino"])
+def engine(models: Path, request: pytest.FixtureRequest) -> Engine:
+    return create_engine(read(models / "tf2_v4"), engine=request.param, precision="float32")
+
+
+def test_every_batch_comes_back_once_with_its_own_outputs(engine: Engine) -> None:
+    batches = [_batch([11, 20 + index, 12], [11, 12, 0]) for index in range(7)]
+    alone = [next(iter(engine.run([batch], [Output(1), Output(1, "mean")]))) for batch in batches]
+    expected = {id(batch): [output.copy() for output in one.outputs] for batch, one in zip(batches, alone, strict=True)}
+    seen = []
+    for result in engine.run(iter(batches), [Output(1), Output(1, "mean")]):
+        seen.append(id(result.batch))
+        for ours, theirs in zip(result.outputs, expected[id(result.batch)], strict=True):
+            assert ours.dtype == np.float32
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+    assert sorted(seen) == sorted(map(id, batches))
+
+
+def test_no_batches(engine: Engine) -> None:
+    assert list(engine.run([], [Output(1)])) == []
+
+
+def test_an_abandoned_run_leaves_the_engine_usable(engine: Engine) -> None:
+    results = engine.run((_batch([11, 20, 12]) for _ in range(5)), [Output(1)])
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert len(list(engine.run([_batch([11, 20, 12])], [Output(1)]))) == 1
+
+
+def test_a_failing_source_of_batches_comes_through(engine: Engine) -> None:
+    def batches():
+        yield _batch([11, 20, 12])
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        list(engine.run(batches(), [Output(1)]))
+
+
+def test_the_choice_of_engine_and_precision(models: Path) -> None:
+    checkpoint = read(models / "tf2_v4")
+    assert create_engine(checkpoint).name == "openvino"
+    assert create_engine(checkpoint, precision="float32").precision == "float32"
+    with pytest.raises(InputError, match="engine='tensorrt' is not known; use one of auto, numpy, openvino"):
+        create_engine(checkpoint, engine="tensorrt")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="precision='int4' is not known"):
+        create_engine(checkpoint, precision="int4")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="float32 only"):
+        create_engine(checkpoint, engine="numpy", precision="bfloat16")
+
+
+def test_a_processor_without_bfloat16(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from berthub.engines import openvino
+
+    class Core:
+        def get_property(self, device: str, name: str) -> list[str]:
+            return ["FP32", "INT8"]
+
+    monkeypatch.setattr(openvino, "_core", Core)
+    checkpoint = read(models / "tf2_v4")
+    assert create_engine(checkpoint).precision == "float32"
+    with pytest.raises(InputError, match="does not compute in bfloat16"):
+        create_engine(checkpoint, precision="bfloat16")
+
+
+def test_activations_of_the_reference() -> None:
+    ops, x = NumpyOps(), np.linspace(-4, 4, 41, dtype=np.float32)
+    exact = np.array([0.5 * v * (1 + math.erf(v / math.sqrt(2))) for v in x.astype(float)])
+    tanh = np.array(
+        [0.5 * v * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))) for v in x.astype(float)]
+    )
+    np.testing.assert_allclose(ops.activation(x, "gelu_erf"), exact, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(ops.activation(x, "gelu_tanh"), tanh, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(ops.activation(x, "relu"), np.maximum(x, 0))
+    assert np.abs(exact - tanh).max() > 1e-4
+
+
+def test_weights_are_shared_not_copied(models: Path) -> None:
+    from berthub.engines import openvino
+
+    checkpoint = read(models / "hf_bert")
+    graph = openvino._graph(checkpoint, (Output(1),))
+    addresses = {node.data.ctypes.data for node in graph.get_ops() if node.get_type_name() == "Constant"}
+    for name, weight in checkpoint.weights.items():
+        if "pooler" not in name:
+            assert weight.ctypes.data in addresses, name

@@ -1,0 +1,93 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from berthub.config import BertConfig
+from berthub.engines.numpy import NumpyOps
+from berthub.errors import InputError
+from berthub.formats import read
+from berthub.networks.outputs import Output, build
+
+
+@pytest.fixture(scope="module")
+def config() -> BertConfig:
+    return BertConfig(
+        vocab_size=10,
+        hidden_size=8,
+        num_layers=3,
+        num_heads=2,
+        intermediate_size=12,
+        max_positions=16,
+        type_vocab_size=2,
+        activation="gelu_tanh",
+        layer_norm_eps=1e-12,
+        lower_case=True,
+    )
+
+
+def test_layers_count_from_either_end(config: BertConfig) -> None:
+    assert [Output(layer).resolved(config).layer for layer in (-3, -2, -1, 0, 1, 2)] == [0, 1, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize("layer", [3, -4, 1.0, None, True])
+def test_a_layer_that_is_not_there(config: BertConfig, layer: object) -> None:
+    with pytest.raises(InputError, match=r"0 to 2, or counted from the top -1 to -3"):
+        Output(layer).resolved(config)  # type: ignore[arg-type]
+
+
+def test_what_the_model_does_not_have(config: BertConfig) -> None:
+    with pytest.raises(InputError, match="pooling='sum' is not known; use one of cls, max, mean, pooled"):
+        Output(-1, "sum").resolved(config)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="belongs to the last layer, not to layer -2"):
+        Output(-2, "pooled").resolved(config)
+    with pytest.raises(InputError, match="no pooler"):
+        Output(-1, "pooled").resolved(dataclasses.replace(config, pooler=False))
+
+
+class _Counting(NumpyOps):
+    def __init__(self) -> None:
+        self.attentions = self.tanhs = 0
+
+    def attention(self, *arguments, **options):
+        self.attentions += 1
+        return super().attention(*arguments, **options)
+
+    def tanh(self, x):
+        self.tanhs += 1
+        return super().tanh(x)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "attentions", "tanhs"),
+    [
+        ([Output(0)], 1, 0),
+        ([Output(0, "mean"), Output(0, "cls")], 1, 0),
+        ([Output(1), Output(0)], 2, 0),
+        ([Output(1, "pooled")], 2, 1),
+    ],
+)
+def test_nothing_is_computed_that_no_output_needs(
+    models: Path, outputs: list[Output], attentions: int, tanhs: int
+) -> None:
+    checkpoint, ops = read(models / "tf2_v4"), _Counting()
+    ids = np.array([[11, 20, 12, 0]], np.int32)
+    mask, types = np.array([[1, 1, 1, 0]], np.int32), np.zeros_like(ids)
+    results = build(ops, checkpoint.config, checkpoint.weights, outputs, ids=ids, mask=mask, type_ids=types)
+    assert (ops.attentions, ops.tanhs) == (attentions, tanhs)
+    assert [result.shape for result in results] == [(1, 32) if o.pooling else (1, 4, 32) for o in outputs]
+
+
+def test_poolings_are_what_they_say(models: Path) -> None:
+    checkpoint = read(models / "tf2_v4")
+    ids = np.array([[11, 20, 12, 0], [11, 12, 0, 0]], np.int32)
+    mask = (ids != 0).astype(np.int32)
+    outputs = [Output(1), Output(1, "cls"), Output(1, "mean"), Output(1, "max")]
+    tokens, cls, mean, largest = build(
+        NumpyOps(), checkpoint.config, checkpoint.weights, outputs, ids=ids, mask=mask, type_ids=np.zeros_like(ids)
+    )
+    for row, length in enumerate((3, 2)):
+        np.testing.assert_array_equal(cls[row], tokens[row, 0])
+        np.testing.assert_allclose(mean[row], tokens[row, :length].mean(0), rtol=0, atol=1e-6)
+        np.testing.assert_array_equal(largest[row], tokens[row, :length].max(0))
