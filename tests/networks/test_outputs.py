@@ -79,6 +79,35 @@ def test_nothing_is_computed_that_no_output_needs(
     assert [result.shape for result in results] == [(1, 32) if o.pooling else (1, 4, 32) for o in outputs]
 
 
+@pytest.mark.parametrize(
+    ("outputs", "widths"),
+    [
+        ([Output(1, "pooled")], [4, 1]),
+        ([Output(1, "cls"), Output(0)], [4, 1]),
+        ([Output(1, "pooled"), Output(1, "mean")], [4, 4]),
+        ([Output(0, "cls")], [1]),
+    ],
+)
+def test_of_the_last_layer_only_the_first_position_is_computed_where_that_is_enough(
+    models: Path, outputs: list[Output], widths: list[int]
+) -> None:
+    seen = []
+
+    class Ops(NumpyOps):
+        def attention(self, query, *arguments, **options):
+            seen.append(query.shape[1])
+            return super().attention(query, *arguments, **options)
+
+    checkpoint = read(models / "tf2_v4")
+    ids = np.array([[11, 20, 12, 0]], np.int32)
+    inputs = {"ids": ids, "mask": np.ones_like(ids), "type_ids": np.zeros_like(ids)}
+    results = build(Ops(), checkpoint.config, checkpoint.weights, outputs, **inputs)
+    assert seen == widths
+    whole = build(NumpyOps(), checkpoint.config, checkpoint.weights, [*outputs, Output(1)], **inputs)
+    for ours, theirs in zip(results, whole, strict=False):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+
+
 def test_poolings_are_what_they_say(models: Path) -> None:
     checkpoint = read(models / "tf2_v4")
     ids = np.array([[11, 20, 12, 0], [11, 12, 0, 0]], np.int32)

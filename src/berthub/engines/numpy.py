@@ -101,6 +101,9 @@ class NumpyOps(Ops[Array, Floats]):
     def first(self, x: Array) -> Array:
         return x[:, 0]
 
+    def first_alone(self, x: Array) -> Array:
+        return x[:, :1]
+
     def masked_mean(self, x: Array, mask: Array) -> Array:
         weights = mask[:, :, None].astype(np.float32)
         return (x * weights).sum(1) / np.maximum(weights.sum(1), np.float32(1))

@@ -152,6 +152,9 @@ class OpenVinoOps(Ops[Any, Floats]):
     def first(self, x: Any) -> Any:
         return op.gather(x, _integers(0), _integers(1))
 
+    def first_alone(self, x: Any) -> Any:
+        return op.gather(x, _integers([0]), _integers(1))
+
     def masked_mean(self, x: Any, mask: Any) -> Any:
         weights = op.convert(mask, "f32")
         # As a matrix product, [b, 1, s] @ [b, s, h]: the sum over positions in one pass.

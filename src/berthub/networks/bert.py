@@ -13,11 +13,20 @@ W = TypeVar("W")
 
 
 def hidden_states(
-    ops: Ops[T, W], config: BertConfig, weights: Mapping[str, W], *, ids: T, mask: T, type_ids: T, layers: int
+    ops: Ops[T, W],
+    config: BertConfig,
+    weights: Mapping[str, W],
+    *,
+    ids: T,
+    mask: T,
+    type_ids: T,
+    layers: int,
+    first_alone: bool = False,
 ) -> list[T]:
     """The outputs [b, s, h] of the first `layers` layers, from ids, mask and type ids [b, s].
 
-    Positions count from the row's start, whatever the mask says, as in the original.
+    Positions count from the row's start, whatever the mask says, as in the original. With `first_alone` the highest
+    of these layers is computed for the first position only, [b, 1, h]: all that the pooler needs of it.
     """
 
     def dense(x: T, scope: str) -> T:
@@ -36,7 +45,10 @@ def hidden_states(
     states = []
     for layer in range(layers):
         scope = f"bert/encoder/layer_{layer}"
-        query, key, value = (dense(x, f"{scope}/attention/self/{part}") for part in ("query", "key", "value"))
+        key, value = (dense(x, f"{scope}/attention/self/{part}") for part in ("key", "value"))
+        if first_alone and layer == layers - 1:
+            x = ops.first_alone(x)
+        query = dense(x, f"{scope}/attention/self/query")
         context = ops.attention(query, key, value, bias, heads=config.num_heads, dropout=config.attention_dropout)
         attended = ops.dropout(dense(context, f"{scope}/attention/output/dense"), config.hidden_dropout)
         x = normed(ops.add(attended, x), f"{scope}/attention/output/LayerNorm")

@@ -47,11 +47,15 @@ class Ops(Protocol[T, W_contra]):
     def attention(self, query: T, key: T, value: T, bias: T, *, heads: int, dropout: float) -> T:
         """Scaled dot-product attention in `heads` heads (https://arxiv.org/abs/1706.03762): all [b, s, h].
 
-        Masked keys get no weight. `dropout` falls on the weights.
+        `query` may have fewer positions than the others; the result has as many as it. Masked keys get no weight.
+        `dropout` falls on the weights.
         """
 
     def first(self, x: T) -> T:
         """The first position's vectors: [b, s, h] to [b, h]."""
+
+    def first_alone(self, x: T) -> T:
+        """The first position as a sequence of one: [b, s, h] to [b, 1, h]."""
 
     def masked_mean(self, x: T, mask: T) -> T:
         """The mean of the unmasked positions' vectors: [b, s, h] and [b, s] to [b, h]; zeros where all are masked."""

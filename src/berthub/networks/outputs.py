@@ -67,9 +67,16 @@ def build(
     mask: T,
     type_ids: T,
 ) -> list[T]:
-    """The resolved `outputs` in their order; layers above the highest one are left out."""
+    """The resolved `outputs` in their order; what none of them needs is left out.
+
+    Layers above the highest one are not computed, and of the highest one only the first position, if the rest of it
+    is not asked for.
+    """
     layers = 1 + max(output.layer for output in outputs)
-    states = bert.hidden_states(ops, config, weights, ids=ids, mask=mask, type_ids=type_ids, layers=layers)
+    first_alone = all(output.pooling in ("cls", "pooled") for output in outputs if output.layer == layers - 1)
+    states = bert.hidden_states(
+        ops, config, weights, ids=ids, mask=mask, type_ids=type_ids, layers=layers, first_alone=first_alone
+    )
 
     def one(output: Output) -> T:
         state = states[output.layer]
