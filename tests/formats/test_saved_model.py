@@ -60,6 +60,7 @@ def test_without_metadata_the_graph_tells(copy, name: str) -> None:
 
 
 def test_heads_are_left_aside_and_named(models: Path) -> None:
+    assert read(models / "tf2_v4").origin.unused == ()
     unused = read(models / "tf2_v4_mlm").origin.unused
     assert any("output_bias" in name for name in unused)
     assert not any("layer_0" in name for name in unused)

@@ -65,7 +65,7 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     metadata = list(_metadata(folder, meta_graph))
     _refuse_other_architectures(metadata, path)
 
-    keys_by_name = _variables(bundle, meta_graph)
+    keys_by_name = {name: key for name, key in _variables(bundle, meta_graph).items() if key != _LOWER_CASE}
     renamed, unknown = rename(keys_by_name, _RULES)
     if "bert/embeddings/word_embeddings" not in renamed:
         raise ModelNotFoundError(
