@@ -26,15 +26,32 @@ def test_little_is_padded(lengths: list[int]) -> None:
         assert padded <= 256 or chosen.min() >= 0.9 * chosen.max()
 
 
-@given(rows=st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=20), max_size=20), budget=st.integers(1, 100))
+@given(rows=st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=19), max_size=20), budget=st.integers(1, 100))
 def test_batches_hold_the_rows(rows: list[list[int]], budget: int) -> None:
     lengths = [len(row) for row in rows]
     ids = np.array([index for row in rows for index in row], np.int32)
     splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.array(lengths, np.int64))])
     tokens = Tokens(ids=ids, type_ids=ids % 2, row_splits=splits, truncated=np.zeros(len(rows), bool))
-    for batch in cut(tokens, pad=0, budget=budget):
+    for batch in cut(tokens, pad=0, max_width=19, budget=budget):
+        assert batch.ids.shape[1] <= 19
         for place, row in enumerate(batch.rows):
             assert batch.ids[place][batch.mask[place] == 1].tolist() == rows[row]
             assert batch.type_ids[place][batch.mask[place] == 1].tolist() == [index % 2 for index in rows[row]]
             assert not batch.ids[place, len(rows[row]) :].any()
             assert not batch.type_ids[place, len(rows[row]) :].any()
+
+
+def test_few_shapes_occur_and_little_padding() -> None:
+    draw = np.random.default_rng(0)
+    shapes, tokens, padded = set(), 0, 0
+    for _ in range(30):
+        lengths = np.minimum(draw.geometric(0.01, 5000) + 2, 512)
+        splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        ids = np.ones(splits[-1], np.int32)
+        rows = Tokens(ids=ids, type_ids=ids * 0, row_splits=splits, truncated=np.zeros(5000, bool))
+        for batch in cut(rows, pad=0, max_width=512):
+            shapes.add(batch.ids.shape)
+            tokens += int(batch.mask.sum())
+            padded += batch.ids.size
+    assert len(shapes) < 500
+    assert padded < 1.05 * tokens

@@ -266,7 +266,8 @@ class Encoder:
         results = [
             np.zeros((len(tokens), hidden) if o.pooling else (len(tokens), width, hidden), np.float32) for o in outputs
         ]
-        batches = cut(tokens, pad=self.vocabulary.ids[self.vocabulary.pad], budget=self._batch_tokens)
+        pad = self.vocabulary.ids[self.vocabulary.pad]
+        batches = cut(tokens, pad=pad, max_width=self.config.max_positions, budget=self._batch_tokens)
         for done in self._engine.run(batches, outputs):
             for output, result, array in zip(outputs, results, done.outputs, strict=True):
                 if output.pooling:

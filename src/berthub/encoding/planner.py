@@ -20,6 +20,7 @@ def plan(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET) -> list[npt.ND
     """Rows of similar length in batches, the longest first; none has more than `budget` tokens, padding included.
 
     A row longer than `budget` makes a batch of its own. Every row is in exactly one batch.
+    Few counts of rows occur: an engine prepares itself for each new shape and remembers it, in time and in memory.
     """
     order = np.argsort(-lengths, kind="stable")
     batches = []
@@ -30,17 +31,22 @@ def plan(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET) -> list[npt.ND
         candidates = order[start : start + most]
         similar = int((lengths[candidates] >= _SHORTEST * longest).sum())
         count = min(len(candidates), max(similar, _SMALL // longest, 1))
+        if count < most:
+            count = _round(count, bits=3, up=False)
         batches.append(candidates[:count])
         start += count
     return batches
 
 
-def cut(tokens: Tokens, *, pad: int, budget: int = BUDGET) -> Iterator[Batch]:
-    """The tokens as padded batches; `pad` is the id that fills them up."""
+def cut(tokens: Tokens, *, pad: int, max_width: int, budget: int = BUDGET) -> Iterator[Batch]:
+    """The tokens as padded batches; `pad` is the id that fills them up.
+
+    The width of a batch is that of its longest row or a little more, up to `max_width`, so that few widths occur.
+    """
     lengths = tokens.lengths
     for rows in plan(lengths, budget=budget):
         counts = lengths[rows]
-        width = int(counts[0])
+        width = min(_round(int(counts[0]), bits=6, up=True), max_width)
         inside = np.arange(width) < counts[:, None]
         places = (tokens.row_splits[rows][:, None] + np.arange(width))[inside]
         ids = np.full((len(rows), width), pad, np.int32)
@@ -48,3 +54,9 @@ def cut(tokens: Tokens, *, pad: int, budget: int = BUDGET) -> Iterator[Batch]:
         type_ids = np.zeros((len(rows), width), np.int32)
         type_ids[inside] = tokens.type_ids[places]
         yield Batch(ids=ids, mask=inside.astype(np.int32), type_ids=type_ids, rows=rows)
+
+
+def _round(number: int, *, bits: int, up: bool) -> int:
+    """The next integer, upwards or downwards, that has at most `bits` significant bits."""
+    step = 1 << max(0, (number - up).bit_length() - bits)
+    return (number + up * (step - 1)) // step * step
