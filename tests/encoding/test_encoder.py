@@ -72,7 +72,7 @@ class TestEncode:
         out = bert.encode(_TEXTS, outputs=["sequence_output"])
         assert "pooled_output" not in out
         assert out.get("default") is None
-        with pytest.raises(OutputNotComputedError, match="'pooled_output' was not asked for: .* hold sequence_output"):
+        with pytest.raises(OutputNotComputedError, match=r"'pooled_output' was not asked for: .* hold sequence_output"):
             out["pooled_output"]
 
     @pytest.mark.parametrize(

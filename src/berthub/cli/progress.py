@@ -1,0 +1,74 @@
+"""How far a job is: a bar on the terminal while it runs, one line when it is done."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from berthub.cli.vectors import Chunk
+
+__all__ = ["Counts", "progress", "summary"]
+
+
+class Counts:
+    """What has been done since this was made; `changed` is told how much of the input that was."""
+
+    def __init__(self, changed: Callable[["Counts", int], None]) -> None:
+        self.rows = 0
+        self.tokens = 0
+        self.truncated = 0
+        self._changed = changed
+        self._begin = time.perf_counter()
+
+    def add(self, chunk: Chunk, *, done: int) -> None:
+        """Count the texts of a chunk; `done` is how much of the input has been read, in its own unit."""
+        self.rows += len(chunk.lengths)
+        self.tokens += int(chunk.lengths.sum())
+        self.truncated += int(chunk.truncated.sum())
+        self._changed(self, done)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.perf_counter() - self._begin
+
+    @property
+    def speed(self) -> float:
+        """Tokens a second."""
+        return self.tokens / max(self.seconds, 1e-9)
+
+
+@contextlib.contextmanager
+def progress(total: int | None, *, quiet: bool) -> Iterator[Counts]:
+    """Counts that are shown as they grow, where stderr is a terminal; `total` is that of what `Counts.add` gets."""
+    console = Console(stderr=True)
+    bar = Progress(
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[counted]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=total, counted="")
+
+        def changed(counts: Counts, done: int) -> None:
+            counted = f"{counts.rows:,} rows, {counts.speed:,.0f} tokens/s"
+            bar.update(task, completed=done, counted=counted)
+
+        yield Counts(changed)
+
+
+def summary(counts: Counts, *, precision: str, max_length: int) -> None:
+    """One line on stderr that says what was done."""
+    cut = f"; {counts.truncated:,} texts cut to {max_length} tokens" if counts.truncated else "; no text cut"
+    print(
+        f"{counts.rows:,} rows, {counts.tokens:,} tokens in {counts.seconds:.1f} s "
+        f"({counts.speed:,.0f} tokens/s, {precision}){cut}",
+        file=sys.stderr,
+    )

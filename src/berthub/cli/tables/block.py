@@ -1,0 +1,76 @@
+"""Rows on their way from the input to the output."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import pyarrow as pa
+
+from berthub.tokenization.tokenizer import Text
+
+__all__ = ["BLOCK_CHARS", "BLOCK_ROWS", "Block", "Carried", "JsonRows", "cut_rows"]
+
+# Enough rows for batches of equal lengths, few enough for the progress bar to move.
+BLOCK_ROWS = 2048
+BLOCK_CHARS = 1 << 24
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class JsonRows:
+    """Lines of JSON, each an object: as they stand in the file, and parsed; `places` are their line numbers."""
+
+    raw: list[bytes]
+    objects: list[dict[str, Any]]
+    places: list[int]
+
+    @property
+    def column_names(self) -> list[str]:
+        """The keys of all rows, in the order in which they first appear."""
+        return list(dict.fromkeys(itertools.chain.from_iterable(self.objects)))
+
+
+Carried: TypeAlias = pa.Table | JsonRows
+"""The columns of the input; both kinds tell their `column_names`."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Block:
+    """Some rows of the input, the first of which is row `first_row` (from 1).
+
+    `lines` are the lines where the rows begin, for files that have lines. `begin` and `end` tell how much of the
+    input comes before the block and with it, in the unit of `Rows.total`.
+    """
+
+    name: str
+    texts: Sequence[Text]
+    carried: Carried
+    first_row: int
+    lines: Sequence[int] | None
+    begin: int
+    end: int
+
+    def place(self, index: int) -> str:
+        """Where a row of the block stands, for messages."""
+        line = "" if self.lines is None else f" (line {self.lines[index]})"
+        return f"{self.name}, row {self.first_row + index}{line}"
+
+    def done_at(self, index: int) -> int:
+        """How much of the input is done when the rows before `index` are."""
+        return self.begin + (self.end - self.begin) * index // len(self.texts)
+
+
+def cut_rows(rows: Iterable[tuple[int, T]]) -> Iterator[list[T]]:
+    """The rows in lists of limited length and size; each comes with its size in characters."""
+    block: list[T] = []
+    total = 0
+    for size, row in rows:
+        block.append(row)
+        total += size
+        if len(block) == BLOCK_ROWS or total >= BLOCK_CHARS:
+            yield block
+            block, total = [], 0
+    if block:
+        yield block

@@ -1,0 +1,105 @@
+"""CSV and TSV: a header, then rows of strings, which stay the strings that they are."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from berthub.cli.tables.block import Block, cut_rows
+from berthub.cli.tables.columns import TextColumns
+from berthub.cli.tables.lines import Line
+from berthub.errors import InputError
+
+__all__ = ["Record", "blocks", "csv_records", "tsv_records", "without_end"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The fields of one row, the line where it begins, and the offset where it ends."""
+
+    fields: list[str]
+    line: int
+    end: int
+
+
+def without_end(line: str) -> str:
+    """The line without its line feed, or carriage return and line feed."""
+    return line.removesuffix("\n").removesuffix("\r") if line.endswith("\n") else line
+
+
+def tsv_records(lines: Iterator[Line]) -> Iterator[Record]:
+    """The rows of a file whose fields lie between tabs; quotes are characters like any other."""
+    for line in lines:
+        text = without_end(line.text)
+        yield Record(text.split("\t") if text else [], line.number, line.end)
+
+
+def csv_records(lines: Iterator[Line], name: str) -> Iterator[Record]:
+    """The rows of a CSV file (RFC 4180); a quoted field may hold line ends."""
+    # The module's limit of 128 KB a field is for the whole process; a C long is the most that it takes.
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    last = Line(0, "", 0)
+
+    def texts() -> Iterator[str]:
+        nonlocal last
+        for last in lines:
+            yield last.text
+
+    reader = csv.reader(texts(), strict=True)
+    while True:
+        begin = last.number + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InputError(
+                f"{name}, line {begin}: this row is no valid CSV ({error}); a field that holds quotes is written in "
+                'quotes, with its own doubled: "so-called ""quotes"""'
+            ) from error
+        yield Record(fields, begin, last.end)
+
+
+def blocks(records: Iterator[Record], name: str, columns: TextColumns) -> Iterator[Block]:
+    """The rows below the header, in blocks.
+
+    A blank line is an empty text where the file has one column, and is passed over where it has more.
+    """
+    header = next(records, None)
+    if header is None:
+        return
+    names = header.fields or [""]
+    chosen = columns.chosen(names, name)
+    indices = [names.index(column) for column in chosen.names]
+    first_row, begin = 1, header.end
+    for rows in cut_rows(_sized(records, names, name)):
+        values = [list(column) for column in zip(*(row.fields for row in rows), strict=True)]
+        first, *second = (values[index] for index in indices)
+        yield Block(
+            name=name,
+            texts=chosen.texts(first, second[0] if second else None),
+            carried=pa.table([pa.array(column, pa.string()) for column in values], names=names),
+            first_row=first_row,
+            lines=[row.line for row in rows],
+            begin=begin,
+            end=rows[-1].end,
+        )
+        first_row += len(rows)
+        begin = rows[-1].end
+
+
+def _sized(records: Iterator[Record], names: list[str], name: str) -> Iterator[tuple[int, Record]]:
+    for record in records:
+        fields = record.fields
+        if not fields:
+            if len(names) > 1:
+                continue
+            record = Record([""], record.line, record.end)
+        elif len(fields) != len(names):
+            raise InputError(
+                f"{name}, line {record.line}: the row has {len(fields)} fields and the header {len(names)}: "
+                + ", ".join(f'"{column}"' for column in names)
+            )
+        yield sum(map(len, fields)), record

@@ -1,0 +1,78 @@
+"""Texts from Parquet files."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from berthub.cli.tables.block import BLOCK_CHARS, BLOCK_ROWS, Block
+from berthub.cli.tables.columns import ChosenColumns, TextColumns, not_a_text
+from berthub.errors import InputError
+
+__all__ = ["open_parquet"]
+
+
+def open_parquet(file: BinaryIO, name: str, columns: TextColumns) -> tuple[int, Iterator[Block]]:
+    """The number of rows, and the rows in blocks."""
+    with _readable(name):
+        # Pages are read as they are needed, not whole columns of a row group.
+        parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+        schema = parquet.schema_arrow
+    chosen = columns.chosen(schema.names, name)
+    for column in chosen.names:
+        if not _is_string(schema.field(column).type):
+            raise InputError(
+                f'the column "{column}" of {name} holds {schema.field(column).type}, not strings; name another with '
+                "--text-column"
+            )
+    return parquet.metadata.num_rows, _blocks(parquet, name, chosen)
+
+
+def _blocks(parquet: Any, name: str, chosen: ChosenColumns) -> Iterator[Block]:
+    metadata = parquet.metadata
+    size = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+    average = max(1, size // max(1, metadata.num_rows))
+    batches = parquet.iter_batches(batch_size=max(1, min(BLOCK_ROWS, BLOCK_CHARS // average)))
+    row = 0
+    while True:
+        with _readable(name):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        if not batch.num_rows:
+            continue
+        first, *second = (_strings(batch, column, name, row + 1) for column in chosen.names)
+        yield Block(
+            name=name,
+            texts=chosen.texts(first, second[0] if second else None),
+            carried=pa.Table.from_batches([batch]),
+            first_row=row + 1,
+            lines=None,
+            begin=row,
+            end=row + batch.num_rows,
+        )
+        row += batch.num_rows
+
+
+def _strings(batch: Any, column: str, name: str, first_row: int) -> list[str]:
+    with _readable(name):
+        values = batch.column(column).to_pylist()
+    if None in values:
+        raise not_a_text(f"{name}, row {first_row + values.index(None)}", column, None)
+    return values  # type: ignore[no-any-return]
+
+
+def _is_string(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name} is no Parquet file, or a damaged one: {error}") from error

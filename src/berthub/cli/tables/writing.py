@@ -1,0 +1,189 @@
+"""Vectors and the columns beside them, written as they come."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO, Generic, TypeVar
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from berthub.cli.options import OutputFormat
+from berthub.cli.tables.block import Carried, JsonRows
+from berthub.cli.tables.destination import Destination
+from berthub.cli.tables.json_columns import JsonColumns, json_objects
+from berthub.cli.vectors import Chunk, Request
+
+__all__ = ["Writer", "create_writer"]
+
+C = TypeVar("C")
+
+# Row groups of a useful size for readers; what waits for one is in memory.
+_ROW_GROUP_BYTES = 1 << 26
+_NPY_HEADER = 128
+
+
+class Writer(ABC, Generic[C]):
+    """Writes to a file. `prepare` gives the columns of a block the form `C` that `write` takes."""
+
+    @abstractmethod
+    def prepare(self, carried: Carried | None) -> C:
+        """The columns of a block as they will be written; `InputError` where that is impossible."""
+
+    @abstractmethod
+    def write(self, carried: C, rows: slice, chunk: Chunk) -> None:
+        """Write the vectors of some rows of a block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what is left; the file itself stays open."""
+
+
+def create_writer(
+    destination: Destination, file: BinaryIO, request: Request, metadata: Mapping[str, str]
+) -> Writer[Any]:
+    """The writer for the destination's format; `metadata` goes where the format has a place for it."""
+    match destination.format:
+        case OutputFormat.PARQUET:
+            return _ParquetWriter(destination, file, request, metadata)
+        case OutputFormat.JSONL:
+            return _JsonLinesWriter(destination, file, request)
+        case OutputFormat.NPY:
+            return _NpyWriter(destination, file)
+
+
+class _ParquetWriter(Writer[Any]):
+    def __init__(self, destination: Destination, file: BinaryIO, request: Request, metadata: Mapping[str, str]) -> None:
+        self._destination, self._file, self._request, self._metadata = destination, file, request, metadata
+        self._json = JsonColumns()
+        self._writer: Any = None
+        self._waiting: list[Any] = []
+        self._bytes = 0
+
+    def prepare(self, carried: Carried | None) -> Any:
+        return self._json.table(carried) if isinstance(carried, JsonRows) else carried
+
+    def write(self, carried: Any, rows: slice, chunk: Chunk) -> None:
+        added = _arrow_columns(self._request, chunk)
+        if carried is None:
+            table = pa.table(added)
+        else:
+            table = carried.slice(rows.start, rows.stop - rows.start)
+            for name, column in added.items():
+                table = table.append_column(name, column)
+        self._waiting.append(table)
+        self._bytes += table.nbytes
+        if self._bytes >= _ROW_GROUP_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        with self._destination.errors_told():
+            self._writer.close()
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        # Dictionaries come in one piece a chunk, perhaps a different one.
+        table = pa.concat_tables(self._waiting).unify_dictionaries()
+        with self._destination.errors_told():
+            if self._writer is None:
+                self._writer = self._open(table.schema)
+            self._writer.write_table(table, row_group_size=len(table))
+        self._waiting, self._bytes = [], 0
+
+    def _open(self, schema: Any) -> Any:
+        # Floating-point vectors neither repeat nor compress.
+        plain = self._request.column
+        return pq.ParquetWriter(
+            self._file,
+            schema.with_metadata(dict(self._metadata)),
+            use_dictionary=[name for name in schema.names if name != plain],
+            compression={name: "none" if name == plain else "snappy" for name in schema.names},
+        )
+
+
+def _arrow_columns(request: Request, chunk: Chunk) -> dict[str, Any]:
+    vectors = _fixed_size_lists(chunk.vectors)
+    if chunk.tokens is None:
+        return {request.column: vectors}
+    splits = pa.array(np.concatenate([np.zeros(1, np.int64), np.cumsum(chunk.lengths)]), pa.int32())
+    offsets = _fixed_size_lists(np.concatenate(chunk.tokens.offsets))
+    return {
+        request.column: pa.ListArray.from_arrays(splits, vectors),
+        "tokens": pa.array(chunk.tokens.pieces, pa.list_(pa.string())),
+        "offsets": pa.ListArray.from_arrays(splits, offsets),
+    }
+
+
+def _fixed_size_lists(array: Any) -> Any:
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array.shape[1])
+
+
+class _JsonLinesWriter(Writer[Sequence[bytes]]):
+    """Carries a row as the text of its object, which for rows that came as JSON is the one they came with."""
+
+    def __init__(self, destination: Destination, file: BinaryIO, request: Request) -> None:
+        self._destination, self._file, self._request = destination, file, request
+
+    def prepare(self, carried: Carried | None) -> Sequence[bytes]:
+        if carried is None:
+            return ()
+        if isinstance(carried, JsonRows):
+            return [raw.strip() for raw in carried.raw]
+        return [_json(values) for values in json_objects(carried)]
+
+    def write(self, carried: Sequence[bytes], rows: slice, chunk: Chunk) -> None:
+        end = 0
+        for index, length in enumerate(chunk.lengths.tolist()):
+            begin, end = end, end + length
+            if chunk.tokens is None:
+                added: dict[str, Any] = {self._request.column: chunk.vectors[index]}
+            else:
+                added = {
+                    self._request.column: chunk.vectors[begin:end],
+                    "tokens": chunk.tokens.pieces[index],
+                    "offsets": np.ascontiguousarray(chunk.tokens.offsets[index]),
+                }
+            text = _json(added)
+            line = carried[rows.start + index][:-1] + b"," + text[1:] if carried else text
+            with self._destination.errors_told():
+                self._file.write(line + b"\n")
+
+    def close(self) -> None:
+        pass
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+class _NpyWriter(Writer[None]):
+    """A header's place is kept free until the number of rows is known."""
+
+    def __init__(self, destination: Destination, file: BinaryIO) -> None:
+        self._destination, self._file = destination, file
+        self._rows = 0
+        self._row: Any = None
+
+    def prepare(self, carried: Carried | None) -> None:
+        return None
+
+    def write(self, carried: None, rows: slice, chunk: Chunk) -> None:
+        with self._destination.errors_told():
+            if self._row is None:
+                self._row = chunk.vectors[0]
+                self._file.write(bytes(_NPY_HEADER))
+            self._file.write(np.ascontiguousarray(chunk.vectors).data)
+        self._rows += len(chunk.vectors)
+
+    def close(self) -> None:
+        # Version 1.0 of https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, in which the length
+        # of the text makes the length of the whole header.
+        dtype = np.lib.format.dtype_to_descr(self._row.dtype)
+        text = repr({"descr": dtype, "fortran_order": False, "shape": (self._rows, len(self._row))})
+        begin = np.lib.format.magic(1, 0) + (_NPY_HEADER - 10).to_bytes(2, "little")
+        with self._destination.errors_told():
+            self._file.seek(0)
+            self._file.write(begin + text.encode().ljust(_NPY_HEADER - 11) + b"\n")

@@ -1,0 +1,127 @@
+"""From a block of texts to the vectors that were asked for, with what is known of their tokens."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.cli.options import DType, Vectors
+from berthub.config import BertConfig
+from berthub.encoding.encoder import Encoder
+from berthub.encoding.encodings import Encodings
+from berthub.errors import InputError
+from berthub.networks.outputs import Output, Pooling
+from berthub.tokenization.tokenizer import Text
+
+__all__ = ["Chunk", "Request", "TokenColumns", "compute", "resolve_request"]
+
+_POOLINGS: dict[Vectors, Pooling | None] = {
+    Vectors.POOLED_OUTPUT: "pooled",
+    Vectors.MEAN: "mean",
+    Vectors.MAX: "max",
+    Vectors.CLS: "cls",
+    Vectors.SEQUENCE_OUTPUT: None,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Which vectors: of `layer`, counted from 0, in the type `dtype`, to be written to `column`."""
+
+    vectors: Vectors
+    layer: int
+    normalize: bool
+    dtype: DType
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all columns that are written beside those of the input."""
+        if self.vectors is Vectors.SEQUENCE_OUTPUT:
+            return (self.column, "tokens", "offsets")
+        return (self.column,)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenColumns:
+    """The tokens of `n` texts: the pieces of each, and the characters that each stands for, int32 [tokens, 2]."""
+
+    pieces: list[list[str]]
+    offsets: list[npt.NDArray[np.int32]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Chunk:
+    """The vectors of `n` texts.
+
+    `vectors` are [n, hidden]; or where `tokens` are given [t, hidden], those of the first text's tokens first.
+    `lengths` int64 [n] are the texts' numbers of tokens, `truncated` bool [n] tells which texts were cut.
+    """
+
+    vectors: npt.NDArray[Any]
+    lengths: npt.NDArray[np.int64]
+    truncated: npt.NDArray[np.bool_]
+    tokens: TokenColumns | None = None
+
+
+def resolve_request(
+    vectors: Vectors | None,
+    layer: int | None,
+    *,
+    config: BertConfig,
+    normalize: bool,
+    dtype: DType,
+    column: str | None,
+) -> Request:
+    """What is to be computed with this model; `InputError` for what it does not have."""
+    if vectors is None:
+        vectors = Vectors.POOLED_OUTPUT if config.pooler and layer is None else Vectors.MEAN
+    if vectors is Vectors.POOLED_OUTPUT and not config.pooler:
+        raise InputError("the model has no pooler, so no pooled_output; use --output mean, max or cls")
+    resolved = Output(-1 if layer is None else layer, _POOLINGS[vectors]).resolved(config)
+    return Request(
+        vectors=vectors,
+        layer=resolved.layer,
+        normalize=normalize,
+        dtype=dtype,
+        column=vectors.value if column is None else column,
+    )
+
+
+def compute(encoder: Encoder, texts: Sequence[Text], request: Request) -> Iterator[Chunk]:
+    """The vectors of the texts in their order, in chunks small enough for memory."""
+    pooling = _POOLINGS[request.vectors]
+    if pooling is None:
+        for encodings in encoder.stream(texts, outputs=(), layers=[request.layer]):
+            # Real tokens only, text after text.
+            inside = encodings.attention_mask.astype(np.bool_)
+            vectors = encodings["encoder_outputs"][request.layer][inside]
+            yield _chunk(encodings, vectors, request, TokenColumns(encodings.tokens, encodings.offsets))
+        return
+    for encodings in encoder.stream(texts, pooling=pooling, layer=request.layer):
+        yield _chunk(encodings, encodings["embedding"], request, None)
+
+
+def _chunk(encodings: Encodings, vectors: npt.NDArray[Any], request: Request, tokens: TokenColumns | None) -> Chunk:
+    if request.normalize:
+        # As in `Encoder.embed`.
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return Chunk(
+        vectors=_half(vectors) if request.dtype is DType.FLOAT16 else vectors,
+        lengths=encodings.ragged_tokens.lengths,
+        truncated=encodings.truncated,
+        tokens=tokens,
+    )
+
+
+def _half(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float16]:
+    try:
+        with np.errstate(over="raise"):
+            return vectors.astype(np.float16)
+    except FloatingPointError:
+        raise InputError(
+            f"a component of a vector is too large for float16 ({np.abs(vectors).max():g}); use --dtype float32, "
+            "or --normalize"
+        ) from None

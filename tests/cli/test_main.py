@@ -1,0 +1,115 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+import berthub
+from berthub.cli import main as main_module
+from berthub.cli import options
+from berthub.cli.exit_codes import ExitCode, code_of
+from berthub.engines.engine import EngineName, Precision
+from berthub.errors import (
+    ArchiveError,
+    BerthubError,
+    CheckpointError,
+    ChecksumError,
+    HandleError,
+    InputError,
+    MissingDependencyError,
+    ModelNotFoundError,
+    OfflineError,
+    OutputNotComputedError,
+)
+
+
+def test_version(cli: Any) -> None:
+    assert cli("--version").stdout == f"berthub {berthub.__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["encode", "--help"], ["tokenize", "-h"], ["inspect", "-h"]])
+def test_help_has_examples(cli: Any, words: list[str]) -> None:
+    result = cli(*words)
+    assert result.exit_code == 0
+    assert "   berthub " in result.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "{'numpy', 'openvino', 'pyarrow', 'tokenizers', 'kagglehub', 'huggingface_hub', 'orjson'}"
+    code = (
+        f"import sys; from berthub.cli.main import main; main(['encode', '--help']); print({heavy} & {{*sys.modules}})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_choices_are_those_of_the_library() -> None:
+    assert {*options.Engine} == {*get_args(EngineName)}
+    assert {*options.Precision} == {*get_args(Precision)}
+
+
+def test_each_option_is_declared_in_one_place() -> None:
+    commands = Path(main_module.__file__).parent
+    declaring = [path.name for path in commands.glob("*.py") if "typer.Option(" in path.read_text()]
+    assert sorted(declaring) == ["main.py", "options.py"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError("x"), 2),
+        (OutputNotComputedError("x"), 2),
+        (HandleError("x"), 3),
+        (OfflineError("x"), 3),
+        (ChecksumError("x"), 3),
+        (ArchiveError("x"), 3),
+        (ModelNotFoundError("x"), 4),
+        (CheckpointError("x"), 4),
+        (MissingDependencyError("x"), 5),
+    ],
+)
+def test_exit_codes(cli: Any, monkeypatch: pytest.MonkeyPatch, error: BerthubError, code: int) -> None:
+    assert code_of(error) == code
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("berthub.hub.resolve.resolve", fail)
+    result = cli("inspect", "some/model")
+    assert result.exit_code == code
+    assert result.stderr == "error: x\n"
+
+
+def test_a_bug_shows_its_traceback(
+    models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("berthub.hub.resolve.resolve", fail)
+    assert main_module.main(["inspect", "some/model"]) == ExitCode.BUG
+    told = capsys.readouterr().err
+    assert "ZeroDivisionError: oh" in told
+    assert "This is a bug in berthub" in told
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["encode"], ["encode", "x", "--output", "nonsense"], ["--nonsense"]])
+def test_wrong_usage(cli: Any, words: list[str]) -> None:
+    result = cli(*words)
+    assert result.exit_code == 2
+    assert "Usage: berthub" in result.stderr
+
+
+def test_unknown_models(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert cli("encode", "fox", "-m", "nonsense").exit_code == 3
+    assert cli("encode", "fox", "-m", "./empty").exit_code == 4
+    result = cli("encode", "fox", "-m", "google-bert/bert-base-uncased")
+    assert result.exit_code == 3
+    assert "offline" in result.stderr
+
+
+def test_main_returns_the_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main_module.main(["--version"]) == 0
+    assert main_module.main(["nonsense"]) == 2

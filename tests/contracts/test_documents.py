@@ -1,0 +1,60 @@
+"""What the README and the guides show runs as it stands there, with a tiny model behind every handle."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from berthub.cli.main import app
+
+_ROOT = Path(__file__).parent.parent.parent
+_DOCUMENTS = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _blocks(path: Path, language: str) -> list[str]:
+    found = _BLOCK.findall(path.read_text(encoding="utf-8"))
+    return [code for name, options, code in found if name == language and "no-run" not in options]
+
+
+@pytest.fixture(autouse=True)
+def _tiny_model(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for home in ("berthub.encoding.load", "berthub.tokenization.tokenizer", "berthub.hub.resolve"):
+        monkeypatch.setattr(f"{home}.resolve", lambda handle=None, **options: models / "tf2_v4")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews.csv").write_text("id,text\n1,The fox was quick.\n2,It was not.\n")
+
+
+@pytest.mark.parametrize("path", _DOCUMENTS, ids=lambda path: path.name)
+def test_python_examples_run(path: Path) -> None:
+    names: dict[str, object] = {}
+    for code in _blocks(path, "python"):
+        exec(compile(code, str(path), "exec"), names)
+
+
+@pytest.mark.parametrize("path", _DOCUMENTS, ids=lambda path: path.name)
+def test_commands_run(path: Path) -> None:
+    for code in _blocks(path, "sh"):
+        for line in code.replace("\\\n", " ").splitlines():
+            # The README's set-up commands end in one of ours; CI runs the one for the tests.
+            words = shlex.split(line.rpartition("/bin/berthub ")[2] if "/bin/berthub " in line else line, comments=True)
+            if words and words[0] == "berthub":
+                words = words[1:]
+            elif "/bin/berthub " not in line:
+                continue
+            result = CliRunner().invoke(app, words)
+            assert result.exit_code == 0, f"{line}\n{result.output}"
+
+
+def test_the_set_up_commands_are_there() -> None:
+    commands = "".join(_blocks(_ROOT / "README.md", "sh"))
+    assert re.search(r"^python3 -m venv .* install \. && .*berthub encode", commands, re.MULTILINE)
+    assert re.search(r"^python3 -m venv .* && .*pytest$", commands, re.MULTILINE)
+
+
+def test_links_lead_somewhere() -> None:
+    for path in [*_DOCUMENTS, _ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
