@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from berthub.config import BertConfig
+
 _ROOT = Path(__file__).parent.parent
 
 
@@ -21,3 +23,20 @@ def minilm() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs {os.path.relpath(folder, _ROOT)}, which is not part of the repository")
     return folder
+
+
+@pytest.fixture
+def config() -> BertConfig:
+    """A configuration, for what needs any."""
+    return BertConfig(
+        vocab_size=10,
+        hidden_size=8,
+        num_layers=2,
+        num_heads=2,
+        intermediate_size=12,
+        max_positions=16,
+        type_vocab_size=2,
+        activation="gelu_tanh",
+        layer_norm_eps=1e-12,
+        lower_case=True,
+    )

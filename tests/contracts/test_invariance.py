@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import berthub as hub
-from berthub.engines.engine import create_engine
+from berthub.engines.create import create_engine
 from berthub.formats import read
 
 TOLERANCE = 1e-5

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from berthub.engines.engine import Batch, Engine, create_engine
+from berthub.engines.create import create_engine
+from berthub.engines.engine import Batch, Engine
 from berthub.engines.numpy import NumpyOps
 from berthub.errors import InputError
 from berthub.formats import read

@@ -68,22 +68,6 @@ def test_models_of_any_size_are_read(tmp_path_factory, config: BertConfig, prefi
         np.testing.assert_array_equal(checkpoint.weights[name], weight)
 
 
-@pytest.fixture
-def config() -> BertConfig:
-    return BertConfig(
-        vocab_size=10,
-        hidden_size=8,
-        num_layers=2,
-        num_heads=2,
-        intermediate_size=12,
-        max_positions=16,
-        type_vocab_size=2,
-        activation="gelu_tanh",
-        layer_norm_eps=1e-12,
-        lower_case=True,
-    )
-
-
 def test_capitals_in_the_vocabulary_mean_cased(tmp_path: Path, config: BertConfig) -> None:
     write_google(tmp_path, config)
     assert read(tmp_path).config.lower_case is True

@@ -11,6 +11,7 @@ from berthub.cli.options import DType, Vectors
 from berthub.config import BertConfig
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.encodings import Encodings
+from berthub.encoding.normalize import unit_length
 from berthub.errors import InputError
 from berthub.networks.outputs import Output, Pooling
 from berthub.tokenization.tokenizer import Text
@@ -106,8 +107,7 @@ def compute(encoder: Encoder, texts: Sequence[Text], request: Request) -> Iterat
 
 def _chunk(encodings: Encodings, vectors: npt.NDArray[Any], request: Request, tokens: TokenColumns | None) -> Chunk:
     if request.normalize:
-        # As in `Encoder.embed`.
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        vectors = unit_length(vectors)
     return Chunk(
         vectors=_half(vectors) if request.dtype is DType.FLOAT16 else vectors,
         lengths=encodings.ragged_tokens.lengths,

@@ -14,6 +14,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.config import BertConfig
 from berthub.encoding.arrays import ArrayInputs, array_inputs
 from berthub.encoding.encodings import Encodings, LayerOutputs
+from berthub.encoding.normalize import unit_length
 from berthub.encoding.planner import BUDGET, cut
 from berthub.engines.engine import Batch, Engine, Floats
 from berthub.errors import InputError, TruncationWarning
@@ -138,9 +139,7 @@ class Encoder:
         tokens = self._tokens(texts, truncation)
         self._report(int(tokens.truncated.sum()), len(texts))
         (vectors,) = self._run(tokens, [output])
-        if normalize:
-            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        return vectors
+        return unit_length(vectors) if normalize else vectors
 
     def __call__(self, inputs: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
         """Run the model on arrays, as a TF Hub encoder is called.

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from berthub.encoding.encoder import Encoder
-from berthub.engines.engine import EngineName, Precision, create_engine
+from berthub.engines.create import create_engine
+from berthub.engines.engine import EngineName, Precision
 from berthub.formats import read
 from berthub.hub.resolve import resolve
 from berthub.tokenization.tokenizer import Tokenizer

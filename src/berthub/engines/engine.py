@@ -1,4 +1,4 @@
-"""What an engine is, and the choice among them.
+"""What an engine is.
 
 Engines see numbers, never text: batches of padded arrays in, arrays out.
 """
@@ -6,16 +6,14 @@ Engines see numbers, never text: batches of padded arrays in, arrays out.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from berthub.checkpoint import Checkpoint
-from berthub.errors import InputError
 from berthub.networks.outputs import Output
 
-__all__ = ["Batch", "Engine", "EngineName", "Floats", "Precision", "Result", "create_engine"]
+__all__ = ["Batch", "Engine", "EngineName", "Floats", "Precision", "Result"]
 
 EngineName = Literal["auto", "numpy", "openvino"]
 Precision = Literal["auto", "bfloat16", "float32"]
@@ -52,21 +50,3 @@ class Engine(ABC):
     @abstractmethod
     def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
         """The resolved `outputs` of every batch, in any order; what was not asked for is not computed."""
-
-
-def create_engine(checkpoint: Checkpoint, *, engine: EngineName = "auto", precision: Precision = "auto") -> Engine:
-    """The engine called `engine`; "auto" is OpenVINO.
-
-    `precision` "auto" means bfloat16 where the processor computes in it natively and the engine can, else float32.
-    """
-    if engine not in get_args(EngineName):
-        raise InputError(f"engine={engine!r} is not known; use one of {', '.join(get_args(EngineName))}")
-    if precision not in get_args(Precision):
-        raise InputError(f"precision={precision!r} is not known; use one of {', '.join(get_args(Precision))}")
-    if engine == "numpy":
-        from berthub.engines.numpy import NumpyEngine
-
-        return NumpyEngine(checkpoint, precision=precision)
-    from berthub.engines.openvino import OpenVinoEngine
-
-    return OpenVinoEngine(checkpoint, precision=precision)

@@ -8,7 +8,7 @@ from berthub.checkpoint import Checkpoint, Origin
 from berthub.errors import ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_json, read_lines
 from berthub.formats.renaming import Rule, rename
-from berthub.formats.settings import Settings, look_up
+from berthub.formats.settings import BERT_CONFIG, Settings, look_up
 from berthub.formats.tensorbundle import TensorBundle
 from berthub.vocabulary import Vocabulary
 
@@ -27,19 +27,6 @@ _RULES: list[Rule] = [
 
 # `modeling.py` of the release: its gelu is the tanh form.
 _ACTIVATIONS = {"gelu": "gelu_tanh", "relu": "relu"}
-
-_SETTINGS = {
-    "vocab_size": "vocab_size",
-    "hidden_size": "hidden_size",
-    "num_hidden_layers": "num_layers",
-    "num_attention_heads": "num_heads",
-    "intermediate_size": "intermediate_size",
-    "max_position_embeddings": "max_positions",
-    "type_vocab_size": "type_vocab_size",
-    "hidden_dropout_prob": "hidden_dropout",
-    "attention_probs_dropout_prob": "attention_dropout",
-    "initializer_range": "initializer_range",
-}
 
 
 def read_google(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
@@ -60,7 +47,7 @@ def read_google(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
     stored = read_json(path)
     vocabulary = Vocabulary(tuple(read_lines(folder / "vocab.txt")))
     settings = Settings(given)
-    settings.put(path.name, **{name: stored[key] for key, name in _SETTINGS.items() if key in stored})
+    settings.put(path.name, **{name: stored[key] for key, name in BERT_CONFIG.items() if key in stored})
     if "hidden_act" in stored:
         activation = look_up(_ACTIVATIONS, stored["hidden_act"], setting="hidden_act", source=str(path))
         settings.put(path.name, activation=activation)

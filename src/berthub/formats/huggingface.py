@@ -11,7 +11,7 @@ from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedMode
 from berthub.formats.files import read_json, read_lines
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.safetensors import read_safetensors
-from berthub.formats.settings import Settings, look_up
+from berthub.formats.settings import BERT_CONFIG, Settings, look_up
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["read_huggingface"]
@@ -54,20 +54,6 @@ _ACTIVATIONS = {
     "relu": "relu",
 }
 
-_SETTINGS = {
-    "vocab_size": "vocab_size",
-    "hidden_size": "hidden_size",
-    "num_hidden_layers": "num_layers",
-    "num_attention_heads": "num_heads",
-    "intermediate_size": "intermediate_size",
-    "max_position_embeddings": "max_positions",
-    "type_vocab_size": "type_vocab_size",
-    "layer_norm_eps": "layer_norm_eps",
-    "hidden_dropout_prob": "hidden_dropout",
-    "attention_probs_dropout_prob": "attention_dropout",
-    "initializer_range": "initializer_range",
-}
-
 # What `BertConfig` and `BertTokenizer` of transformers mean when a file leaves the setting out.
 _CONFIG_DEFAULTS = {"hidden_act": "gelu", "layer_norm_eps": 1e-12, "type_vocab_size": 2}
 
@@ -103,7 +89,7 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
         raise UnsupportedModelError(f"{folder} is no plain BERT: it also has the tensors {', '.join(sorted(foreign))}")
 
     settings = Settings(given)
-    settings.put(path.name, **{name: stored[key] for key, name in _SETTINGS.items() if key in stored})
+    settings.put(path.name, **{name: stored[key] for key, name in BERT_CONFIG.items() if key in stored})
     activation = look_up(_ACTIVATIONS, stored["hidden_act"], setting="hidden_act", source=str(path))
     settings.put(path.name, activation=activation)
     settings.put("the tensors", pooler="bert/pooler/dense/kernel" in renamed)

@@ -8,7 +8,22 @@ from berthub.config import BertConfig
 from berthub.errors import CheckpointError, InputError, UnsupportedModelError
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["Settings", "look_up"]
+__all__ = ["BERT_CONFIG", "Settings", "look_up"]
+
+# The keys of Google's `bert_config.json`, which transformers took over (and added the epsilon) -> ours.
+BERT_CONFIG = {
+    "vocab_size": "vocab_size",
+    "hidden_size": "hidden_size",
+    "num_hidden_layers": "num_layers",
+    "num_attention_heads": "num_heads",
+    "intermediate_size": "intermediate_size",
+    "max_position_embeddings": "max_positions",
+    "type_vocab_size": "type_vocab_size",
+    "layer_norm_eps": "layer_norm_eps",
+    "hidden_dropout_prob": "hidden_dropout",
+    "attention_probs_dropout_prob": "attention_dropout",
+    "initializer_range": "initializer_range",
+}
 
 
 def look_up(table: Mapping[str, Any], value: object, *, setting: str, source: str) -> Any:
