@@ -1,0 +1,1 @@
+"""berthub beside its peers, measured in one run: `python -m benchmarks --help`."""

@@ -1,0 +1,34 @@
+"""berthub, as its users call it."""
+
+from typing import Any
+
+from benchmarks.batches import Floats
+from benchmarks.models import Model
+from benchmarks.peers.peer import Peer, UnavailableError
+
+
+class Berthub(Peer):
+    """`saved_model`: from TF Hub's files (tanh GELU), not from Hugging Face's (erf GELU)."""
+
+    def __init__(self, *, precision: str, saved_model: bool = False) -> None:
+        self.name, self.precision = "berthub", precision
+        if saved_model:
+            self.name += ", from the SavedModel"
+            self.form = "saved_model"
+
+    def load(self, model: Model) -> None:
+        import berthub as hub
+
+        folder = model.saved_model if self.form == "saved_model" else model.huggingface
+        if folder is None:
+            raise UnavailableError(model.reason)
+        self._encoder: Any = hub.load(folder, precision=self.precision)  # type: ignore[arg-type]
+        if self.precision == "auto":
+            self.precision = f"auto ({self._encoder.precision})"
+
+    def encode(self, texts: list[str]) -> Floats:
+        return self._encoder.encode(texts, outputs=["pooled_output"])["pooled_output"]  # type: ignore[no-any-return]
+
+    def embed(self, texts: list[str]) -> Floats:
+        """The mean of the token vectors, to compare with peers that give that."""
+        return self._encoder.embed(texts, pooling="mean")  # type: ignore[no-any-return]
