@@ -93,6 +93,10 @@ class TestEncode:
         with pytest.raises(InputError, match="texts are a list of str"):
             bert.encode(texts)
 
+    def test_a_table_is_no_column(self, bert: hub.Encoder) -> None:
+        with pytest.raises(InputError, match="this ndarray has 2 dimensions: choose the column"):
+            bert.encode(np.array([["a", "b"], ["c", "d"]]))
+
 
 class TestTruncation:
     def test_is_reported_once_with_a_count(self, bert: hub.Encoder) -> None:

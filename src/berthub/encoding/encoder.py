@@ -295,6 +295,12 @@ def _listed(texts: str | Iterable[Text]) -> list[Text]:
         return [texts]
     if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
         raise InputError(f"texts are a list of str or of pairs of them, not of type {type(texts).__name__}")
+    if getattr(texts, "ndim", 1) != 1:
+        # Iterating over a data frame gives the names of its columns.
+        raise InputError(
+            f"texts are one column, and this {type(texts).__name__} has {texts.ndim} dimensions: "  # type: ignore[attr-defined]
+            'choose the column, as in frame["text"]'
+        )
     return list(texts)
 
 

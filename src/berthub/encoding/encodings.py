@@ -52,9 +52,9 @@ class Encodings(Mapping[str, Any]):
     """The encodings of `n` texts, in the order of the call.
 
     A mapping with the outputs that were asked for: `sequence_output` float32 [n, seq, hidden], zeros behind a text's
-    last token; `pooled_output` float32 [n, hidden], also as `default`; `encoder_outputs`, a `LayerOutputs`. `seq` is
-    the number of tokens of the longest text. Texts were cut to
-    `max_length` tokens; `precision` is the arithmetic that was used.
+    last token; `pooled_output` float32 [n, hidden], also as `default`; `encoder_outputs`, a `LayerOutputs`; and from
+    a stream with `pooling`, `embedding` float32 [n, hidden]. `seq` is the number of tokens of the longest text. Texts
+    were cut to `max_length` tokens; `precision` is the arithmetic that was used.
     """
 
     outputs: Mapping[str, Any]
