@@ -92,6 +92,8 @@ class TestEncode:
     def test_what_are_no_texts(self, bert: hub.Encoder, texts: object) -> None:
         with pytest.raises(InputError, match="texts are a list of str"):
             bert.encode(texts)
+        with pytest.raises(InputError, match="texts are a list of str"):
+            bert.stream(texts)
 
     def test_a_table_is_no_column(self, bert: hub.Encoder) -> None:
         with pytest.raises(InputError, match="this ndarray has 2 dimensions: choose the column"):

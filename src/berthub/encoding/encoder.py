@@ -118,7 +118,7 @@ class Encoder:
         size = self._chunk_size(request) if chunk_size is None else chunk_size
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise InputError(f"chunk_size must be a whole number from 1, not {chunk_size!r}")
-        return self._stream(iter([texts] if isinstance(texts, str) else texts), request, truncation, size)
+        return self._stream(iter(_checked(texts)), request, truncation, size)
 
     def embed(
         self,
@@ -157,10 +157,7 @@ class Encoder:
         wanted = [Output(layer) for layer in range(config.num_layers)]
         if config.pooler:
             wanted.append(Output(config.num_layers - 1, "pooled"))
-        results = [
-            np.empty((count, config.hidden_size) if o.pooling else (count, width, config.hidden_size), np.float32)
-            for o in wanted
-        ]
+        results = self._allocate(wanted, count, width)
         for done in self._engine.run(_slices(arrays, self._batch_tokens), wanted):
             for result, array in zip(results, done.outputs, strict=True):
                 result[done.batch.rows] = array
@@ -258,13 +255,14 @@ class Encoder:
                 stacklevel=3,
             )
 
+    def _allocate(self, outputs: Sequence[Output], rows: int, width: int) -> list[Floats]:
+        hidden = self.config.hidden_size
+        return [np.zeros((rows, hidden) if o.pooling else (rows, width, hidden), np.float32) for o in outputs]
+
     def _run(self, tokens: Tokens, outputs: Sequence[Output]) -> list[Floats]:
         """One array for each output: [n, h], or [n, seq, h] with zeros behind the last token."""
         lengths = tokens.lengths
-        width, hidden = int(lengths.max(initial=0)), self.config.hidden_size
-        results = [
-            np.zeros((len(tokens), hidden) if o.pooling else (len(tokens), width, hidden), np.float32) for o in outputs
-        ]
+        results = self._allocate(outputs, len(tokens), int(lengths.max(initial=0)))
         pad = self.vocabulary.ids[self.vocabulary.pad]
         batches = cut(tokens, pad=pad, max_width=self.config.max_positions, budget=self._batch_tokens)
         for done in self._engine.run(batches, outputs):
@@ -291,6 +289,11 @@ class _Request:
 
 
 def _listed(texts: str | Iterable[Text]) -> list[Text]:
+    return list(_checked(texts))
+
+
+def _checked(texts: str | Iterable[Text]) -> Iterable[Text]:
+    """The texts as an iterable that is none of the things which only look like one."""
     if isinstance(texts, str):
         return [texts]
     if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
@@ -301,7 +304,7 @@ def _listed(texts: str | Iterable[Text]) -> list[Text]:
             f"texts are one column, and this {type(texts).__name__} has {texts.ndim} dimensions: "  # type: ignore[attr-defined]
             'choose the column, as in frame["text"]'
         )
-    return list(texts)
+    return texts
 
 
 def _slices(arrays: ArrayInputs, budget: int) -> Iterator[Batch]:

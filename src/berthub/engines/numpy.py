@@ -10,16 +10,13 @@ from berthub.checkpoint import Checkpoint
 from berthub.config import Activation
 from berthub.engines.engine import Batch, Engine, Floats, Precision, Result
 from berthub.errors import InputError
-from berthub.networks.ops import Ops
+from berthub.networks.ops import MASKED, Ops
 from berthub.networks.outputs import Output, build
 
 __all__ = ["NumpyEngine", "NumpyOps"]
 
 # An array of either type: NumPy's type hints lose the element type in most operations.
 Array = Any
-
-# Far below any score, and yet far from overflow.
-_MASKED = np.float32(-1e9)
 
 
 class NumpyEngine(Engine):
@@ -86,7 +83,7 @@ class NumpyOps(Ops[Array, Floats]):
         return x
 
     def attention_bias(self, mask: Array) -> Array:
-        return np.where(mask[:, None, None, :] != 0, np.float32(0), _MASKED)
+        return np.where(mask[:, None, None, :] != 0, np.float32(0), np.float32(MASKED))
 
     def attention(self, query: Array, key: Array, value: Floats, bias: Floats, *, heads: int, dropout: float) -> Array:
         def split(x: Array) -> Array:

@@ -17,13 +17,11 @@ from berthub.checkpoint import Checkpoint
 from berthub.config import Activation
 from berthub.engines.engine import Batch, Engine, Floats, Precision, Result
 from berthub.errors import InputError
-from berthub.networks.ops import Ops
+from berthub.networks.ops import MASKED, Ops
 from berthub.networks.outputs import Output, build
 
 __all__ = ["OpenVinoEngine", "OpenVinoOps"]
 
-# Far below any score, and representable in bfloat16.
-_MASKED = np.float32(-1e9)
 # One batch computes while the next is prepared and the last is read out.
 _IN_FLIGHT = 2
 _HINTS = {"bfloat16": "bf16", "float32": "f32"}
@@ -131,8 +129,7 @@ class OpenVinoOps(Ops[Any, Floats]):
         return x
 
     def attention_bias(self, mask: Any) -> Any:
-        masked = op.subtract(op.convert(mask, "f32"), _floats(1))  # 0 where attended, -1 where masked
-        return op.unsqueeze(op.multiply(masked, _floats(-_MASKED)), _integers([1, 2]))
+        return op.unsqueeze(_penalty(mask), _integers([1, 2]))
 
     def attention(self, query: Any, key: Any, value: Any, bias: Any, *, heads: int, dropout: float) -> Any:
         width = query.get_output_partial_shape(0)[2].get_length()
@@ -163,9 +160,13 @@ class OpenVinoOps(Ops[Any, Floats]):
         return op.divide(op.squeeze(total, _integers([1])), count)
 
     def masked_max(self, x: Any, mask: Any) -> Any:
-        bias = op.subtract(op.convert(mask, "f32"), _floats(1))
-        bias = op.unsqueeze(op.multiply(bias, _floats(-_MASKED)), _integers([2]))
-        return op.reduce_max(op.add(x, bias), _integers([1]), keep_dims=False)
+        return op.reduce_max(op.add(x, op.unsqueeze(_penalty(mask), _integers([2]))), _integers([1]), keep_dims=False)
+
+
+def _penalty(mask: Any) -> Any:
+    """0 where the mask is 1, `MASKED` where it is 0."""
+    masked = op.subtract(op.convert(mask, "f32"), _floats(1))  # 0 and -1
+    return op.multiply(masked, _floats(-MASKED))
 
 
 def _shared(array: Floats) -> Any:
@@ -176,5 +177,5 @@ def _integers(values: Any) -> Any:
     return op.constant(np.asarray(values, np.int32))
 
 
-def _floats(value: float | np.float32) -> Any:
+def _floats(value: float) -> Any:
     return op.constant(np.float32(value))

@@ -8,7 +8,10 @@ from typing import Protocol, TypeVar
 
 from berthub.config import Activation
 
-__all__ = ["Ops"]
+__all__ = ["MASKED", "Ops"]
+
+MASKED = -1e9
+"""What is added where a mask is 0: far below any score, far from overflow, and representable in bfloat16."""
 
 T = TypeVar("T")
 W_contra = TypeVar("W_contra", contravariant=True)

@@ -180,10 +180,10 @@ class Tokenizer:
             ragged["offset_mapping"] = tokens.offsets
         longest = int(tokens.lengths.max(initial=0))
         widths = {"longest": longest, "max_length": max(limit, longest)}
-        if pad is None and (return_tensors is None or len(set(tokens.lengths.tolist())) <= 1):
-            pad = "longest" if return_tensors is not None else None
-        elif pad is None:
-            raise InputError("texts of different lengths make no tensor: pass padding=True, or return_tensors=None")
+        if pad is None and return_tensors is not None:
+            if (tokens.lengths != longest).any():
+                raise InputError("texts of different lengths make no tensor: pass padding=True, or return_tensors=None")
+            pad = "longest"
         fill = {"input_ids": self.vocabulary.ids[self.vocabulary.pad]}
         result = TokenizedTexts()
         for name, flat in ragged.items():
