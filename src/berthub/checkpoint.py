@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from berthub.config import BertConfig
 from berthub.errors import CheckpointError
+from berthub.head import Head
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["Checkpoint", "Origin", "Weights", "weight_shapes"]
@@ -33,7 +34,7 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A model: configuration, weights and vocabulary.
+    """A model: configuration, weights and vocabulary, and the head if it was fine-tuned for a task.
 
     `weights` are float32 arrays under the names of Google's 2018 release, kernels `[in, out]` (`weight_shapes` lists
     them); as a rule they are views of memory-mapped files. Making one validates it: every missing, extra and
@@ -44,11 +45,13 @@ class Checkpoint:
     weights: Weights
     vocabulary: Vocabulary
     origin: Origin
+    head: Head | None = None
 
     def __post_init__(self) -> None:
         faults = [
             *_weight_faults(self.config, self.weights),
             *_vocabulary_faults(self.config, self.vocabulary),
+            *_head_faults(self.config, self.head),
         ]
         if faults:
             raise CheckpointError(
@@ -114,3 +117,16 @@ def _vocabulary_faults(config: BertConfig, vocabulary: Vocabulary) -> list[str]:
         f"the vocabulary has {len(vocabulary):,} pieces and the embedding table {config.vocab_size:,} rows: "
         "they belong to different models, or the vocabulary file is damaged"
     ]
+
+
+def _head_faults(config: BertConfig, head: Head | None) -> list[str]:
+    if head is None:
+        return []
+    faults = []
+    if len(head.kernel) != config.hidden_size:
+        faults.append(f"the head's kernel has shape {head.kernel.shape}, not {(config.hidden_size, len(head.labels))}")
+    if head.pooling == "pooled" and not config.pooler:
+        faults.append("the head wants the pooler's output, and the model has no pooler")
+    if head.max_length > config.max_positions:
+        faults.append(f"the head's max_length is {head.max_length}, and the model has {config.max_positions} positions")
+    return faults

@@ -8,11 +8,18 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 from berthub.errors import CheckpointError
 
-__all__ = ["Activation", "BertConfig"]
+__all__ = ["POOLINGS", "Activation", "BertConfig", "Pooling"]
 
 Activation = Literal["gelu_erf", "gelu_tanh", "relu"]
 """`gelu_tanh` is Google's and TF Hub's form, 0.5x(1 + tanh(sqrt(2/pi)(x + 0.044715x^3))); `gelu_erf` is the exact
 one, x * Phi(x) (Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415)."""
+
+Pooling = Literal["cls", "max", "mean", "pooled"]
+"""How one vector is made of a text: `pooled` is the model's own pooler; the others reduce the token vectors of a
+layer: the first, the largest value of each component, the mean (both over all unmasked tokens, `[CLS]` and `[SEP]`
+included)."""
+
+POOLINGS: tuple[str, ...] = get_args(Pooling)
 
 # Far beyond any published BERT; they keep a corrupted configuration from asking for absurd amounts of work.
 _LARGEST = {

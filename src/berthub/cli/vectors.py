@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.cli.options import DType, Vectors
-from berthub.config import BertConfig
+from berthub.config import BertConfig, Pooling
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.encodings import Encodings
 from berthub.encoding.normalize import unit_length
 from berthub.errors import InputError
-from berthub.networks.outputs import Output, Pooling
+from berthub.networks.outputs import Output
 from berthub.tokenization.tokenizer import Text
 
 __all__ = ["Chunk", "Request", "TokenColumns", "compute", "resolve_request"]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
-from berthub.config import BertConfig
+from berthub.config import BertConfig, Pooling
 from berthub.encoding.arrays import ArrayInputs, array_inputs
 from berthub.encoding.encodings import Encodings, LayerOutputs
 from berthub.encoding.normalize import unit_length
@@ -19,7 +19,7 @@ from berthub.encoding.planner import BUDGET, cut
 from berthub.engines.engine import Batch, Engine, Floats
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats.native import write_native
-from berthub.networks.outputs import Output, Pooling
+from berthub.networks.outputs import Output
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import Vocabulary

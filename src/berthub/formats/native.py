@@ -1,4 +1,7 @@
-"""berthub's own saved form: `berthub.json`, `model.safetensors` and `vocab.txt`."""
+"""berthub's own saved form: `berthub.json`, `model.safetensors` and `vocab.txt`.
+
+A fine-tuned model has its head there, too: described under `head`, with the weights `head/kernel` and `head/bias`.
+"""
 
 import json
 from collections.abc import Mapping
@@ -7,18 +10,21 @@ from typing import Any
 
 from berthub.checkpoint import Checkpoint, Origin, weight_shapes
 from berthub.config import BertConfig
-from berthub.errors import CorruptFileError, InputError, UnsupportedModelError
+from berthub.errors import CheckpointError, CorruptFileError, InputError, UnsupportedModelError
 from berthub.formats.files import read_json, read_lines
 from berthub.formats.safetensors import read_safetensors, write_safetensors
+from berthub.head import Head
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["CONFIG", "read_native", "write_native"]
+__all__ = ["CONFIG", "read_native", "write_native", "write_native_files"]
 
 FORMAT = "berthub folder"
 CONFIG = "berthub.json"
 _WEIGHTS = "model.safetensors"
 _VOCABULARY = "vocab.txt"
 _VERSION = 1
+_HEAD_KERNEL, _HEAD_BIAS = "head/kernel", "head/bias"
+_HEAD_SETTINGS = ("task", "labels", "pooling", "max_length")
 _ROLES = ("unknown", "classify", "separate", "pad", "mask")
 
 
@@ -34,13 +40,16 @@ def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
         raise CorruptFileError(f"{path} should hold the objects config and special_pieces")
     if sorted(roles) != sorted(_ROLES) or not all(isinstance(piece, str) for piece in roles.values()):
         raise CorruptFileError(f"special_pieces in {path} should name {', '.join(_ROLES)}; it holds {roles}")
+    weights = read_safetensors(folder / _WEIGHTS)
+    head = _read_head(path, stored["head"], weights) if "head" in stored else None
     sources = {name: path.name for name in config if name != "architecture"}
     sources |= dict.fromkeys(given or {}, "given by the caller")
     return Checkpoint(
         config=BertConfig.from_dict({**config, **(given or {})}),
-        weights=read_safetensors(folder / _WEIGHTS),
+        weights=weights,
         vocabulary=Vocabulary(tuple(read_lines(folder / _VOCABULARY)), **roles),
         origin=Origin(format=FORMAT, folder=folder, settings=sources),
+        head=head,
     )
 
 
@@ -49,17 +58,39 @@ def write_native(checkpoint: Checkpoint, folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not an empty folder: choose another name, or remove it first")
     folder.mkdir(parents=True, exist_ok=True)
+    write_native_files(checkpoint, folder)
+
+
+def write_native_files(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write the three files of the checkpoint into `folder`, whatever else is there."""
     vocabulary = checkpoint.vocabulary
     (folder / _VOCABULARY).write_text(
         "".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8", newline="\n"
     )
     weights = {name: checkpoint.weights[name] for name in weight_shapes(checkpoint.config)}
+    if checkpoint.head is not None:
+        weights |= {_HEAD_KERNEL: checkpoint.head.kernel, _HEAD_BIAS: checkpoint.head.bias}
     write_safetensors(folder / _WEIGHTS, weights, {"format": "berthub"})
     # Last: a folder without it is no model, so that an interrupted save is never taken for a whole one.
-    description = {
+    description: dict[str, Any] = {
         "format_version": _VERSION,
         "config": checkpoint.config.to_dict(),
         "special_pieces": {role: getattr(vocabulary, role) for role in _ROLES},
         "converted_from": checkpoint.origin.format,
     }
+    if checkpoint.head is not None:
+        description["head"] = {name: getattr(checkpoint.head, name) for name in _HEAD_SETTINGS}
     (folder / CONFIG).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_head(path: Path, stored: Any, weights: dict[str, Any]) -> Head:
+    """The head that `stored` describes; its weights are taken out of `weights`."""
+    if not isinstance(stored, dict) or sorted(stored) != sorted(_HEAD_SETTINGS):
+        raise CorruptFileError(f"head in {path} should hold {', '.join(_HEAD_SETTINGS)}; it holds {stored!r}")
+    if not isinstance(stored["labels"], list) or not all(isinstance(label, str) for label in stored["labels"]):
+        raise CorruptFileError(f"the labels of the head in {path} should be a list of strings")
+    missing = [name for name in (_HEAD_KERNEL, _HEAD_BIAS) if name not in weights]
+    if missing:
+        raise CheckpointError(f"{path} describes a head, and {_WEIGHTS} beside it lacks {' and '.join(missing)}")
+    kernel, bias = weights.pop(_HEAD_KERNEL), weights.pop(_HEAD_BIAS)
+    return Head(**{**stored, "labels": tuple(stored["labels"])}, kernel=kernel, bias=bias)

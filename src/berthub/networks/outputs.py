@@ -2,20 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
-from berthub.config import BertConfig
+from berthub.config import POOLINGS, BertConfig, Pooling
 from berthub.errors import InputError
 from berthub.networks import bert
 from berthub.networks.ops import Ops
 
-__all__ = ["POOLINGS", "Output", "Pooling", "build"]
-
-Pooling = Literal["cls", "max", "mean", "pooled"]
-"""`pooled` is the model's own pooler; the others reduce the token vectors of a layer: the first, the largest value
-of each component, the mean (both over all unmasked tokens, `[CLS]` and `[SEP]` included)."""
-
-POOLINGS: tuple[str, ...] = get_args(Pooling)
+__all__ = ["Output", "build"]
 
 T = TypeVar("T")
 W = TypeVar("W")

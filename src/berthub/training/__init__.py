@@ -1,0 +1,1 @@
+"""The Keras side: the layer that can be fine-tuned, and the tasks."""
