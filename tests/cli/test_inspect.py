@@ -1,8 +1,13 @@
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from berthub.formats import read
+from berthub.formats.native import write_native
+from berthub.head import Head
 
 
 def test_report(cli: Any, models: Path) -> None:
@@ -32,3 +37,23 @@ def test_json(cli: Any, models: Path) -> None:
 
 def test_a_long_list_of_unused_weights_is_cut(cli: Any, models: Path) -> None:
     assert ", ..." in cli("inspect", models / "hf_bert_pretraining").stdout
+
+
+def test_a_fine_tuned_model_tells_its_task(cli: Any, models: Path, tmp_path: Path) -> None:
+    labels = tuple(f"label{number}" for number in range(7))
+    head = Head(
+        task="classify",
+        labels=labels,
+        pooling="mean",
+        max_length=20,
+        kernel=np.zeros((32, 7), np.float32),
+        bias=np.zeros(7, np.float32),
+    )
+    write_native(dataclasses.replace(read(models / "tf2_v4"), head=head), tmp_path / "model")
+    told = " ".join(cli("inspect", tmp_path / "model").stdout.split())
+    assert "fine-tuned classify, on the mean vector, texts of up to 20 tokens" in told
+    assert "labels 7: label0, label1, label2, label3, label4, ..." in told
+    report = json.loads(cli("inspect", tmp_path / "model", "--json").stdout)
+    assert report["head"] == {"task": "classify", "labels": list(labels), "pooling": "mean", "max_length": 20}
+    assert json.loads(cli("inspect", models / "tf2_v4", "--json").stdout)["head"] is None
+    assert "fine-tuned" not in cli("inspect", models / "tf2_v4").stdout

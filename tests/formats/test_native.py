@@ -1,12 +1,18 @@
+import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import berthub as hub
 from berthub.errors import CheckpointError, CorruptFileError, InputError, UnsupportedModelError
 from berthub.formats import read
+from berthub.formats.native import write_native
+from berthub.head import Head
 from support.golden import READABLE
 
 
@@ -61,3 +67,105 @@ def test_the_caller_can_overrule(models: Path, tmp_path: Path) -> None:
     assert read(tmp_path / "model", settings={"lower_case": False}).config.lower_case is False
     with pytest.raises(CheckpointError, match="colour is no setting"):
         read(tmp_path / "model", settings={"colour": "red"})
+
+
+def _head(task: str = "classify", pooling: str | None = "mean", labels: tuple[str, ...] = ("no", "yes")) -> Head:
+    draw = np.random.default_rng(0)
+    kernel, bias = draw.normal(size=(32, len(labels))), draw.normal(size=len(labels))
+    return Head(
+        task=task,
+        labels=labels,
+        pooling=pooling,
+        max_length=20,
+        kernel=kernel.astype(np.float32),
+        bias=bias.astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        _head(),
+        _head("multi_label", "pooled", ("São Paulo", "日本")),
+        _head("regress", "cls", ("",)),
+        _head("tag", None, ("O", "B-PER", "I-PER")),
+    ],
+    ids=lambda head: head.task,
+)
+def test_a_head_is_kept(models: Path, tmp_path: Path, head: Head) -> None:
+    write_native(dataclasses.replace(read(models / "tf2_v4"), head=head), tmp_path / "model")
+    hub.load(tmp_path / "model", engine="numpy").save(tmp_path / "again")
+    for folder in ("model", "again"):
+        saved = read(tmp_path / folder)
+        assert saved.head is not None
+        for name in ("task", "labels", "pooling", "max_length"):
+            assert getattr(saved.head, name) == getattr(head, name)
+        np.testing.assert_array_equal(saved.head.kernel, head.kernel)
+        np.testing.assert_array_equal(saved.head.bias, head.bias)
+        assert saved.parameters == read(models / "tf2_v4").parameters
+
+
+@pytest.fixture
+def fine_tuned(models: Path, tmp_path: Path) -> Path:
+    write_native(dataclasses.replace(read(models / "tf2_v4"), head=_head()), tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (None, CorruptFileError, "head in .* should hold task, labels, pooling, max_length; it holds None"),
+        ({"colour": "red"}, CorruptFileError, "should hold task, labels, pooling, max_length"),
+        ({"labels": "noyes"}, CorruptFileError, "labels of the head .* should be a list of strings"),
+        ({"labels": ["no", 1]}, CorruptFileError, "labels of the head .* should be a list of strings"),
+        ({"labels": ["no", "no"]}, CheckpointError, "labels must be different strings"),
+        ({"labels": ["no", "yes", "so"]}, CheckpointError, r"kernel is float32 \(32, 2\), not float32 \[hidden, 3\]"),
+        ({"labels": []}, CheckpointError, "0 labels do not fit the task classify"),
+        ({"task": "translate"}, CheckpointError, "the task 'translate' is none of classify, multi_label"),
+        ({"task": ["tag"]}, CheckpointError, r"the task \['tag'\] is none of"),
+        ({"task": "regress"}, CheckpointError, "2 labels do not fit the task regress"),
+        ({"pooling": None}, CheckpointError, "the pooling None does not fit the task classify"),
+        ({"pooling": {}}, CheckpointError, r"the pooling \{\} does not fit"),
+        ({"max_length": "20"}, CheckpointError, "max_length is '20', not a number of tokens"),
+        ({"max_length": 65}, CheckpointError, "max_length is 65, and the model has 64 positions"),
+    ],
+)
+def test_a_damaged_description_of_a_head_is_an_error(
+    fine_tuned: Path, change: dict | None, error: type[Exception], message: str
+) -> None:
+    path = fine_tuned / "berthub.json"
+    description = json.loads(path.read_text())
+    description["head"] = None if change is None else description["head"] | change
+    path.write_text(json.dumps(description))
+    with pytest.raises(error, match=message):
+        read(fine_tuned)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda w: w.pop("head/bias"), "describes a head, and model.safetensors beside it lacks head/bias"),
+        (lambda w: (w.pop("head/bias"), w.pop("head/kernel")), "lacks head/kernel and head/bias"),
+        (lambda w: w.update({"head/kernel": np.ones((9, 2), np.float32)}), r"kernel has shape \(9, 2\), not \(32, 2\)"),
+        (lambda w: w.update({"head/kernel": np.ones(64, np.float32)}), r"the kernel is float32 \(64,\)"),
+        (lambda w: w.update({"head/bias": np.ones(3, np.float32)}), r"the bias is float32 \(3,\), not float32 \[2\]"),
+    ],
+    ids=["no bias", "no weights", "hidden", "flat", "bias"],
+)
+def test_damaged_weights_of_a_head_are_an_error(
+    fine_tuned: Path, damage: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    weights = load_file(fine_tuned / "model.safetensors")
+    damage(weights)
+    save_file(weights, fine_tuned / "model.safetensors", {"format": "berthub"})
+    with pytest.raises(CheckpointError, match=message):
+        read(fine_tuned)
+
+
+def test_weights_of_a_head_that_is_not_described_are_an_error(fine_tuned: Path) -> None:
+    path = fine_tuned / "berthub.json"
+    description = json.loads(path.read_text())
+    del description["head"]
+    path.write_text(json.dumps(description))
+    with pytest.raises(CheckpointError, match=r"head/kernel \(32, 2\) has no place"):
+        read(fine_tuned)

@@ -1,6 +1,7 @@
 """`berthub inspect`: what a model is, and how berthub knows."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from berthub.cli import options as o
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect"]
 
-_SHOWN_UNUSED = 5
+_HEAD = ("task", "labels", "pooling", "max_length")
+_SHOWN = 5
 
 
 def inspect(
@@ -22,7 +24,7 @@ def inspect(
     cache_dir: o.CacheDir = None,
     offline: o.Offline = None,
 ) -> None:
-    """Show what a model is: architecture, sizes, vocabulary, packaging.
+    """Show what a model is: architecture, sizes, vocabulary, packaging, and the task it was fine-tuned for.
 
     Every setting comes with the place where it was read, or with what it was inferred from. Unused weights are
     those that an encoder has no place for: task heads and what an optimizer kept. Nothing of the model is run.
@@ -44,7 +46,7 @@ def inspect(
 
 
 def _report(handle: str, checkpoint: "Checkpoint") -> dict[str, Any]:
-    config, origin, vocabulary = checkpoint.config, checkpoint.origin, checkpoint.vocabulary
+    config, origin, vocabulary, head = checkpoint.config, checkpoint.origin, checkpoint.vocabulary, checkpoint.head
     settings = config.to_dict()
     architecture = settings.pop("architecture")
     return {
@@ -54,6 +56,7 @@ def _report(handle: str, checkpoint: "Checkpoint") -> dict[str, Any]:
         "architecture": architecture,
         "parameters": checkpoint.parameters,
         "weight_bytes": sum(weight.nbytes for weight in checkpoint.weights.values()),
+        "head": None if head is None else {name: getattr(head, name) for name in _HEAD},
         "vocabulary": {"pieces": len(vocabulary), "special": list(vocabulary.special)},
         "settings": {name: {"value": value, "from": origin.settings.get(name)} for name, value in settings.items()},
         "unused_weights": list(origin.unused),
@@ -68,8 +71,12 @@ def _print(report: dict[str, Any]) -> None:
 
     console = OutputConsole()
     facts = Table.grid(padding=(0, 2))
-    vocabulary, unused = report["vocabulary"], report["unused_weights"]
-    shown = ", ".join(unused[:_SHOWN_UNUSED]) + (", ..." if len(unused) > _SHOWN_UNUSED else "")
+    vocabulary, head = report["vocabulary"], report["head"]
+    fine_tuned = {}
+    if head is not None:
+        of = f"the {head['pooling']} vector" if head["pooling"] else "each word's first piece"
+        fine_tuned["fine-tuned"] = f"{head['task']}, on {of}, texts of up to {head['max_length']} tokens"
+        fine_tuned["labels"] = _some(head["labels"])
     for name, value in {
         "model": report["handle"],
         "folder": report["folder"],
@@ -77,7 +84,8 @@ def _print(report: dict[str, Any]) -> None:
         "architecture": report["architecture"].upper(),
         "parameters": f"{report['parameters']:,} ({report['weight_bytes'] / 1e6:,.1f} MB)",
         "vocabulary": f"{vocabulary['pieces']:,} pieces, special: {' '.join(vocabulary['special'])}",
-        "unused weights": f"{len(unused):,}: {shown}" if unused else "none",
+        **fine_tuned,
+        "unused weights": _some(report["unused_weights"]),
     }.items():
         facts.add_row(literal(name, "bold"), literal(value))
     settings = Table("setting", "value", "read from", box=box.SIMPLE_HEAD)
@@ -85,3 +93,10 @@ def _print(report: dict[str, Any]) -> None:
         settings.add_row(literal(name), literal(setting["value"]), literal(setting["from"] or "", "dim"))
     console.print(facts)
     console.print(settings)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The number of names, and the first of them."""
+    if not names:
+        return "none"
+    return f"{len(names):,}: {', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"

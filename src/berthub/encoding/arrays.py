@@ -10,7 +10,7 @@ import numpy.typing as npt
 from berthub.config import BertConfig
 from berthub.errors import InputError
 
-__all__ = ["ArrayInputs", "array_inputs"]
+__all__ = ["ArrayInputs", "array_inputs", "inputs_by_name"]
 
 _NAMES = {
     "input_word_ids": "ids",
@@ -41,7 +41,7 @@ def array_inputs(inputs: Any, config: BertConfig, *, pad: int) -> ArrayInputs:
 
     A mask that is left out is 1 wherever the id is not `pad`; type ids that are left out are 0.
     """
-    given = {name: _integers(name, value) for name, value in _by_name(inputs).items()}
+    given = {name: _integers(name, value) for name, value in inputs_by_name(inputs).items()}
     ids = given["ids"]
     if ids.ndim != 2 or not ids.shape[1]:
         raise InputError(f"the ids have the shape {ids.shape}; accepted: [batch, seq], with seq at least 1")
@@ -65,7 +65,8 @@ def array_inputs(inputs: Any, config: BertConfig, *, pad: int) -> ArrayInputs:
     return ArrayInputs(*(np.ascontiguousarray(value, np.int32) for value in (ids, mask, type_ids)))
 
 
-def _by_name(inputs: Any) -> dict[str, Any]:
+def inputs_by_name(inputs: Any) -> dict[str, Any]:
+    """The inputs under the names ids, mask and type_ids, whichever of the accepted forms they have."""
     if isinstance(inputs, list | tuple) and 1 <= len(inputs) <= 3:
         return dict(zip(("ids", "mask", "type_ids"), inputs, strict=False))
     if not isinstance(inputs, Mapping):

@@ -1,12 +1,11 @@
-"""The encoder: texts or arrays in, encodings out."""
+"""The encoder: texts or arrays in, encodings and predictions out."""
 
 import itertools
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -16,26 +15,36 @@ from berthub.encoding.arrays import ArrayInputs, array_inputs
 from berthub.encoding.encodings import Encodings, LayerOutputs
 from berthub.encoding.normalize import unit_length
 from berthub.encoding.planner import BUDGET, cut
+from berthub.encoding.prediction import (
+    Logits,
+    Predictions,
+    Probabilities,
+    TextsOrSentences,
+    compute_logits,
+    require_head,
+)
+from berthub.encoding.request import Layers, Request
+from berthub.encoding.texts import checked, listed
 from berthub.engines.engine import Batch, Engine, Floats
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats.native import write_native
+from berthub.head import Head
 from berthub.networks.outputs import Output
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["Encoder", "Layers"]
+__all__ = ["Encoder"]
 
-Layers = Literal["all"] | int | Sequence[int]
-
-_OUTPUTS = ("default", "encoder_outputs", "pooled_output", "sequence_output")
 # How much a chunk of a stream may hold: rows, and bytes of outputs.
 _STREAM_ROWS = 8192
 _STREAM_BYTES = 1 << 27
+# How many labels of a head a summary names.
+_SHOWN_LABELS = 10
 
 
 class Encoder:
-    """A model that is ready to encode; `berthub.load` makes it.
+    """A model that is ready to encode and, if it was fine-tuned, to predict; `berthub.load` makes it.
 
     Results do not depend on what else is in the call, on the order or on padding (to 1e-5 in float32), and come back
     in the caller's order. `batch_tokens` is how many tokens, padding included, are computed at a time.
@@ -58,6 +67,11 @@ class Encoder:
     def vocabulary(self) -> Vocabulary:
         """The model's pieces, by id."""
         return self._checkpoint.vocabulary
+
+    @property
+    def head(self) -> Head | None:
+        """What the model was fine-tuned for: its task, labels and weights; None for one that only encodes."""
+        return self._checkpoint.head
 
     @property
     def max_length(self) -> int:
@@ -85,8 +99,8 @@ class Encoder:
         cut, marked in `truncated` and reported in one `TruncationWarning`; with `truncation=False` they raise
         `InputError`, as do texts that are no strings.
         """
-        request = self._request(outputs, layers)
-        encodings = self._encode(_listed(texts), request, truncation)
+        request = Request.of(self.config, outputs, layers)
+        encodings = self._encode(listed(texts), request, truncation)
         self._report(int(encodings.truncated.sum()), len(encodings.texts))
         return encodings
 
@@ -109,16 +123,16 @@ class Encoder:
         `encode`; cut texts are reported once, at the end.
         """
         if pooling is None:
-            request = self._request(outputs, layers)
+            request = Request.of(self.config, outputs, layers)
         else:
             asked = outputs is not None or layers is not None
-            request = self._request(outputs, layers) if asked else _Request({}, {})
+            request = Request.of(self.config, outputs, layers) if asked else Request({}, {})
             embedding = Output(layer, pooling).resolved(self.config)
-            request = _Request({**request.named, "embedding": embedding}, request.layers)
+            request = Request({**request.named, "embedding": embedding}, request.layers)
         size = self._chunk_size(request) if chunk_size is None else chunk_size
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise InputError(f"chunk_size must be a whole number from 1, not {chunk_size!r}")
-        return self._stream(iter(_checked(texts)), request, truncation, size)
+        return self._stream(iter(checked(texts)), request, truncation, size)
 
     def embed(
         self,
@@ -135,11 +149,37 @@ class Encoder:
         or pooled for the model's own pooler. `normalize` scales vectors to length 1, for search by dot product.
         """
         output = Output(layer, pooling).resolved(self.config)
-        texts = _listed(texts)
+        texts = listed(texts)
         tokens = self._tokens(texts, truncation)
         self._report(int(tokens.truncated.sum()), len(texts))
         (vectors,) = self._run(tokens, [output])
         return unit_length(vectors) if normalize else vectors
+
+    def predict(self, texts: TextsOrSentences) -> Predictions:
+        """What a fine-tuned model says of texts, in their order; by the task of its `head`:
+
+        classify: list of n labels; multi_label: list of n tuples, the labels with a probability of 0.5 or more, in
+        the order of `head.labels`; regress: float32 [n]; tag: for sentences given as lists of words, n lists with
+        one label for each word.
+
+        Texts, or pairs of texts as tuples, that are longer than `max_length` are cut and reported in one
+        `TruncationWarning`. Sentences are never cut short: a longer one is computed in parts. `InputError` for a
+        model without a head.
+        """
+        return self._logits(texts).predictions()
+
+    def predict_proba(self, texts: TextsOrSentences) -> Probabilities:
+        """The probability of every label, in the order of `head.labels`; texts as in `predict`.
+
+        classify: float32 [n, labels] with rows that add up to 1; multi_label: float32 [n, labels], each between 0
+        and 1; tag: n arrays float32 [words, labels]; regress: an `InputError`, since `predict` gives its values.
+        """
+        require_head(self.head, probabilities=True)
+        return self._logits(texts).probabilities()
+
+    def logits(self, texts: TextsOrSentences) -> Logits:
+        """The head's plain outputs, from which `predictions()` and `probabilities()` can both be read."""
+        return self._logits(texts)
 
     def __call__(self, inputs: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
         """Run the model on arrays, as a TF Hub encoder is called.
@@ -175,6 +215,7 @@ class Encoder:
             "longest text": f"{self.max_length} tokens, of {config.max_positions} positions",
             "activation": f"{config.activation}, layer norm epsilon {config.layer_norm_eps:g}",
             "outputs": "sequence_output, encoder_outputs" + (", pooled_output" if config.pooler else ""),
+            **({"fine-tuned": _described(self.head)} if self.head else {}),
             "engine": f"{self._engine.name}, {self.precision}",
             "source": f"{origin.format} in {origin.folder}",
         }
@@ -184,33 +225,12 @@ class Encoder:
         """Save the model in berthub's own form, which `berthub.load` reads; `folder` must be new or empty."""
         write_native(self._checkpoint, Path(folder))
 
-    def _request(self, outputs: Sequence[str] | None, layers: Layers | None) -> "_Request":
-        if outputs is None:
-            outputs = ("pooled_output", "sequence_output") if self.config.pooler else ("sequence_output",)
-        if isinstance(outputs, str):
-            outputs = (outputs,)
-        unknown = [name for name in outputs if name not in _OUTPUTS]
-        if unknown or not (outputs or layers is not None):
-            raise InputError(f"outputs={list(outputs)!r} cannot be computed; choose from {', '.join(_OUTPUTS)}")
-        named = {}
-        if "pooled_output" in outputs or "default" in outputs:
-            named["pooled_output"] = Output(-1, "pooled").resolved(self.config)
-        if "sequence_output" in outputs:
-            named["sequence_output"] = Output().resolved(self.config)
-        if layers == "all" or "encoder_outputs" in outputs:
-            layers = range(self.config.num_layers)
-        elif isinstance(layers, str):
-            raise InputError(f'layers={layers!r} is not known; use "all", a number or a list of numbers')
-        chosen = [layers] if isinstance(layers, int) else list(layers or ())
-        by_layer = [Output(layer).resolved(self.config) for layer in chosen]
-        return _Request(named, {output.layer: output for output in by_layer})
-
-    def _chunk_size(self, request: "_Request") -> int:
+    def _chunk_size(self, request: Request) -> int:
         per_text = sum(1 if output.pooling else self.max_length for output in request.distinct)
         bytes_per_text = 4 * self.config.hidden_size * per_text
         return max(1, min(_STREAM_ROWS, _STREAM_BYTES // bytes_per_text))
 
-    def _stream(self, texts: Iterator[Text], request: "_Request", truncation: bool, size: int) -> Iterator[Encodings]:
+    def _stream(self, texts: Iterator[Text], request: Request, truncation: bool, size: int) -> Iterator[Encodings]:
         total = truncated = 0
         while chunk := list(itertools.islice(texts, size)):
             encodings = self._encode(chunk, request, truncation)
@@ -219,7 +239,7 @@ class Encoder:
             yield encodings
         self._report(truncated, total)
 
-    def _encode(self, texts: list[Text], request: "_Request", truncation: bool) -> Encodings:
+    def _encode(self, texts: list[Text], request: Request, truncation: bool) -> Encodings:
         tokens = self._tokens(texts, truncation)
         arrays = dict(zip(request.distinct, self._run(tokens, request.distinct), strict=True))
         outputs: dict[str, Any] = {name: arrays[output] for name, output in request.named.items()}
@@ -255,6 +275,28 @@ class Encoder:
                 stacklevel=3,
             )
 
+    def _logits(self, texts: TextsOrSentences) -> Logits:
+        """For a public method to call directly: the warning points to that one's caller."""
+        logits = compute_logits(
+            texts,
+            checkpoint=self._checkpoint,
+            tokenizer=self.tokenizer,
+            engine=self._engine,
+            batch_tokens=self._batch_tokens,
+        )
+        if truncated := int(logits.truncated.sum()):
+            what = (
+                f"sentences had a word of more than {self.max_length - 2} pieces, of which the first were kept"
+                if logits.head.task == "tag"
+                else f"texts had more than {self.max_length} tokens and were cut"
+            )
+            warnings.warn(
+                f"{truncated:,} of {len(logits.truncated):,} {what}; `logits(...).truncated` tells which",
+                TruncationWarning,
+                stacklevel=3,
+            )
+        return logits
+
     def _allocate(self, outputs: Sequence[Output], rows: int, width: int) -> list[Floats]:
         hidden = self.config.hidden_size
         return [np.zeros((rows, hidden) if o.pooling else (rows, width, hidden), np.float32) for o in outputs]
@@ -276,35 +318,9 @@ class Encoder:
         return results
 
 
-@dataclass(frozen=True)
-class _Request:
-    """What a call asks for: outputs by name, and layers by number; the same one can be asked for twice."""
-
-    named: Mapping[str, Output]
-    layers: Mapping[int, Output]
-
-    @property
-    def distinct(self) -> list[Output]:
-        return list(dict.fromkeys([*self.named.values(), *self.layers.values()]))
-
-
-def _listed(texts: str | Iterable[Text]) -> list[Text]:
-    return list(_checked(texts))
-
-
-def _checked(texts: str | Iterable[Text]) -> Iterable[Text]:
-    """The texts as an iterable that is none of the things which only look like one."""
-    if isinstance(texts, str):
-        return [texts]
-    if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
-        raise InputError(f"texts are a list of str or of pairs of them, not of type {type(texts).__name__}")
-    if getattr(texts, "ndim", 1) != 1:
-        # Iterating over a data frame gives the names of its columns.
-        raise InputError(
-            f"texts are one column, and this {type(texts).__name__} has {texts.ndim} dimensions: "  # type: ignore[attr-defined]
-            'choose the column, as in frame["text"]'
-        )
-    return texts
+def _described(head: Head) -> str:
+    shown = ", ".join(head.labels[:_SHOWN_LABELS]) + (", ..." if len(head.labels) > _SHOWN_LABELS else "")
+    return f"{head.task}, {len(head.labels):,} label{'s' if len(head.labels) > 1 else ''}: {shown}"
 
 
 def _slices(arrays: ArrayInputs, budget: int) -> Iterator[Batch]:

@@ -16,7 +16,7 @@ from berthub.formats.safetensors import read_safetensors, write_safetensors
 from berthub.head import Head
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["CONFIG", "read_native", "write_native", "write_native_files"]
+__all__ = ["CONFIG", "SPECIAL_ROLES", "read_native", "write_native", "write_native_files", "write_vocabulary"]
 
 FORMAT = "berthub folder"
 CONFIG = "berthub.json"
@@ -25,7 +25,7 @@ _VOCABULARY = "vocab.txt"
 _VERSION = 1
 _HEAD_KERNEL, _HEAD_BIAS = "head/kernel", "head/bias"
 _HEAD_SETTINGS = ("task", "labels", "pooling", "max_length")
-_ROLES = ("unknown", "classify", "separate", "pad", "mask")
+SPECIAL_ROLES = ("unknown", "classify", "separate", "pad", "mask")
 
 
 def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
@@ -38,8 +38,8 @@ def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
     config, roles = stored.get("config"), stored.get("special_pieces")
     if not isinstance(config, dict) or not isinstance(roles, dict):
         raise CorruptFileError(f"{path} should hold the objects config and special_pieces")
-    if sorted(roles) != sorted(_ROLES) or not all(isinstance(piece, str) for piece in roles.values()):
-        raise CorruptFileError(f"special_pieces in {path} should name {', '.join(_ROLES)}; it holds {roles}")
+    if sorted(roles) != sorted(SPECIAL_ROLES) or not all(isinstance(piece, str) for piece in roles.values()):
+        raise CorruptFileError(f"special_pieces in {path} should name {', '.join(SPECIAL_ROLES)}; it holds {roles}")
     weights = read_safetensors(folder / _WEIGHTS)
     head = _read_head(path, stored["head"], weights) if "head" in stored else None
     sources = {name: path.name for name in config if name != "architecture"}
@@ -64,9 +64,7 @@ def write_native(checkpoint: Checkpoint, folder: Path) -> None:
 def write_native_files(checkpoint: Checkpoint, folder: Path) -> None:
     """Write the three files of the checkpoint into `folder`, whatever else is there."""
     vocabulary = checkpoint.vocabulary
-    (folder / _VOCABULARY).write_text(
-        "".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8", newline="\n"
-    )
+    write_vocabulary(vocabulary, folder / _VOCABULARY)
     weights = {name: checkpoint.weights[name] for name in weight_shapes(checkpoint.config)}
     if checkpoint.head is not None:
         weights |= {_HEAD_KERNEL: checkpoint.head.kernel, _HEAD_BIAS: checkpoint.head.bias}
@@ -75,12 +73,17 @@ def write_native_files(checkpoint: Checkpoint, folder: Path) -> None:
     description: dict[str, Any] = {
         "format_version": _VERSION,
         "config": checkpoint.config.to_dict(),
-        "special_pieces": {role: getattr(vocabulary, role) for role in _ROLES},
+        "special_pieces": {role: getattr(vocabulary, role) for role in SPECIAL_ROLES},
         "converted_from": checkpoint.origin.format,
     }
     if checkpoint.head is not None:
         description["head"] = {name: getattr(checkpoint.head, name) for name in _HEAD_SETTINGS}
     (folder / CONFIG).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
+    """Write the pieces in the order of their ids, one a line."""
+    path.write_text("".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8", newline="\n")
 
 
 def _read_head(path: Path, stored: Any, weights: dict[str, Any]) -> Head:

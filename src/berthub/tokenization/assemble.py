@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from berthub.tokenization.tokens import Tokens
 
-__all__ = ["Segments", "assemble", "longest_first"]
+__all__ = ["Segments", "assemble", "longest_first", "ranges"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -49,12 +49,12 @@ def assemble(
     offsets = None if first.offsets is None else np.zeros((total, 2), np.int32)
     begin_second = starts + kept_first + 2
     for segments, kept, begin in ((first, kept_first, starts + 1), (second, kept_second, begin_second)):
-        target = _ranges(begin, kept)
-        source = _ranges(np.cumsum(segments.lengths) - segments.lengths, kept)
+        target = ranges(begin, kept)
+        source = ranges(np.cumsum(segments.lengths) - segments.lengths, kept)
         ids[target] = segments.ids[source]
         if offsets is not None and segments.offsets is not None:
             offsets[target] = segments.offsets[source]
-    type_ids[_ranges(begin_second[has_second], kept_second[has_second] + 1)] = 1
+    type_ids[ranges(begin_second[has_second], kept_second[has_second] + 1)] = 1
     return Tokens(ids=ids, type_ids=type_ids, row_splits=row_splits, truncated=truncated, offsets=offsets)
 
 
@@ -73,9 +73,9 @@ def longest_first(first: Ints, second: Ints, budget: Ints) -> tuple[Ints, Ints]:
     return np.where(fits, first, kept_first), np.where(fits, second, kept_second)
 
 
-def _ranges(starts: Ints, lengths: Ints) -> Ints:
-    """The concatenation of `range(start, start + length)` for every pair."""
+def ranges(starts: Ints, lengths: Ints) -> Ints:
+    """The concatenation of `range(start, start + length)` for every pair: int64."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
-    ranges: Ints = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
-    return ranges
+    places: Ints = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    return places

@@ -109,17 +109,32 @@ class Tokenizer:
         has_second = np.fromiter((not isinstance(text, str) for text in texts), np.bool_, len(texts))
         second = ["" if isinstance(text, str) else text[1] for text in texts] if has_second.any() else []
         return assemble(
-            self._segments(first, offsets),
-            self._segments(second, offsets) if second else _empty(len(first), offsets),
+            self.segments(first, offsets=offsets),
+            self.segments(second, offsets=offsets) if second else _empty(len(first), offsets),
             has_second,
             classify=self.vocabulary.ids[self.vocabulary.classify],
             separate=self.vocabulary.ids[self.vocabulary.separate],
-            max_length=None if max_length is None else self.checked_length(max_length, pairs=bool(second)),
+            max_length=None if max_length is None else self.checked_length(max_length, least=3 if second else 2),
         )
 
-    def checked_length(self, max_length: int, *, pairs: bool = False) -> int:
-        """`max_length`, or `InputError` where the special tokens would not fit or the model has fewer positions."""
-        least = 3 if pairs else 2
+    def segments(self, texts: list[str], *, offsets: bool = False) -> Segments:
+        """The bare pieces of strings, without `[CLS]` and `[SEP]`, of any length."""
+        ids, lengths, places = [], [], []
+        for start in range(0, len(texts), _CHUNK):
+            encodings = self._encode(texts[start : start + _CHUNK], offsets)
+            counts = np.fromiter((len(encoding) for encoding in encodings), np.int64, len(encodings))
+            total = int(counts.sum())
+            lengths.append(counts)
+            ids.append(_flat((encoding.ids for encoding in encodings), total))
+            if offsets:
+                pairs = itertools.chain.from_iterable(encoding.offsets for encoding in encodings)
+                places.append(_flat(pairs, 2 * total).reshape(total, 2))
+        if not texts:
+            return _empty(0, offsets)
+        return Segments(np.concatenate(ids), np.concatenate(lengths), np.concatenate(places) if offsets else None)
+
+    def checked_length(self, max_length: int, *, least: int = 2) -> int:
+        """`max_length`, or `InputError` where it is less than `least` or the model has fewer positions."""
         if (
             isinstance(max_length, bool)
             or not isinstance(max_length, int)
@@ -210,21 +225,6 @@ class Tokenizer:
         """The pieces behind ids."""
         pieces = self.vocabulary.pieces
         return [pieces[index] for index in ids]
-
-    def _segments(self, texts: list[str], offsets: bool) -> Segments:
-        ids, lengths, places = [], [], []
-        for start in range(0, len(texts), _CHUNK):
-            encodings = self._encode(texts[start : start + _CHUNK], offsets)
-            counts = np.fromiter((len(encoding) for encoding in encodings), np.int64, len(encodings))
-            total = int(counts.sum())
-            lengths.append(counts)
-            ids.append(_flat((encoding.ids for encoding in encodings), total))
-            if offsets:
-                pairs = itertools.chain.from_iterable(encoding.offsets for encoding in encodings)
-                places.append(_flat(pairs, 2 * total).reshape(total, 2))
-        if not texts:
-            return _empty(0, offsets)
-        return Segments(np.concatenate(ids), np.concatenate(lengths), np.concatenate(places) if offsets else None)
 
     def _encode(self, texts: list[str], offsets: bool) -> list[Encoding]:
         encode = self._pipeline.encode_batch if offsets else self._pipeline.encode_batch_fast

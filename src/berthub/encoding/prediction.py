@@ -1,0 +1,145 @@
+"""What a fine-tuned model says of texts: its head on the engine's output."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.checkpoint import Checkpoint
+from berthub.encoding.planner import BUDGET, cut
+from berthub.encoding.texts import listed
+from berthub.engines.engine import Engine, Floats, Result
+from berthub.errors import InputError
+from berthub.head import Head
+from berthub.networks.outputs import Output
+from berthub.tokenization.assemble import ranges
+from berthub.tokenization.tokenizer import Text, Tokenizer
+from berthub.tokenization.tokens import Tokens
+from berthub.tokenization.words import word_tokens
+
+__all__ = ["Logits", "Predictions", "Probabilities", "TextsOrSentences", "compute_logits", "require_head"]
+
+Ints = npt.NDArray[np.int64]
+
+TextsOrSentences = str | Iterable[Text] | Iterable[Sequence[str]]
+"""Texts or pairs of them; for `tag`, sentences as lists of words. One string counts as a list of one text."""
+Predictions = list[str] | list[tuple[str, ...]] | list[list[str]] | Floats
+"""`classify`: a label for each text; `multi_label`: its labels, in the head's order; `tag`: a label for each word of
+each sentence; `regress`: float32 [n]."""
+Probabilities = Floats | list[Floats]
+"""float32 [n, labels]; for `tag` one such array [words, labels] for each sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """The outputs of `head` for `n` texts, before softmax or sigmoid: `values` float32 [n, labels].
+
+    For `tag`, `values` are [words, labels] for the words of all sentences one after the other; those of sentence `i`
+    are from `word_splits[i]` to `word_splits[i + 1]` (int64 [n + 1]; None for the other tasks). `truncated` is bool
+    [n]: which texts were cut, or for `tag`, which sentences have a word that was.
+    """
+
+    head: Head
+    values: Floats
+    truncated: npt.NDArray[np.bool_]
+    word_splits: Ints | None = None
+
+    def predictions(self) -> Predictions:
+        """The labels or values that the head gives each text: see `Predictions`."""
+        labels = self.head.labels
+        match self.head.task:
+            case "classify":
+                return [labels[index] for index in self.values.argmax(1).tolist()]
+            case "multi_label":
+                chosen = (_sigmoid(self.values) >= 0.5).tolist()
+                return [tuple(itertools.compress(labels, row)) for row in chosen]
+            case "regress":
+                return self.values[:, 0]
+            case "tag":
+                tags = [labels[index] for index in self.values.argmax(1).tolist()]
+                return [tags[start:end] for start, end in self._sentences()]
+
+    def probabilities(self) -> Probabilities:
+        """The probabilities of the labels: see `Probabilities`. A regression has none, which is an `InputError`."""
+        task = require_head(self.head, probabilities=True).task
+        shares = _sigmoid(self.values) if task == "multi_label" else _softmax(self.values)
+        return [shares[start:end] for start, end in self._sentences()] if task == "tag" else shares
+
+    def _sentences(self) -> Iterator[tuple[int, int]]:
+        assert self.word_splits is not None
+        return itertools.pairwise(self.word_splits.tolist())
+
+
+def compute_logits(
+    texts: TextsOrSentences,
+    *,
+    checkpoint: Checkpoint,
+    tokenizer: Tokenizer,
+    engine: Engine,
+    batch_tokens: int = BUDGET,
+) -> Logits:
+    """What the head of `checkpoint` says of texts, in their order; `engine` was made of the same checkpoint.
+
+    A text longer than `tokenizer.max_length` is cut; a sentence of words (`tag`) is cut between words into parts
+    that are computed each for itself. Nothing is warned of here: `Logits.truncated` tells. `InputError` for a model
+    without a head, and for what are no texts, or no lists of words.
+    """
+    head, config, vocabulary = require_head(checkpoint.head), checkpoint.config, checkpoint.vocabulary
+
+    def run(tokens: Tokens) -> Iterator[Result]:
+        pad = vocabulary.ids[vocabulary.pad]
+        batches = cut(tokens, pad=pad, max_width=config.max_positions, budget=batch_tokens)
+        return engine.run(batches, [Output(pooling=head.pooling).resolved(config)])
+
+    if head.task != "tag":
+        tokens = tokenizer.tokens(listed(cast("Iterable[Text]", texts)), max_length=tokenizer.max_length)
+        values = np.zeros((len(tokens), len(head.labels)), np.float32)
+        for done in run(tokens):
+            values[done.batch.rows] = done.outputs[0] @ head.kernel + head.bias
+        return Logits(head, values, tokens.truncated)
+
+    words = word_tokens(tokenizer, texts, max_length=tokenizer.max_length)
+    tokens, first_pieces = words.tokens, words.first_pieces
+    # Where the words of each row begin.
+    splits = np.searchsorted(first_pieces, tokens.row_splits)
+    values = np.zeros((len(first_pieces), len(head.labels)), np.float32)
+    for done in run(tokens):
+        rows = done.batch.rows
+        counts = splits[rows + 1] - splits[rows]
+        here = ranges(splits[rows], counts)
+        # Only the words' own vectors outlive the batch.
+        vectors = done.outputs[0][
+            np.repeat(np.arange(len(rows)), counts), first_pieces[here] - np.repeat(tokens.row_splits[rows], counts)
+        ]
+        values[here] = vectors @ head.kernel + head.bias
+    truncated = np.zeros(len(words.word_splits) - 1, np.bool_)
+    truncated[words.sentences[tokens.truncated]] = True
+    return Logits(head, values, truncated, words.word_splits)
+
+
+def require_head(head: Head | None, *, probabilities: bool = False) -> Head:
+    """`head`, or `InputError` where there is none, or none that gives `probabilities` when they are wanted."""
+    if head is None:
+        raise InputError(
+            "this model was not fine-tuned, it has no head to predict with: encode() and embed() give its vectors, "
+            "and berthub.TextClassifier trains a head"
+        )
+    if probabilities and head.task == "regress":
+        raise InputError("this model is a regression, which has no probabilities: predict() gives its values")
+    return head
+
+
+def _softmax(values: Floats) -> Floats:
+    exponentials = np.exp(values - values.max(1, keepdims=True))
+    shares: Floats = exponentials / exponentials.sum(1, keepdims=True)
+    return shares
+
+
+def _sigmoid(values: Floats) -> Floats:
+    # exp only of what is not positive: it never overflows, and small probabilities keep their precision.
+    small = np.exp(-np.abs(values))
+    shares: Floats = np.where(values >= 0, np.float32(1), small) / (1 + small)
+    return shares

@@ -1,0 +1,51 @@
+"""What a call of the encoder asks for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from berthub.config import BertConfig
+from berthub.errors import InputError
+from berthub.networks.outputs import Output
+
+__all__ = ["Layers", "Request"]
+
+Layers = Literal["all"] | int | Sequence[int]
+
+_OUTPUTS = ("default", "encoder_outputs", "pooled_output", "sequence_output")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Outputs by name, and layers by number; the same one can be asked for twice."""
+
+    named: Mapping[str, Output]
+    layers: Mapping[int, Output]
+
+    @classmethod
+    def of(cls, config: BertConfig, outputs: Sequence[str] | None, layers: Layers | None) -> Self:
+        """What `outputs` and `layers`, as `Encoder.encode` takes them, mean for a model; `InputError` if nothing."""
+        if outputs is None:
+            outputs = ("pooled_output", "sequence_output") if config.pooler else ("sequence_output",)
+        if isinstance(outputs, str):
+            outputs = (outputs,)
+        unknown = [name for name in outputs if name not in _OUTPUTS]
+        if unknown or not (outputs or layers is not None):
+            raise InputError(f"outputs={list(outputs)!r} cannot be computed; choose from {', '.join(_OUTPUTS)}")
+        named = {}
+        if "pooled_output" in outputs or "default" in outputs:
+            named["pooled_output"] = Output(-1, "pooled").resolved(config)
+        if "sequence_output" in outputs:
+            named["sequence_output"] = Output().resolved(config)
+        if layers == "all" or "encoder_outputs" in outputs:
+            layers = range(config.num_layers)
+        elif isinstance(layers, str):
+            raise InputError(f'layers={layers!r} is not known; use "all", a number or a list of numbers')
+        chosen = [layers] if isinstance(layers, int) else list(layers or ())
+        by_layer = [Output(layer).resolved(config) for layer in chosen]
+        return cls(named, {output.layer: output for output in by_layer})
+
+    @property
+    def distinct(self) -> list[Output]:
+        """Every output once, in the order in which it is computed."""
+        return list(dict.fromkeys([*self.named.values(), *self.layers.values()]))
