@@ -1,0 +1,319 @@
+"""A TF Hub BERT as a Keras 3 layer: `hub.KerasLayer`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+
+from berthub.checkpoint import Checkpoint, Origin, weight_shapes
+from berthub.config import BertConfig
+from berthub.encoding.arrays import inputs_by_name
+from berthub.errors import CheckpointError, InputError
+from berthub.formats import read
+from berthub.formats.files import read_lines
+from berthub.formats.native import SPECIAL_ROLES, write_native, write_vocabulary
+from berthub.hub.resolve import resolve
+from berthub.networks import bert
+from berthub.networks.ops import Ops
+from berthub.training.weights import Floats, WeightGroup, group_of, initial_value
+from berthub.vocabulary import Vocabulary
+
+__all__ = ["OUTPUTS", "KerasLayer"]
+
+OUTPUTS = ("default", "encoder_outputs", "pooled_output", "sequence_output")
+"""What the layer returns, in TF Hub's names; the two about the whole text only where the model has a pooler."""
+
+
+@keras.saving.register_keras_serializable("berthub")
+class KerasLayer(keras.layers.Layer):
+    """A BERT as a Keras layer, as `tensorflow_hub.KerasLayer` was, on TensorFlow, JAX and PyTorch.
+
+    `handle` is what `berthub.load` takes, or a `Checkpoint`; `settings`, `sha256`, `cache_dir` and `offline` are
+    those of `berthub.load`. Called with a dict in TF Hub's names (input_word_ids, input_mask, input_type_ids) or
+    Hugging Face's (input_ids, attention_mask, token_type_ids), or a list in that order; integers [batch, seq]. Mask
+    (1 where the id is not that of `[PAD]`) and type ids (0) may be left out.
+
+    Returns a dict of TF Hub's names: `pooled_output` (also `default`) [batch, hidden], `sequence_output`
+    [batch, seq, hidden] and `encoder_outputs`, a list of that for every layer. `output_key` chooses one of them, or
+    several as a tuple: ("pooled_output", "sequence_output") is what version 1 and 2 of the models returned.
+
+    `trainable` is False as it was in TF Hub: without it nothing is trained, and there is no dropout.
+    `freeze_layers` keeps the embeddings and the lowest n layers as they are, `freeze_embeddings` the embeddings alone;
+    single groups (`groups`: embeddings, layer_0 ..., pooler) can be set `trainable` at any time. `lora_rank` freezes
+    all, and trains what LoRA adds to every dense kernel (https://arxiv.org/abs/2106.09685), scaled by
+    `lora_alpha / lora_rank`; whatever saves or returns weights merges it. Dropout has the rates of the model's
+    configuration; `seed` makes it, and LoRA's beginning, reproducible.
+
+    `dtype` takes Keras's policies, such as "mixed_bfloat16"; sums and normalisations stay in float32.
+    """
+
+    def __init__(
+        self,
+        handle: "str | os.PathLike[str] | Checkpoint | None" = None,
+        *,
+        trainable: bool = False,
+        output_key: str | Sequence[str] | None = None,
+        freeze_layers: int = 0,
+        freeze_embeddings: bool = False,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        seed: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+        sha256: str | Mapping[str, str] | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        offline: bool | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(trainable=trainable, **options)
+        if isinstance(handle, Checkpoint | _Skeleton):
+            model: Checkpoint | _Skeleton = handle
+        else:
+            folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
+            model = read(folder, settings=settings)
+        self.config = model.config
+        self.vocabulary = model.vocabulary if isinstance(model, Checkpoint) else None
+        self._special = model.special if isinstance(model, _Skeleton) else _special(model.vocabulary)
+        self._pad = model.pad if isinstance(model, _Skeleton) else model.vocabulary.ids[model.vocabulary.pad]
+        self.output_key = _checked_key(output_key, self.config)
+        self.freeze_layers = _checked_count("freeze_layers", freeze_layers, least=0, most=self.config.num_layers)
+        self.freeze_embeddings = freeze_embeddings
+        if lora_rank is not None:
+            lora_rank = _checked_count("lora_rank", lora_rank, least=1, most=self.config.hidden_size)
+        self.lora_rank = lora_rank
+        self.lora_alpha = 2.0 * (lora_rank or 0) if lora_alpha is None else float(lora_alpha)
+        self.seed = seed
+        self._seed_generator = keras.random.SeedGenerator(seed)
+        values = model.weights if isinstance(model, Checkpoint) else _initial(self.config, seed)
+        self._groups = [
+            WeightGroup(
+                {name: values[name] for name in names},
+                frozen=self._is_frozen(group),
+                rank=lora_rank,
+                alpha=self.lora_alpha,
+                seed=1000 * index + (seed or 0),
+                name=group,
+                dtype="float32",
+            )
+            for index, (group, names) in enumerate(group_of(weight_shapes(self.config)).items())
+        ]
+        self.build(None)
+        # Once more, now that it reaches the variables of the groups.
+        self.trainable = trainable
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the variables; they are there as soon as the layer is."""
+        for group in self._groups:
+            group.build()
+
+    @property
+    def groups(self) -> dict[str, WeightGroup]:
+        """The layer's weights in groups that can be frozen one by one: embeddings, layer_0, layer_1 ..., pooler."""
+        return {group.name: group for group in self._groups}
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """The outputs, for eager and for symbolic inputs; `InputError` for what are no inputs of a BERT."""
+        arrays = {}
+        for name, value in inputs_by_name(inputs).items():
+            array = np.asarray(value) if isinstance(value, list | tuple) else value
+            _check_input(name, array, self.config)
+            # Keras repeats the call with what it was given here: so in names that are accepted.
+            arrays[f"input_{'word_ids' if name == 'ids' else name}"] = array
+        return super().__call__(arrays, *args, **kwargs)
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """The outputs for inputs in TF Hub's names; dropout only in training, and if trainable."""
+        ids = keras.ops.cast(inputs["input_word_ids"], "int32")
+        mask = inputs.get("input_mask")
+        type_ids = inputs.get("input_type_ids")
+        ops = self._operations(dropout=bool(training) and self.trainable)
+        weights = {name: weight for group in self._groups for name, weight in group.weights_by_name.items()}
+        pooled_only = self._wanted <= _POOLED
+        states = bert.hidden_states(
+            ops,
+            self.config,
+            weights,
+            ids=ids,
+            mask=ids != self._pad if mask is None else mask,
+            type_ids=keras.ops.zeros_like(ids) if type_ids is None else keras.ops.cast(type_ids, "int32"),
+            layers=self.config.num_layers,
+            first_alone=pooled_only,
+        )
+        outputs: dict[str, Any] = {"encoder_outputs": states, "sequence_output": states[-1]}
+        if self._wanted & _POOLED:
+            pooled = bert.pooled_output(ops, weights, states[-1])
+            outputs |= {"default": pooled, "pooled_output": pooled}
+        return self._chosen(outputs)
+
+    def compute_output_spec(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """The shapes of the outputs; given, since Keras would find them by running the layer on made-up lengths."""
+        batch, width = inputs["input_word_ids"].shape
+        text = keras.KerasTensor((batch, self.config.hidden_size), self.compute_dtype)
+        tokens = [
+            keras.KerasTensor((batch, width, self.config.hidden_size), self.compute_dtype)
+            for _ in range(self.config.num_layers)
+        ]
+        pooled = {"default": text, "pooled_output": text}
+        return self._chosen({**pooled, "sequence_output": tokens[-1], "encoder_outputs": tokens})
+
+    def weights_by_name(self) -> dict[str, Floats]:
+        """Every weight by its canonical name (`berthub.checkpoint.weight_shapes`), float32, LoRA merged."""
+        return {name: group.get(name) for group in self._groups for name in group.weights_by_name}
+
+    def set_weights_by_name(self, weights: Mapping[str, Any]) -> None:
+        """Set some or all weights by their canonical names; a `CheckpointError` names those that do not fit."""
+        shapes = weight_shapes(self.config)
+        faults = [
+            f"{name} is no weight of this model"
+            if name not in shapes
+            else f"{name} has shape {np.shape(value)}, not {shapes[name]}"
+            for name, value in weights.items()
+            if name not in shapes or np.shape(value) != shapes[name]
+        ]
+        if faults:
+            raise CheckpointError("the weights do not fit the layer: " + "; ".join(faults))
+        for group in self._groups:
+            for name in group.weights_by_name:
+                if name in weights:
+                    group.set(name, np.asarray(weights[name], np.float32))
+
+    def checkpoint(self) -> Checkpoint:
+        """The model as it is now, LoRA merged; `berthub.load` runs what `save` makes of it."""
+        if self.vocabulary is None:
+            raise InputError("the layer has no vocabulary: it was made from a configuration, not from a model")
+        return Checkpoint(
+            config=self.config,
+            weights=self.weights_by_name(),
+            vocabulary=self.vocabulary,
+            origin=Origin(format="Keras layer", folder=Path()),
+        )
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Save the model in berthub's own form, which `berthub.load` reads; `folder` must be new or empty."""
+        write_native(self.checkpoint(), Path(folder))
+
+    def export(self, folder: str | os.PathLike[str]) -> None:
+        """Write a SavedModel with TF Hub's interface, which TensorFlow and `berthub.load` read; needs TensorFlow."""
+        from berthub.training.saved_model import export_saved_model
+
+        export_saved_model(self.checkpoint(), Path(folder))
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras stores about the layer; nothing of it needs the model it came from."""
+        return {
+            **super().get_config(),
+            "model": self.config.to_dict(),
+            "pad": self._pad,
+            "special_pieces": self._special,
+            "output_key": self.output_key,
+            "freeze_layers": self.freeze_layers,
+            "freeze_embeddings": self.freeze_embeddings,
+            "lora_rank": self.lora_rank,
+            "lora_alpha": self.lora_alpha,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The layer that `get_config` described, with new random weights: Keras loads the stored ones after it."""
+        config = dict(config)
+        skeleton = _Skeleton(BertConfig.from_dict(config.pop("model")), config.pop("pad"), config.pop("special_pieces"))
+        return cls(skeleton, **config)  # type: ignore[arg-type]
+
+    def save_assets(self, folder: str) -> None:
+        """Keep the vocabulary with the model that Keras saves."""
+        if self.vocabulary is not None:
+            write_vocabulary(self.vocabulary, Path(folder) / _VOCABULARY)
+
+    def load_assets(self, folder: str) -> None:
+        """Take the vocabulary from a model that Keras saved."""
+        path = Path(folder) / _VOCABULARY
+        if path.is_file():
+            self.vocabulary = Vocabulary(tuple(read_lines(path)), **self._special)
+
+    @property
+    def _wanted(self) -> frozenset[str]:
+        if self.output_key is None:
+            return frozenset(OUTPUTS if self.config.pooler else set(OUTPUTS) - _POOLED)
+        return frozenset([self.output_key] if isinstance(self.output_key, str) else self.output_key)
+
+    def _chosen(self, outputs: Mapping[str, Any]) -> Any:
+        if self.output_key is None:
+            return {name: outputs[name] for name in OUTPUTS if name in self._wanted}
+        if isinstance(self.output_key, str):
+            return outputs[self.output_key]
+        return tuple(outputs[key] for key in self.output_key)
+
+    def _is_frozen(self, group: str) -> bool:
+        if group == "embeddings":
+            return self.freeze_embeddings or self.freeze_layers > 0
+        return group.startswith("layer_") and int(group.removeprefix("layer_")) < self.freeze_layers
+
+    def _operations(self, *, dropout: bool) -> Ops[Any, Any]:
+        if keras.config.backend() != "torch":
+            from berthub.training.keras_ops import KerasOps
+
+            return KerasOps(self.compute_dtype, self._seed_generator if dropout else None)
+        from berthub.training.torch_ops import TorchOps, generator, torch_dtype
+
+        return TorchOps(torch_dtype(self.compute_dtype), generator(self._seed_generator) if dropout else None)
+
+
+_POOLED = frozenset({"default", "pooled_output"})
+_VOCABULARY = "vocab.txt"
+
+
+@dataclass(frozen=True)
+class _Skeleton:
+    """A model without weights."""
+
+    config: BertConfig
+    pad: int
+    special: Mapping[str, str]
+
+
+def _special(vocabulary: Vocabulary) -> dict[str, str]:
+    return {role: getattr(vocabulary, role) for role in SPECIAL_ROLES}
+
+
+def _initial(config: BertConfig, seed: int | None) -> dict[str, Floats]:
+    rng = np.random.default_rng(seed)
+    return {name: initial_value(name, shape, config, rng) for name, shape in weight_shapes(config).items()}
+
+
+def _checked_key(key: str | Sequence[str] | None, config: BertConfig) -> str | tuple[str, ...] | None:
+    if key is None:
+        return None
+    keys = (key,) if isinstance(key, str) else tuple(key)
+    if not keys or any(name not in OUTPUTS for name in keys):
+        raise InputError(f"output_key={key!r} is not known; use None for all, one of {', '.join(OUTPUTS)}, or a tuple")
+    if not config.pooler and _POOLED & set(keys):
+        raise InputError("this model has no pooler, so it has no pooled_output; use sequence_output")
+    return key if isinstance(key, str) else keys
+
+
+def _checked_count(name: str, value: int, *, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InputError(f"{name}={value!r} does not fit: for this model it is a whole number from {least} to {most}")
+    return value
+
+
+def _check_input(name: str, value: Any, config: BertConfig) -> None:
+    dtype = keras.backend.standardize_dtype(value.dtype) if hasattr(value, "dtype") else type(value).__name__
+    shape = tuple(getattr(value, "shape", ()))
+    if dtype == "string" or dtype in ("object", "str"):
+        raise InputError(
+            f"the {name} are texts; the layer takes numbers: make them with hub.Preprocessor(handle)(texts) "
+            "or hub.Tokenizer.from_pretrained(handle)(texts, padding=True, return_tensors=...)"
+        )
+    if name != "mask" and not ("int" in dtype or dtype == "bool"):
+        raise InputError(
+            f'the {name} are of type {dtype}, and must be integers: declare them as keras.Input((None,), dtype="int32")'
+        )
+    if len(shape) != 2:
+        raise InputError(f"the {name} have the shape {shape}; accepted: [batch, seq]")
+    if shape[1] is not None and not 1 <= shape[1] <= config.max_positions:
+        raise InputError(f"the {name} have {shape[1]} positions; the model has {config.max_positions}: cut the texts")

@@ -1,0 +1,92 @@
+"""The operations of a network on Keras tensors, for whichever backend Keras has."""
+
+import math
+from typing import Any
+
+import keras
+
+from berthub.config import Activation
+from berthub.networks.ops import MASKED, Ops
+from berthub.training.weights import LowRank
+
+__all__ = ["KerasOps"]
+
+Tensor = Any
+Weight = Any
+_ops = keras.ops
+
+
+class KerasOps(Ops[Tensor, Weight]):
+    """`berthub.networks.ops.Ops` on `keras.ops`; computes in `dtype`, with float32 where small terms are summed.
+
+    `seed` is the generator that dropout draws from; None means no dropout.
+    """
+
+    def __init__(self, dtype: str, seed: Any | None) -> None:
+        self._dtype = dtype
+        self._seed = seed
+
+    def gather(self, table: Weight, ids: Tensor) -> Tensor:
+        return _ops.cast(_ops.take(table.value, ids, axis=0), self._dtype)
+
+    def leading_rows(self, table: Weight, ids: Tensor) -> Tensor:
+        return _ops.cast(table.value[None, : _ops.shape(ids)[1]], self._dtype)
+
+    def dense(self, x: Tensor, kernel: Weight, bias: Weight) -> Tensor:
+        bias = _ops.cast(bias.value, x.dtype)
+        if not isinstance(kernel, LowRank):
+            return _ops.matmul(x, _ops.cast(kernel.value, x.dtype)) + bias
+        down, up = (_ops.cast(part.value, x.dtype) for part in (kernel.down, kernel.up))
+        added = _ops.matmul(_ops.matmul(x, down), up) * kernel.scale
+        return _ops.matmul(x, _ops.cast(kernel.base.value, x.dtype)) + bias + added
+
+    def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight, *, eps: float) -> Tensor:
+        wide = _ops.cast(x, "float32")
+        mean, variance = _ops.moments(wide, axes=-1, keepdims=True)
+        normal = (wide - mean) * _ops.rsqrt(variance + eps)
+        return _ops.cast(normal * gamma.value + beta.value, x.dtype)
+
+    def activation(self, x: Tensor, name: Activation) -> Tensor:
+        if name == "relu":
+            return _ops.relu(x)
+        return _ops.gelu(x, approximate=name == "gelu_tanh")
+
+    def tanh(self, x: Tensor) -> Tensor:
+        return _ops.tanh(x)
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+    def dropout(self, x: Tensor, rate: float) -> Tensor:
+        return x if self._seed is None or not rate else keras.random.dropout(x, rate, seed=self._seed)
+
+    def attention_bias(self, mask: Tensor) -> Tensor:
+        return _ops.cast(_ops.where(mask[:, None, None, :] != 0, 0.0, MASKED), "float32")
+
+    def attention(
+        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, heads: int, dropout: float
+    ) -> Tensor:
+        width = query.shape[-1]
+
+        def split(x: Tensor) -> Tensor:
+            return _ops.reshape(x, (-1, _ops.shape(x)[1], heads, width // heads))
+
+        query = split(query) * (1 / math.sqrt(width // heads))
+        scores = _ops.cast(_ops.einsum("bqhd,bkhd->bhqk", query, split(key)), "float32") + bias
+        weights = _ops.cast(_ops.softmax(scores), query.dtype)
+        context = _ops.einsum("bhqk,bkhd->bqhd", self.dropout(weights, dropout), split(value))
+        return _ops.reshape(context, (-1, _ops.shape(context)[1], width))
+
+    def first(self, x: Tensor) -> Tensor:
+        return x[:, 0]
+
+    def first_alone(self, x: Tensor) -> Tensor:
+        return x[:, :1]
+
+    def masked_mean(self, x: Tensor, mask: Tensor) -> Tensor:
+        weights = _ops.cast(mask[:, :, None] != 0, "float32")
+        total = _ops.sum(_ops.cast(x, "float32") * weights, axis=1)
+        return _ops.cast(total / _ops.maximum(_ops.sum(weights, axis=1), 1.0), x.dtype)
+
+    def masked_max(self, x: Tensor, mask: Tensor) -> Tensor:
+        return _ops.max(_ops.where(mask[:, :, None] != 0, x, _ops.cast(-float("inf"), x.dtype)), axis=1)

@@ -1,0 +1,112 @@
+"""The operations of a network on PyTorch tensors: what Keras's own would compose of many small ones, fused."""
+
+import math
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from berthub.config import Activation
+from berthub.networks.ops import MASKED, Ops
+from berthub.training.weights import LowRank
+
+__all__ = ["TorchOps", "generator", "torch_dtype"]
+
+Tensor = Any
+Weight = Any
+
+
+class TorchOps(Ops[Tensor, Weight]):
+    """`berthub.networks.ops.Ops` on PyTorch, over Keras variables; computes in `dtype`.
+
+    `generator` is what dropout draws from; None means no dropout.
+    """
+
+    def __init__(self, dtype: torch.dtype, generator: torch.Generator | None) -> None:
+        self._dtype = dtype
+        self._generator = generator
+
+    def gather(self, table: Weight, ids: Tensor) -> Tensor:
+        return functional.embedding(ids, table.value).to(self._dtype)
+
+    def leading_rows(self, table: Weight, ids: Tensor) -> Tensor:
+        return table.value[None, : ids.shape[1]].to(self._dtype)
+
+    def dense(self, x: Tensor, kernel: Weight, bias: Weight) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        bias = bias.value.to(x.dtype)
+        if isinstance(kernel, LowRank):
+            down, up = kernel.down.value.to(x.dtype), kernel.up.value.to(x.dtype)
+            out = torch.addmm(bias, rows, kernel.base.value.to(x.dtype))
+            out = torch.addmm(out, rows @ down, up, alpha=kernel.scale)
+        else:
+            out = torch.addmm(bias, rows, kernel.value.to(x.dtype))
+        return out.reshape(*x.shape[:-1], -1)
+
+    def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight, *, eps: float) -> Tensor:
+        # PyTorch sums in float32 by itself.
+        return functional.layer_norm(x, x.shape[-1:], gamma.value.to(x.dtype), beta.value.to(x.dtype), eps)
+
+    def activation(self, x: Tensor, name: Activation) -> Tensor:
+        if name == "relu":
+            return functional.relu(x)
+        return functional.gelu(x, approximate="tanh" if name == "gelu_tanh" else "none")
+
+    def tanh(self, x: Tensor) -> Tensor:
+        return torch.tanh(x)
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+    def dropout(self, x: Tensor, rate: float) -> Tensor:
+        if self._generator is None or not rate:
+            return x
+        kept = torch.empty_like(x).bernoulli_(1 - rate, generator=self._generator)
+        return x * kept.mul_(1 / (1 - rate))
+
+    def attention_bias(self, mask: Tensor) -> Tensor:
+        zero = torch.zeros((), dtype=self._dtype, device=mask.device)
+        # Half of float16's range: a score is still to be added.
+        return torch.where(mask[:, None, None, :] != 0, zero, max(MASKED, torch.finfo(self._dtype).min / 2))
+
+    def attention(
+        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, heads: int, dropout: float
+    ) -> Tensor:
+        def split(x: Tensor) -> Tensor:
+            return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
+
+        query, key, value = split(query), split(key), split(value)
+        if self._generator is None or not dropout:
+            context = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        else:
+            # Written out: PyTorch's own draws its dropout from the global generator.
+            scores = (query * (1 / math.sqrt(query.shape[-1]))) @ key.transpose(-1, -2) + bias
+            context = self.dropout(torch.softmax(scores, -1), dropout) @ value
+        return context.transpose(1, 2).reshape(context.shape[0], context.shape[2], -1)
+
+    def first(self, x: Tensor) -> Tensor:
+        return x[:, 0]
+
+    def first_alone(self, x: Tensor) -> Tensor:
+        return x[:, :1]
+
+    def masked_mean(self, x: Tensor, mask: Tensor) -> Tensor:
+        weights = (mask != 0).to(torch.float32)[:, :, None]
+        return ((x * weights).sum(1) / weights.sum(1).clamp(min=1)).to(x.dtype)
+
+    def masked_max(self, x: Tensor, mask: Tensor) -> Tensor:
+        return torch.where(mask[:, :, None] != 0, x, -torch.inf).amax(1)
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """PyTorch's type of that name."""
+    dtype = getattr(torch, name)
+    assert isinstance(dtype, torch.dtype)
+    return dtype
+
+
+def generator(seeds: Any) -> torch.Generator:
+    """A generator of random numbers for one forward pass, from the next of Keras's seeds."""
+    first, second = (int(number) for number in seeds.next())
+    device = seeds.state.value.device
+    return torch.Generator(device=device).manual_seed((first * 1_000_003 + second) & 0x7FFF_FFFF_FFFF_FFFF)

@@ -1,0 +1,147 @@
+"""The variables of a layer under their canonical names, in groups that can be frozen, plain or with LoRA."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from berthub.config import BertConfig
+from berthub.errors import CheckpointError
+
+__all__ = ["LowRank", "WeightGroup", "group_of", "initial_value"]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank:
+    """A frozen kernel [in, out] and what is added to it in training: `down` [in, r] @ `up` [r, out] * `scale`.
+
+    LoRA, Hu et al., 2021 (https://arxiv.org/abs/2106.09685).
+    """
+
+    base: Any
+    down: Any
+    up: Any
+    scale: float
+
+    def merged(self) -> Floats:
+        """The one kernel that does the same: float32 [in, out]."""
+        down, up = (keras.ops.convert_to_numpy(part.value) for part in (self.down, self.up))
+        return np.asarray(keras.ops.convert_to_numpy(self.base.value) + down @ up * np.float32(self.scale), np.float32)
+
+
+@keras.saving.register_keras_serializable("berthub")
+class WeightGroup(keras.layers.Layer):
+    """Some weights of a model, and no computation: `weights_by_name` has them by their canonical names.
+
+    A frozen group's variables are never trainable, whatever `trainable` of the layers around it says later. With
+    `rank` the kernels get LoRA and everything else is frozen. What is saved are the merged kernels; loading them
+    begins a new LoRA, which adds nothing yet.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Floats], *, frozen: bool, rank: int | None, alpha: float, seed: int, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self._frozen = frozen
+        self._rank = None if frozen else rank
+        self._alpha = alpha
+        self._seed = seed
+        # As a function, since Keras would track (and keep) a mapping.
+        self._values: Callable[[], Mapping[str, Floats]] | None = lambda: values
+        self.weights_by_name: dict[str, Any] = {}
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the variables."""
+        assert self._values is not None
+        for index, (name, value) in enumerate(self._values().items()):
+            variable = self._variable(name, value, trainable=not self._frozen and self._rank is None)
+            self.weights_by_name[name] = variable
+            if self._rank is not None and name.endswith("/kernel"):
+                self.weights_by_name[name] = self._low_rank(name, variable, seed=self._seed + index)
+        self._values = None
+
+    def save_own_variables(self, store: Any) -> None:
+        """Put the weights into Keras's store, LoRA merged."""
+        for name in self.weights_by_name:
+            store[_key(name)] = self.get(name)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Take the weights from Keras's store."""
+        for name in self.weights_by_name:
+            self.set(name, np.asarray(store[_key(name)], np.float32))
+
+    def get(self, name: str) -> Floats:
+        """The value of a weight, LoRA merged."""
+        weight = self.weights_by_name[name]
+        if isinstance(weight, LowRank):
+            return weight.merged()
+        return np.asarray(keras.ops.convert_to_numpy(weight.value), np.float32)
+
+    def set(self, name: str, value: Floats) -> None:
+        """Give a weight a value; its LoRA, if it has one, adds nothing then."""
+        weight = self.weights_by_name[name]
+        base = weight.base if isinstance(weight, LowRank) else weight
+        if tuple(base.shape) != np.shape(value):
+            raise CheckpointError(f"{name} has shape {tuple(base.shape)}, and the given value {np.shape(value)}")
+        base.assign(value)
+        if isinstance(weight, LowRank):
+            weight.up.assign(np.zeros(weight.up.shape, np.float32))
+
+    def _variable(self, name: str, value: Floats, *, trainable: bool) -> Any:
+        # A copy: the value may be a view of a mapped file. The operations cast for themselves: an embedding table
+        # is cheaper to cast after the rows have been taken from it.
+        array = np.array(value, np.float32)
+        return self.add_weight(
+            shape=array.shape,
+            initializer=lambda shape, dtype: keras.ops.convert_to_tensor(array, dtype),
+            name=_key(name),
+            trainable=trainable,
+            autocast=False,
+        )
+
+    def _low_rank(self, name: str, base: Any, *, seed: int) -> LowRank:
+        assert self._rank is not None
+        inputs, outputs = base.shape
+        scope = name.removesuffix("/kernel")
+        # Kaiming-uniform and zeros, as in the authors' code (https://github.com/microsoft/LoRA): nothing is added yet.
+        bound = 1 / np.sqrt(inputs)
+        down = np.random.default_rng(seed).uniform(-bound, bound, (inputs, self._rank))
+        return LowRank(
+            base,
+            self._variable(f"{scope}/lora_down", down.astype(np.float32), trainable=True),
+            self._variable(f"{scope}/lora_up", np.zeros((self._rank, outputs), np.float32), trainable=True),
+            self._alpha / self._rank,
+        )
+
+
+def group_of(names: Iterable[str]) -> dict[str, list[str]]:
+    """Canonical names in groups: embeddings, layer_0, layer_1 ..., pooler."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        parts = name.split("/")
+        groups.setdefault(parts[2] if parts[1] == "encoder" else parts[1], []).append(name)
+    return groups
+
+
+def initial_value(name: str, shape: tuple[int, ...], config: BertConfig, rng: np.random.Generator) -> Floats:
+    """What a weight begins with where there are no trained values: as in Google's `modeling.py`."""
+    match name.rsplit("/", 1)[-1]:
+        case "gamma":
+            return np.ones(shape, np.float32)
+        case "beta" | "bias":
+            return np.zeros(shape, np.float32)
+    values = rng.standard_normal(shape, np.float32)
+    # Truncated at two standard deviations.
+    while (outside := np.abs(values) > 2).any():
+        values[outside] = rng.standard_normal(int(outside.sum()), np.float32)
+    return values * np.float32(config.initializer_range)
+
+
+def _key(name: str) -> str:
+    # Keras allows no slash in a variable's name, and PyTorch no dot.
+    return name.replace("/", "-")
