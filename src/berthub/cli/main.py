@@ -12,9 +12,11 @@ from typer.core import TyperGroup
 
 import berthub
 from berthub.cli.encode import encode
+from berthub.cli.evaluate import evaluate
 from berthub.cli.exit_codes import ExitCode, errors_as_exits
 from berthub.cli.help_text import help_text
 from berthub.cli.inspect import inspect
+from berthub.cli.predict import predict
 from berthub.cli.tokenize import tokenize
 
 __all__ = ["app", "main"]
@@ -48,6 +50,8 @@ def _about(
       berthub encode reviews.csv -o reviews.parquet
       berthub tokenize HANDLE "What becomes of this text?"
       berthub inspect HANDLE
+      berthub predict RUN reviews.csv -o predicted.csv
+      berthub evaluate RUN test.csv
 
     Exit status: 0 done; 1 a bug in berthub; 2 wrong usage or input; 3 the model was not found or could not be
     fetched; 4 the model cannot be read; 5 a library is missing; 130 interrupted.
@@ -63,7 +67,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback(help=help_text(_about))(_about)
-for command in (encode, tokenize, inspect):
+for command in (encode, tokenize, inspect, predict, evaluate):
     app.command(help=help_text(command))(command)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "LABEL_SEPARATOR",
     "CacheDir",
     "DType",
     "DTypeOption",
@@ -17,6 +18,8 @@ __all__ = [
     "InputFormat",
     "InputFormatOption",
     "Json",
+    "LabelColumn",
+    "LabelSeparator",
     "Layer",
     "LowerCase",
     "MaxLength",
@@ -30,7 +33,13 @@ __all__ = [
     "Overwrite",
     "Precision",
     "PrecisionOption",
+    "PredictionColumn",
+    "PredictionFile",
+    "PredictionFormat",
+    "PredictionFormatOption",
+    "Probabilities",
     "Quiet",
+    "Run",
     "Sha256",
     "TextColumn",
     "TextPairColumn",
@@ -48,6 +57,7 @@ class InputFormat(StrEnum):
     JSONL = "jsonl"
     PARQUET = "parquet"
     TEXT = "text"
+    CONLL = "conll"
 
 
 class OutputFormat(StrEnum):
@@ -56,6 +66,16 @@ class OutputFormat(StrEnum):
     PARQUET = "parquet"
     JSONL = "jsonl"
     NPY = "npy"
+
+
+class PredictionFormat(StrEnum):
+    """The forms in which predictions can be written."""
+
+    PARQUET = "parquet"
+    JSONL = "jsonl"
+    CSV = "csv"
+    TSV = "tsv"
+    CONLL = "conll"
 
 
 class Vectors(StrEnum):
@@ -92,9 +112,15 @@ class Precision(StrEnum):
     FLOAT32 = "float32"
 
 
+LABEL_SEPARATOR = ","
+"""What stands between the labels of a text in one field."""
+
 _MODEL, _TEXTS, _OUTPUT = "The model", "The texts", "What is written"
 
 Handle = Annotated[str, typer.Argument(metavar="HANDLE", help="The model: an address, a name, a folder or an archive.")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="The fine-tuned model: the folder of its training, or any other handle.")
+]
 
 Model = Annotated[
     str | None,
@@ -176,7 +202,8 @@ TextColumn = Annotated[
         "--text-column",
         "-c",
         metavar="NAME",
-        help='The column that holds the texts. Default: "text", or the only column.',
+        help='The column that holds the texts. Default: "text", or text_a and text_b as pairs, or the only column '
+        '(beside that of the labels). For a model that tags words: "words", "tokens" or "text".',
         show_default=False,
         rich_help_panel=_TEXTS,
     ),
@@ -188,6 +215,25 @@ TextPairColumn = Annotated[
         metavar="NAME",
         help="The column of second texts: each row is then encoded as a pair.",
         show_default=False,
+        rich_help_panel=_TEXTS,
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="NAME",
+        help='The column that holds the labels. Default: "label", or the only one of labels, target, score and tags.',
+        show_default=False,
+        rich_help_panel=_TEXTS,
+    ),
+]
+LabelSeparator = Annotated[
+    str,
+    typer.Option(
+        "--label-separator",
+        metavar="TEXT",
+        help="What stands between the labels of a text, where it has several in one string.",
         rich_help_panel=_TEXTS,
     ),
 ]
@@ -270,7 +316,43 @@ DropColumns = Annotated[
     bool,
     typer.Option(
         "--drop-columns",
-        help="Write the vectors alone; else the columns of the input, the texts among them, are carried along.",
+        help="Write the results alone; else the columns of the input, the texts among them, are carried along.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+PredictionFile = Annotated[
+    str | None,
+    typer.Option(
+        "--output-file",
+        "-o",
+        metavar="FILE",
+        help="Where the predictions go: .parquet, .jsonl, .csv, .tsv or .conll, or - for standard output (JSON lines, "
+        "or what --to says).",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+PredictionFormatOption = Annotated[
+    PredictionFormat | None,
+    typer.Option(
+        "--to",
+        help="The format to write, where the extension of -o does not tell.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+PredictionColumn = Annotated[
+    str,
+    typer.Option(
+        "--prediction-column", metavar="NAME", help="The column that predictions go to.", rich_help_panel=_OUTPUT
+    ),
+]
+Probabilities = Annotated[
+    bool,
+    typer.Option(
+        "--probabilities",
+        help='Write the probability of every label, too: a column "probabilities", in CSV and TSV a column '
+        "probability_LABEL for each.",
         rich_help_panel=_OUTPUT,
     ),
 ]

@@ -14,7 +14,7 @@ from berthub.cli.vectors import Chunk, Request
 from berthub.encoding.encoder import Encoder
 from berthub.tokenization.tokenizer import Text
 
-__all__ = ["PREVIEW_ROWS", "show"]
+__all__ = ["PREVIEW_ROWS", "shortened", "show"]
 
 PREVIEW_ROWS = 50
 _COMPONENTS = 4
@@ -55,7 +55,7 @@ def _text_rows(texts: Sequence[Text], chunks: Sequence[Chunk]) -> Iterator[tuple
     lengths = itertools.chain.from_iterable(chunk.lengths.tolist() for chunk in chunks)
     vectors = itertools.chain.from_iterable(chunk.vectors for chunk in chunks)
     for text, length, vector in zip(texts, lengths, vectors, strict=True):
-        yield _shortened(text), length, vector
+        yield shortened(text), length, vector
 
 
 def _token_rows(texts: Sequence[Text], chunks: Sequence[Chunk]) -> Iterator[tuple[str, str, npt.NDArray[Any]]]:
@@ -64,11 +64,12 @@ def _token_rows(texts: Sequence[Text], chunks: Sequence[Chunk]) -> Iterator[tupl
         assert chunk.tokens is not None
         vectors = iter(chunk.vectors)
         for pieces in chunk.tokens.pieces:
-            shown = _shortened(next(remaining))
+            shown = shortened(next(remaining))
             for index, piece in enumerate(pieces):
                 yield "" if index else shown, piece, next(vectors)
 
 
-def _shortened(text: Text) -> str:
+def shortened(text: Text) -> str:
+    """A text, or both of a pair, in at most 60 characters."""
     whole = text if isinstance(text, str) else " | ".join(text)
     return whole if len(whole) <= _LONGEST_TEXT else whole[: _LONGEST_TEXT - 3] + "..."

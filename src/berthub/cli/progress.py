@@ -25,9 +25,13 @@ class Counts:
 
     def add(self, chunk: Chunk, *, done: int) -> None:
         """Count the texts of a chunk; `done` is how much of the input has been read, in its own unit."""
-        self.rows += len(chunk.lengths)
         self.tokens += int(chunk.lengths.sum())
-        self.truncated += int(chunk.truncated.sum())
+        self.add_rows(len(chunk.lengths), truncated=int(chunk.truncated.sum()), done=done)
+
+    def add_rows(self, rows: int, *, truncated: int, done: int) -> None:
+        """Count texts whose tokens are not known."""
+        self.rows += rows
+        self.truncated += truncated
         self._changed(self, done)
 
     @property
@@ -36,9 +40,10 @@ class Counts:
         return time.perf_counter() - self._begin
 
     @property
-    def speed(self) -> float:
-        """Tokens a second."""
-        return self.tokens / max(self.seconds, 1e-9)
+    def speed(self) -> str:
+        """Tokens a second, or rows where tokens are not counted, as people read it."""
+        counted, unit = (self.tokens, "tokens") if self.tokens else (self.rows, "rows")
+        return f"{counted / max(self.seconds, 1e-9):,.0f} {unit}/s"
 
 
 @contextlib.contextmanager
@@ -58,7 +63,7 @@ def progress(total: int | None, *, quiet: bool) -> Iterator[Counts]:
         task = bar.add_task("", total=total, counted="")
 
         def changed(counts: Counts, done: int) -> None:
-            counted = f"{counts.rows:,} rows, {counts.speed:,.0f} tokens/s"
+            counted = f"{counts.rows:,} rows, {counts.speed}"
             bar.update(task, completed=done, counted=counted)
 
         yield Counts(changed)
@@ -67,8 +72,8 @@ def progress(total: int | None, *, quiet: bool) -> Iterator[Counts]:
 def summary(counts: Counts, *, precision: str, max_length: int) -> None:
     """One line on stderr that says what was done."""
     cut = f"; {counts.truncated:,} texts cut to {max_length} tokens" if counts.truncated else "; no text cut"
+    tokens = f", {counts.tokens:,} tokens" if counts.tokens else ""
     print(
-        f"{counts.rows:,} rows, {counts.tokens:,} tokens in {counts.seconds:.1f} s "
-        f"({counts.speed:,.0f} tokens/s, {precision}){cut}",
+        f"{counts.rows:,} rows{tokens} in {counts.seconds:.1f} s ({counts.speed}, {precision}){cut}",
         file=sys.stderr,
     )

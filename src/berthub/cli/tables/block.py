@@ -40,7 +40,8 @@ Carried: TypeAlias = pa.Table | JsonRows
 class Block:
     """Some rows of the input, the first of which is row `first_row` (from 1).
 
-    `lines` are the lines where the rows begin, for files that have lines. `begin` and `end` tell how much of the
+    `labels` are the values of the column of labels, as they are, where it was asked for. `lines` are the lines where
+    the rows begin, for files that have lines. `begin` and `end` tell how much of the
     input comes before the block and with it, in the unit of `Rows.total`.
     """
 
@@ -51,6 +52,7 @@ class Block:
     lines: Sequence[int] | None
     begin: int
     end: int
+    labels: Sequence[Any] | None = None
 
     def place(self, index: int) -> str:
         """Where a row of the block stands, for messages."""

@@ -1,4 +1,4 @@
-"""Which columns hold the texts."""
+"""Which columns hold the texts, and the labels where those are wanted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,62 +6,124 @@ from dataclasses import dataclass
 from berthub.errors import InputError
 from berthub.tokenization.tokenizer import Text
 
-__all__ = ["ChosenColumns", "TextColumns", "not_a_text"]
+__all__ = ["ChosenColumns", "TextColumns", "no_such_value", "not_a_text"]
+
+_WORDS = ("words", "tokens")
+_PAIR = ("text_a", "text_b")
+_LABELS = ("labels", "target", "score", "tags")
 
 
 @dataclass(frozen=True)
 class ChosenColumns:
-    """The column of the texts, and that of second texts where rows are pairs."""
+    """The column of the texts, that of second texts where rows are pairs, and that of labels where it was asked for.
+
+    With `words`, a row is a list of words, or a text that is cut at white space.
+    """
 
     text: str
     pair: str | None
+    label: str | None = None
+    words: bool = False
 
     @property
     def names(self) -> list[str]:
-        """The one or two names."""
+        """The one or two names of the columns of texts."""
         return [self.text] if self.pair is None else [self.text, self.pair]
 
-    def texts(self, first: Sequence[str], second: Sequence[str] | None) -> list[Text]:
+    def accepts(self, value: object) -> bool:
+        """Whether a row may have this as its text."""
+        if self.words and isinstance(value, list):
+            return all(isinstance(word, str) for word in value)
+        return isinstance(value, str)
+
+    def texts(self, first: Sequence[str | list[str]], second: Sequence[str | list[str]] | None) -> list[Text]:
         """The texts of rows, as pairs where there is a second column."""
-        return list(first) if second is None else list(zip(first, second, strict=True))
+        if self.words:
+            return [value.split() if isinstance(value, str) else value for value in first]
+        # Mypy cannot know what `accepts` has seen to.
+        return list(first) if second is None else list(zip(first, second, strict=True))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class TextColumns:
-    """The columns that were asked for; None for what was not."""
+    """The columns that were asked for; None for what was not.
+
+    `words` asks for lists of words in place of texts; `labelled` for a column of labels, which `label` may name.
+    """
 
     text: str | None = None
     pair: str | None = None
+    label: str | None = None
+    words: bool = False
+    labelled: bool = False
 
     def chosen(self, names: Sequence[str], where: str) -> ChosenColumns:
-        """The columns among `names`; the text's is by default "text", or the only one there is."""
+        """The columns among `names`; `InputError` where they are not there, or it is not clear which are meant.
+
+        By default the text's is "text" (for words "words", "tokens" or "text"), or else text_a and text_b are pairs,
+        or it is the only one beside the labels. That of labels is "label", or the only one of labels, target, score
+        and tags.
+        """
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise InputError(f"{where} has more than one column {', '.join(map(_quoted, doubled))}: rename them")
-        if self.text is not None:
-            text = self.text
-        elif "text" in names:
-            text = "text"
-        elif len(names) == 1:
-            text = names[0]
-        else:
-            raise InputError(
-                f'{where} has no column "text": name the one to encode with --text-column. {_listed(names)}'
-            )
-        for name, option in ((text, "--text-column"), (self.pair, "--text-pair-column")):
+        label = self._label(names, where) if self.labelled else None
+        text, pair = self._texts(names, label, where)
+        for name, option in ((text, "--text-column"), (pair, "--text-pair-column"), (label, "--label-column")):
             if name is not None and name not in names:
                 raise InputError(f"{where} has no column {_quoted(name)} ({option}). {_listed(names)}")
-        if text == self.pair:
+        if text == pair:
             raise InputError(f"--text-pair-column is {_quoted(text)}, which is the column of the texts already")
-        return ChosenColumns(text, self.pair)
+        if label is not None and label in (text, pair):
+            raise InputError(f"the column {_quoted(label)} cannot hold both texts and labels: name another")
+        return ChosenColumns(text, pair, label, self.words)
+
+    def _texts(self, names: Sequence[str], label: str | None, where: str) -> tuple[str, str | None]:
+        if self.text is not None:
+            return self.text, self.pair
+        usual = (*_WORDS, "text") if self.words else ("text",)
+        found = next((name for name in usual if name in names), None)
+        if found is not None:
+            return found, self.pair
+        if self.pair is None and not self.words and set(_PAIR) <= set(names):
+            return _PAIR
+        others = [name for name in names if name != label]
+        if len(others) == 1:
+            return others[0], self.pair
+        raise InputError(
+            f"{where} has no column {' or '.join(map(_quoted, usual))}: name the one to encode with --text-column. "
+            f"{_listed(names)}"
+        )
+
+    def _label(self, names: Sequence[str], where: str) -> str:
+        if self.label is not None:
+            return self.label
+        if "label" in names:
+            return "label"
+        found = [name for name in _LABELS if name in names]
+        if len(found) == 1:
+            return found[0]
+        more = f", and {' and '.join(map(_quoted, found))} may each be the one" if found else ""
+        raise InputError(
+            f'{where} has no column "label"{more}: name the column of labels with --label-column. {_listed(names)}'
+        )
 
 
-def not_a_text(place: str, column: str, value: object) -> InputError:
-    """The error for a row that has no string where its text should be."""
-    what = "null" if value is None else f"of type {type(value).__name__}, not a string"
+def not_a_text(place: str, column: str, value: object, *, words: bool = False) -> InputError:
+    """The error for a row that has no string where its text should be, or with `words` no list of strings."""
+    if isinstance(value, list) and words:
+        what = "a list of more than words"
+    else:
+        what = "null" if value is None else f"of type {type(value).__name__}, not a string"
+    wanted = "a list of words or a string" if words else "a string"
     return InputError(
-        f"{place}: {_quoted(column)} is {what}; put a string there (an empty one is encoded, too), or leave the row out"
+        f"{place}: {_quoted(column)} is {what}; put {wanted} there (an empty one is fine, too), or leave the row out"
     )
+
+
+def no_such_value(place: str, column: str) -> InputError:
+    """The error for a row that lacks a column which others have."""
+    return InputError(f"{place}: the row has no {_quoted(column)}; give it one, or leave the row out")
 
 
 def _quoted(name: str) -> str:

@@ -85,6 +85,7 @@ def blocks(records: Iterator[Record], name: str, columns: TextColumns) -> Iterat
             lines=[row.line for row in rows],
             begin=begin,
             end=rows[-1].end,
+            labels=None if chosen.label is None else values[names.index(chosen.label)],
         )
         first_row += len(rows)
         begin = rows[-1].end

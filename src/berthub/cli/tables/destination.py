@@ -1,32 +1,46 @@
-"""Where vectors go: a file that appears when it is whole, or standard output."""
+"""Where results go: a file that appears when it is whole, or standard output."""
 
 import contextlib
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
 
-from berthub.cli.options import OutputFormat
+from berthub.cli.options import OutputFormat, PredictionFormat
 from berthub.errors import InputError
 
-__all__ = ["Destination", "find_destination"]
+__all__ = ["Destination", "find_destination", "find_prediction_destination"]
 
-_FORMATS = {
+_VECTORS = {
     ".parquet": OutputFormat.PARQUET,
     ".pq": OutputFormat.PARQUET,
     ".jsonl": OutputFormat.JSONL,
     ".ndjson": OutputFormat.JSONL,
     ".npy": OutputFormat.NPY,
 }
+_PREDICTIONS = {
+    ".parquet": PredictionFormat.PARQUET,
+    ".pq": PredictionFormat.PARQUET,
+    ".jsonl": PredictionFormat.JSONL,
+    ".ndjson": PredictionFormat.JSONL,
+    ".csv": PredictionFormat.CSV,
+    ".tsv": PredictionFormat.TSV,
+    ".conll": PredictionFormat.CONLL,
+    ".iob": PredictionFormat.CONLL,
+    ".bio": PredictionFormat.CONLL,
+}
+
+F = TypeVar("F", bound=StrEnum)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Destination:
+class Destination(Generic[F]):
     """A format, and the file to write; None is standard output."""
 
-    format: OutputFormat
+    format: F
     path: Path | None
     overwrite: bool
 
@@ -93,19 +107,36 @@ class Destination:
 
 def find_destination(
     output_file: str | None, output_format: OutputFormat | None, *, overwrite: bool
-) -> Destination | None:
-    """The destination that the options mean; None where they name none."""
+) -> Destination[OutputFormat] | None:
+    """The destination of vectors that the options mean; None where they name none."""
     if output_file is None and output_format is None:
         return None
     if output_file is None or output_file == "-":
         if output_format not in (None, OutputFormat.JSONL):
             raise InputError(f"standard output takes JSON lines only: write {output_format} to a file, with -o FILE")
         return Destination(format=OutputFormat.JSONL, path=None, overwrite=overwrite)
+    return _file(output_file, output_format, _VECTORS, overwrite=overwrite)
+
+
+def find_prediction_destination(
+    output_file: str | None, output_format: PredictionFormat | None, *, overwrite: bool
+) -> Destination[PredictionFormat] | None:
+    """The destination of predictions that the options mean; None where they name none."""
+    if output_file is None and output_format is None:
+        return None
+    if output_file is None or output_file == "-":
+        if output_format is PredictionFormat.PARQUET:
+            raise InputError("Parquet cannot go to standard output: write it to a file, with -o FILE")
+        return Destination(format=output_format or PredictionFormat.JSONL, path=None, overwrite=overwrite)
+    return _file(output_file, output_format, _PREDICTIONS, overwrite=overwrite)
+
+
+def _file(output_file: str, output_format: F | None, formats: Mapping[str, F], *, overwrite: bool) -> Destination[F]:
     path = Path(output_file)
     if output_format is None:
-        output_format = _FORMATS.get(path.suffix.lower())
+        output_format = formats.get(path.suffix.lower())
     if output_format is None:
         raise InputError(
-            f"the extension of {path} tells no format: use one of {', '.join(_FORMATS)}, or say it with --to"
+            f"the extension of {path} tells no format: use one of {', '.join(formats)}, or say it with --to"
         )
     return Destination(format=output_format, path=path, overwrite=overwrite)

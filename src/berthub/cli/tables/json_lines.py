@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from berthub.cli.tables.block import Block, JsonRows, cut_rows
-from berthub.cli.tables.columns import TextColumns, not_a_text
+from berthub.cli.tables.columns import ChosenColumns, TextColumns, no_such_value, not_a_text
 from berthub.cli.tables.lines import Line
 from berthub.errors import InputError
 
@@ -27,7 +27,7 @@ def blocks(lines: Iterator[Line], name: str, columns: TextColumns) -> Iterator[B
     for rows in cut_rows(_parsed(lines, name)):
         if chosen is None:
             chosen = columns.chosen(list(rows[0].values), name)
-        first, *second = (_strings(rows, column, name, first_row) for column in chosen.names)
+        first, *second = (_texts(rows, column, chosen, name, first_row) for column in chosen.names)
         numbers = [row.line.number for row in rows]
         yield Block(
             name=name,
@@ -41,6 +41,7 @@ def blocks(lines: Iterator[Line], name: str, columns: TextColumns) -> Iterator[B
             lines=numbers,
             begin=begin,
             end=rows[-1].line.end,
+            labels=None if chosen.label is None else _values(rows, chosen.label, name, first_row),
         )
         first_row += len(rows)
         begin = rows[-1].line.end
@@ -65,11 +66,20 @@ def _parsed(lines: Iterator[Line], name: str) -> Iterator[tuple[int, _Row]]:
         yield len(line.text), _Row(line, values)
 
 
-def _strings(rows: list[_Row], column: str, name: str, first_row: int) -> list[str]:
+def _texts(rows: list[_Row], column: str, chosen: ChosenColumns, name: str, first_row: int) -> list[Any]:
+    values = _values(rows, column, name, first_row)
+    for index, value in enumerate(values):
+        if not chosen.accepts(value):
+            raise not_a_text(_place(rows, index, name, first_row), column, value, words=chosen.words)
+    return values
+
+
+def _values(rows: list[_Row], column: str, name: str, first_row: int) -> list[Any]:
     for index, row in enumerate(rows):
-        if not isinstance(row.values.get(column), str):
-            place = f"{name}, row {first_row + index} (line {row.line.number})"
-            if column not in row.values:
-                raise InputError(f'{place}: the row has no "{column}"; give it one, or leave the row out')
-            raise not_a_text(place, column, row.values[column])
+        if column not in row.values:
+            raise no_such_value(_place(rows, index, name, first_row), column)
     return [row.values[column] for row in rows]
+
+
+def _place(rows: list[_Row], index: int, name: str, first_row: int) -> str:
+    return f"{name}, row {first_row + index} (line {rows[index].line.number})"

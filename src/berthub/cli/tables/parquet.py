@@ -22,11 +22,10 @@ def open_parquet(file: BinaryIO, name: str, columns: TextColumns) -> tuple[int, 
         schema = parquet.schema_arrow
     chosen = columns.chosen(schema.names, name)
     for column in chosen.names:
-        if not _is_string(schema.field(column).type):
-            raise InputError(
-                f'the column "{column}" of {name} holds {schema.field(column).type}, not strings; name another with '
-                "--text-column"
-            )
+        kind = schema.field(column).type
+        if not (_is_string(kind) or (chosen.words and _is_words(kind))):
+            wanted = "neither words nor strings" if chosen.words else "not strings"
+            raise InputError(f'the column "{column}" of {name} holds {kind}, {wanted}; name another with --text-column')
     return parquet.metadata.num_rows, _blocks(parquet, name, chosen)
 
 
@@ -43,7 +42,7 @@ def _blocks(parquet: Any, name: str, chosen: ChosenColumns) -> Iterator[Block]:
             return
         if not batch.num_rows:
             continue
-        first, *second = (_strings(batch, column, name, row + 1) for column in chosen.names)
+        first, *second = (_texts(batch, column, chosen, name, row + 1) for column in chosen.names)
         yield Block(
             name=name,
             texts=chosen.texts(first, second[0] if second else None),
@@ -52,16 +51,26 @@ def _blocks(parquet: Any, name: str, chosen: ChosenColumns) -> Iterator[Block]:
             lines=None,
             begin=row,
             end=row + batch.num_rows,
+            labels=None if chosen.label is None else _values(batch, chosen.label, name),
         )
         row += batch.num_rows
 
 
-def _strings(batch: Any, column: str, name: str, first_row: int) -> list[str]:
+def _texts(batch: Any, column: str, chosen: ChosenColumns, name: str, first_row: int) -> list[Any]:
+    values = _values(batch, column, name)
+    for index, value in enumerate(values):
+        if not chosen.accepts(value):
+            raise not_a_text(f"{name}, row {first_row + index}", column, value, words=chosen.words)
+    return values
+
+
+def _values(batch: Any, column: str, name: str) -> list[Any]:
     with _readable(name):
-        values = batch.column(column).to_pylist()
-    if None in values:
-        raise not_a_text(f"{name}, row {first_row + values.index(None)}", column, None)
-    return values  # type: ignore[no-any-return]
+        return batch.column(column).to_pylist()  # type: ignore[no-any-return]
+
+
+def _is_words(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_string(kind.value_type)
 
 
 def _is_string(kind: Any) -> bool:

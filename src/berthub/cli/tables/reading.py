@@ -9,7 +9,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from berthub.cli.options import InputFormat
-from berthub.cli.tables import delimited, json_lines, parquet
+from berthub.cli.tables import conll, delimited, json_lines, parquet
 from berthub.cli.tables.block import Block, cut_rows
 from berthub.cli.tables.columns import TextColumns
 from berthub.cli.tables.lines import Line, read_lines
@@ -58,6 +58,8 @@ def _line_blocks(file: BinaryIO, source: Source, columns: TextColumns) -> Iterat
             return delimited.blocks(delimited.tsv_records(lines), source.name, columns)
         case InputFormat.JSONL:
             return json_lines.blocks(lines, source.name, columns)
+        case InputFormat.CONLL:
+            return conll.blocks(lines, source.name, columns)
         case _:
             return _text_blocks(_without_ends(lines), source.name, columns, numbered=True)
 
@@ -67,13 +69,13 @@ def _without_ends(lines: Iterator[Line]) -> Iterator[Line]:
 
 
 def _text_blocks(lines: Iterator[Line], name: str, columns: TextColumns, *, numbered: bool) -> Iterator[Block]:
-    columns.chosen(["text"], name)
+    chosen = columns.chosen(["text"], name)
     begin = 0
     for rows in cut_rows((len(line.text), line) for line in lines):
         texts: Sequence[str] = [line.text for line in rows]
         yield Block(
             name=name,
-            texts=texts,
+            texts=chosen.texts(texts, None),
             carried=pa.table({"text": pa.array(texts, pa.string())}),
             first_row=rows[0].number,
             lines=[line.number for line in rows] if numbered else None,

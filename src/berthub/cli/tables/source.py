@@ -1,4 +1,4 @@
-"""What the arguments of `berthub encode` mean: a file, standard input, or texts."""
+"""What the arguments of a command mean: a file, standard input, or texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from berthub.cli.options import InputFormat
 from berthub.errors import InputError
 
-__all__ = ["Source", "find_source", "texts_source"]
+__all__ = ["Source", "file_source", "find_source", "texts_source"]
 
 _FORMATS = {
     ".csv": InputFormat.CSV,
@@ -17,6 +17,9 @@ _FORMATS = {
     ".parquet": InputFormat.PARQUET,
     ".pq": InputFormat.PARQUET,
     ".txt": InputFormat.TEXT,
+    ".conll": InputFormat.CONLL,
+    ".iob": InputFormat.CONLL,
+    ".bio": InputFormat.CONLL,
 }
 # Not read, but no text either: encoding the name of a file that was mistyped would look like success.
 _OTHER_FILES = {".json", ".xlsx", ".gz", ".zip", ".npy"}
@@ -47,11 +50,16 @@ def find_source(inputs: Sequence[str], input_format: InputFormat | None) -> Sour
         )
     path = Path(files[0])
     if not _exists(path):
-        raise InputError(f"file not found: {path} (to encode the words themselves: echo ... | berthub encode -)")
+        raise InputError(f"file not found: {path} (if these words are the text: echo ... | berthub COMMAND -)")
     if path.is_dir():
         raise InputError(
-            f'"{path}" is a folder; give a file in it (or, to encode the word itself: echo {path} | berthub encode -)'
+            f'"{path}" is a folder; give a file in it (or, if this word is the text: echo {path} | berthub COMMAND -)'
         )
+    return file_source(path, input_format)
+
+
+def file_source(path: Path, input_format: InputFormat | None) -> Source:
+    """The file, in the format given or that of its extension; `InputError` where that tells none."""
     if input_format is None:
         input_format = _FORMATS.get(path.suffix.lower())
     if input_format is None:

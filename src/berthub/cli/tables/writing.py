@@ -15,7 +15,7 @@ from berthub.cli.tables.destination import Destination
 from berthub.cli.tables.json_columns import JsonColumns, json_objects
 from berthub.cli.vectors import Chunk, Request
 
-__all__ = ["Writer", "create_writer"]
+__all__ = ["RowGroups", "Writer", "create_writer", "json_texts"]
 
 C = TypeVar("C")
 
@@ -41,7 +41,7 @@ class Writer(ABC, Generic[C]):
 
 
 def create_writer(
-    destination: Destination, file: BinaryIO, request: Request, metadata: Mapping[str, str]
+    destination: Destination[OutputFormat], file: BinaryIO, request: Request, metadata: Mapping[str, str]
 ) -> Writer[Any]:
     """The writer for the destination's format; `metadata` goes where the format has a place for it."""
     match destination.format:
@@ -53,31 +53,26 @@ def create_writer(
             return _NpyWriter(destination, file)
 
 
-class _ParquetWriter(Writer[Any]):
-    def __init__(self, destination: Destination, file: BinaryIO, request: Request, metadata: Mapping[str, str]) -> None:
-        self._destination, self._file, self._request, self._metadata = destination, file, request, metadata
-        self._json = JsonColumns()
+class RowGroups:
+    """Writes tables of one schema to a Parquet file, in row groups of a useful size; `plain` columns uncompressed."""
+
+    def __init__(
+        self, destination: Destination[Any], file: BinaryIO, metadata: Mapping[str, str], *, plain: Sequence[str] = ()
+    ) -> None:
+        self._destination, self._file, self._metadata, self._plain = destination, file, metadata, plain
         self._writer: Any = None
         self._waiting: list[Any] = []
         self._bytes = 0
 
-    def prepare(self, carried: Carried | None) -> Any:
-        return self._json.table(carried) if isinstance(carried, JsonRows) else carried
-
-    def write(self, carried: Any, rows: slice, chunk: Chunk) -> None:
-        added = _arrow_columns(self._request, chunk)
-        if carried is None:
-            table = pa.table(added)
-        else:
-            table = carried.slice(rows.start, rows.stop - rows.start)
-            for name, column in added.items():
-                table = table.append_column(name, column)
+    def add(self, table: Any) -> None:
+        """Write the rows, or keep them until there are more."""
         self._waiting.append(table)
         self._bytes += table.nbytes
         if self._bytes >= _ROW_GROUP_BYTES:
             self._flush()
 
     def close(self) -> None:
+        """Write what is left, and the end of the file."""
         self._flush()
         with self._destination.errors_told():
             self._writer.close()
@@ -94,14 +89,38 @@ class _ParquetWriter(Writer[Any]):
         self._waiting, self._bytes = [], 0
 
     def _open(self, schema: Any) -> Any:
-        # Floating-point vectors neither repeat nor compress.
-        plain = self._request.column
         return pq.ParquetWriter(
             self._file,
             schema.with_metadata(dict(self._metadata)),
-            use_dictionary=[name for name in schema.names if name != plain],
-            compression={name: "none" if name == plain else "snappy" for name in schema.names},
+            use_dictionary=[name for name in schema.names if name not in self._plain],
+            compression={name: "none" if name in self._plain else "snappy" for name in schema.names},
         )
+
+
+class _ParquetWriter(Writer[Any]):
+    def __init__(
+        self, destination: Destination[Any], file: BinaryIO, request: Request, metadata: Mapping[str, str]
+    ) -> None:
+        self._request = request
+        self._json = JsonColumns()
+        # Floating-point vectors neither repeat nor compress.
+        self._groups = RowGroups(destination, file, metadata, plain=[request.column])
+
+    def prepare(self, carried: Carried | None) -> Any:
+        return self._json.table(carried) if isinstance(carried, JsonRows) else carried
+
+    def write(self, carried: Any, rows: slice, chunk: Chunk) -> None:
+        added = _arrow_columns(self._request, chunk)
+        if carried is None:
+            table = pa.table(added)
+        else:
+            table = carried.slice(rows.start, rows.stop - rows.start)
+            for name, column in added.items():
+                table = table.append_column(name, column)
+        self._groups.add(table)
+
+    def close(self) -> None:
+        self._groups.close()
 
 
 def _arrow_columns(request: Request, chunk: Chunk) -> dict[str, Any]:
@@ -124,15 +143,11 @@ def _fixed_size_lists(array: Any) -> Any:
 class _JsonLinesWriter(Writer[Sequence[bytes]]):
     """Carries a row as the text of its object, which for rows that came as JSON is the one they came with."""
 
-    def __init__(self, destination: Destination, file: BinaryIO, request: Request) -> None:
+    def __init__(self, destination: Destination[Any], file: BinaryIO, request: Request) -> None:
         self._destination, self._file, self._request = destination, file, request
 
     def prepare(self, carried: Carried | None) -> Sequence[bytes]:
-        if carried is None:
-            return ()
-        if isinstance(carried, JsonRows):
-            return [raw.strip() for raw in carried.raw]
-        return [_json(values) for values in json_objects(carried)]
+        return () if carried is None else json_texts(carried)
 
     def write(self, carried: Sequence[bytes], rows: slice, chunk: Chunk) -> None:
         end = 0
@@ -155,6 +170,13 @@ class _JsonLinesWriter(Writer[Sequence[bytes]]):
         pass
 
 
+def json_texts(carried: Carried) -> list[bytes]:
+    """Each row as the text of a JSON object; rows that came as JSON are as they came."""
+    if isinstance(carried, JsonRows):
+        return [raw.strip() for raw in carried.raw]
+    return [_json(values) for values in json_objects(carried)]
+
+
 def _json(values: Mapping[str, Any]) -> bytes:
     return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
 
@@ -162,7 +184,7 @@ def _json(values: Mapping[str, Any]) -> bytes:
 class _NpyWriter(Writer[None]):
     """A header's place is kept free until the number of rows is known."""
 
-    def __init__(self, destination: Destination, file: BinaryIO) -> None:
+    def __init__(self, destination: Destination[Any], file: BinaryIO) -> None:
         self._destination, self._file = destination, file
         self._rows = 0
         self._row: Any = None

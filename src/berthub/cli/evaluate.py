@@ -1,0 +1,139 @@
+"""`berthub evaluate`: how good a fine-tuned model is on labelled data."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from berthub.cli import options as o
+from berthub.cli.model import ModelOptions
+from berthub.errors import InputError, TruncationWarning
+
+if TYPE_CHECKING:
+    from berthub.cli.tables.labelled import Labelled
+    from berthub.encoding.encoder import Encoder
+    from berthub.head import Head
+
+__all__ = ["evaluate"]
+
+# Few enough for the progress bar to move.
+_ROWS = 2048
+_SHOWN_LABELS = 10
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="A file of texts and their labels: .csv, .tsv, .jsonl, .ndjson or .parquet, for tags also .conll or .txt.",
+    ),
+]
+
+
+def evaluate(
+    run: o.Run,
+    data: Data,
+    as_json: o.Json = False,
+    input_format: o.InputFormatOption = None,
+    text_column: o.TextColumn = None,
+    text_pair_column: o.TextPairColumn = None,
+    label_column: o.LabelColumn = None,
+    label_separator: o.LabelSeparator = o.LABEL_SEPARATOR,
+    max_length: o.MaxLength = None,
+    engine: o.EngineOption = o.Engine.AUTO,
+    precision: o.PrecisionOption = o.Precision.AUTO,
+    sha256: o.Sha256 = None,
+    cache_dir: o.CacheDir = None,
+    offline: o.Offline = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Evaluate a fine-tuned model: the scores of its predictions for texts whose labels are known.
+
+      berthub evaluate RUN test.csv
+      berthub evaluate RUN test.tsv --text-column question --text-pair-column answer --label-column same
+      berthub evaluate RUN test.conll --json
+
+    One label a text: accuracy, macro F1, Matthews correlation, and with two labels the F1 of the second. Several
+    labels: micro and macro F1, and how often all are right. Numbers: Pearson and Spearman correlation, and errors.
+    Tags: precision, recall and F1 of whole entities, as conlleval counts them, and the accuracy over words.
+    """
+    from berthub.cli.predict_job import load_fine_tuned
+    from berthub.cli.tables.labelled import read_labelled
+    from berthub.evaluation.scores import scores
+
+    model = ModelOptions(handle=run, lower_case=None, sha256=sha256 or (), cache_dir=cache_dir, offline=offline)
+    encoder, head = load_fine_tuned(model, engine=engine, precision=precision, max_length=max_length)
+    labelled = read_labelled(
+        data,
+        task=head.task,
+        format=input_format,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        label_column=label_column,
+        label_separator=label_separator,
+    )
+    _refuse_unknown(labelled, head, data)
+    predicted, truncated = _predicted(encoder, labelled.texts, quiet=quiet)
+    result = scores(head.task, labels=head.labels, truth=labelled.labels, predicted=predicted)
+    if as_json:
+        import orjson
+
+        about = {"model": run, "data": str(data), "task": head.task, "rows": len(predicted), "truncated": truncated}
+        line = orjson.dumps({**about, "precision": encoder.precision, "scores": result})
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()
+    else:
+        cut = f"; {truncated:,} texts cut to {encoder.max_length} tokens" if truncated else ""
+        told = f"{head.task}, {len(predicted):,} rows of {data}, computed in {encoder.precision}{cut}."
+        _print_table(head, result, told)
+
+
+def _refuse_unknown(labelled: "Labelled", head: "Head", data: Path) -> None:
+    unknown = [repr(name) for name in labelled.label_names if name not in head.labels]
+    if unknown:
+        more = f" and {len(unknown) - _SHOWN_LABELS:,} more" if len(unknown) > _SHOWN_LABELS else ""
+        known = ", ".join(map(repr, head.labels[:_SHOWN_LABELS])) + (
+            ", ..." if len(head.labels) > _SHOWN_LABELS else ""
+        )
+        raise InputError(
+            f"{data} has labels that the model does not know: {', '.join(unknown[:_SHOWN_LABELS])}{more}. It knows "
+            f"{known}: rename them in the data, or leave their rows out"
+        )
+
+
+def _predicted(encoder: "Encoder", texts: list[Any], *, quiet: bool) -> tuple[list[Any], int]:
+    """The predictions, and how many texts were cut."""
+    import warnings
+
+    from berthub.cli.progress import progress
+
+    predicted: list[Any] = []
+    with warnings.catch_warnings(), progress(len(texts), quiet=quiet) as counts:
+        # Counted and told below the scores.
+        warnings.simplefilter("ignore", TruncationWarning)
+        for start in range(0, len(texts), _ROWS):
+            logits = encoder.logits(texts[start : start + _ROWS])
+            predicted.extend(logits.predictions())
+            counts.add_rows(len(logits.truncated), truncated=int(logits.truncated.sum()), done=len(predicted))
+    return predicted, counts.truncated
+
+
+def _print_table(head: "Head", result: dict[str, float], told: str) -> None:
+    import math
+
+    from rich import box
+    from rich.table import Table
+
+    from berthub.cli.console import OutputConsole, literal
+    from berthub.evaluation.scores import main_score
+
+    console = OutputConsole()
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("score")
+    table.add_column("value", justify="right")
+    main = main_score(head.task, result)
+    for name, value in result.items():
+        shown = "undefined" if math.isnan(value) else f"{value:.4f}"
+        table.add_row(name.replace("_", " "), shown, style="bold" if name == main else "")
+    console.print(table)
+    console.print(literal(told, "dim"))

@@ -1,0 +1,280 @@
+"""Predictions and the columns beside them, written as they come."""
+
+import csv
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from berthub.cli.options import InputFormat, PredictionFormat
+from berthub.cli.tables.block import Block, JsonRows
+from berthub.cli.tables.destination import Destination
+from berthub.cli.tables.json_columns import JsonColumns, json_objects
+from berthub.cli.tables.writing import RowGroups, json_texts
+from berthub.encoding.prediction import Logits
+from berthub.errors import InputError
+from berthub.head import Head
+
+__all__ = ["PredictionColumns", "PredictionWriter", "create_prediction_writer"]
+
+_PROBABILITIES = "probabilities"
+_SEPARATED = (PredictionFormat.CSV, PredictionFormat.TSV)
+_CSV_END = "\r\n"
+_SPACE = re.compile(r"[ \t\r\n]")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PredictionColumns:
+    """What is written: predictions of `head` in `column`, perhaps probabilities, perhaps the input's columns first.
+
+    `separator` stands between the labels of a text where a field is a string.
+    """
+
+    head: Head
+    column: str
+    probabilities: bool
+    carried: bool
+    separator: str
+
+    def check(self, to: PredictionFormat) -> None:
+        """Raise `InputError` for what a format has no place for."""
+        task, labels = self.head.task, self.head.labels
+        if self.probabilities and task == "regress":
+            raise InputError("this model is a regression, which has no probabilities: leave out --probabilities")
+        if to is PredictionFormat.CONLL and task != "tag":
+            raise InputError(f"a CoNLL file holds a tag for each word, and this model's task is {task}: write .csv")
+        if task == "tag" and to in (PredictionFormat.CONLL, *_SEPARATED):
+            if self.probabilities:
+                raise InputError(f"{to} has no place for the probabilities of every word: write .jsonl or .parquet")
+            _refuse_labels([label for label in labels if not label or _SPACE.search(label)], "white space", to)
+        if task == "multi_label" and to in _SEPARATED:
+            inside = [label for label in labels if self.separator in label]
+            _refuse_labels(inside, f"{self.separator!r}", to, " (or choose another --label-separator)")
+
+    def names(self, to: PredictionFormat) -> list[str]:
+        """The columns that are written beside those of the input."""
+        if not self.probabilities:
+            return [self.column]
+        if to in _SEPARATED:
+            return [self.column, *(f"probability_{label}" for label in self.head.labels)]
+        return [self.column, _PROBABILITIES]
+
+
+class PredictionWriter(ABC):
+    """Writes the rows of blocks, with what a model says of them, to a file."""
+
+    @abstractmethod
+    def write(self, block: Block, logits: Logits) -> None:
+        """Write the rows of a block; `InputError` where the format has no place for a value."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what is left; the file itself stays open."""
+
+
+def create_prediction_writer(
+    destination: Destination[PredictionFormat],
+    file: BinaryIO,
+    columns: PredictionColumns,
+    *,
+    source: InputFormat,
+    metadata: Mapping[str, str],
+) -> PredictionWriter:
+    """The writer for the destination's format; `source` is that of the input."""
+    match destination.format:
+        case PredictionFormat.PARQUET:
+            return _ParquetWriter(destination, file, columns, metadata)
+        case PredictionFormat.JSONL:
+            return _JsonLinesWriter(destination, file, columns)
+        case PredictionFormat.CSV | PredictionFormat.TSV:
+            return _SeparatedWriter(destination, file, columns)
+        case PredictionFormat.CONLL:
+            return _ConllWriter(destination, file, carried=columns.carried and source is InputFormat.CONLL)
+
+
+class _ParquetWriter(PredictionWriter):
+    def __init__(
+        self, destination: Destination[Any], file: BinaryIO, columns: PredictionColumns, metadata: Mapping[str, str]
+    ) -> None:
+        self._columns = columns
+        self._json = JsonColumns()
+        self._groups = RowGroups(destination, file, metadata)
+
+    def write(self, block: Block, logits: Logits) -> None:
+        added = self._added(logits)
+        if self._columns.carried:
+            table = self._json.table(block.carried) if isinstance(block.carried, JsonRows) else block.carried
+            for name, column in added.items():
+                table = table.append_column(name, column)
+        else:
+            table = pa.table(added)
+        self._groups.add(table)
+
+    def close(self) -> None:
+        self._groups.close()
+
+    def _added(self, logits: Logits) -> dict[str, Any]:
+        columns = self._columns
+        types = {"classify": pa.string(), "regress": pa.float32()}
+        kind = types.get(columns.head.task, pa.list_(pa.string()))
+        added = {columns.column: pa.array(logits.predictions(), kind)}
+        if columns.probabilities:
+            found = logits.probabilities()
+            if isinstance(found, list):
+                lengths = np.fromiter(map(len, found), np.int32, len(found))
+                splits = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
+                flat = _structs(np.concatenate(found), columns.head.labels)
+                added[_PROBABILITIES] = pa.ListArray.from_arrays(pa.array(splits), flat)
+            else:
+                added[_PROBABILITIES] = _structs(found, columns.head.labels)
+        return added
+
+
+def _structs(rows: npt.NDArray[np.float32], labels: Sequence[str]) -> Any:
+    return pa.StructArray.from_arrays([pa.array(np.ascontiguousarray(column)) for column in rows.T], names=labels)
+
+
+class _JsonLinesWriter(PredictionWriter):
+    def __init__(self, destination: Destination[Any], file: BinaryIO, columns: PredictionColumns) -> None:
+        self._destination, self._file, self._columns = destination, file, columns
+
+    def write(self, block: Block, logits: Logits) -> None:
+        carried = json_texts(block.carried) if self._columns.carried else None
+        for index, added in enumerate(self._added(logits)):
+            text = orjson.dumps(added, option=orjson.OPT_SERIALIZE_NUMPY)
+            line = text if carried is None else carried[index][:-1] + b"," + text[1:]
+            with self._destination.errors_told():
+                self._file.write(line + b"\n")
+
+    def close(self) -> None:
+        pass
+
+    def _added(self, logits: Logits) -> Iterator[dict[str, Any]]:
+        column, labels = self._columns.column, self._columns.head.labels
+        if not self._columns.probabilities:
+            for prediction in logits.predictions():
+                yield {column: prediction}
+            return
+        for prediction, row in zip(logits.predictions(), logits.probabilities(), strict=True):
+            if row.ndim == 1:
+                probabilities: Any = dict(zip(labels, row, strict=True))
+            else:
+                probabilities = [dict(zip(labels, word, strict=True)) for word in row]
+            yield {column: prediction, _PROBABILITIES: probabilities}
+
+
+class _SeparatedWriter(PredictionWriter):
+    """CSV with quotes where they are needed, or TSV, which has none; what is no string is written as JSON."""
+
+    def __init__(self, destination: Destination[PredictionFormat], file: BinaryIO, columns: PredictionColumns) -> None:
+        self._format, self._columns = destination.format, columns
+        self._lines = _Lines(destination, file)
+        # With this end of a row, fields that hold either of its characters are quoted.
+        self._csv = csv.writer(self._lines, lineterminator=_CSV_END)
+        self._names: list[str] | None = None
+
+    def write(self, block: Block, logits: Logits) -> None:
+        if self._names is None:
+            self._names = block.carried.column_names if self._columns.carried else []
+            self._row("the header", [*self._names, *self._columns.names(self._format)])
+        for index, (carried, added) in enumerate(zip(self._carried(block), self._added(logits), strict=True)):
+            self._row(block.place(index), [*carried, *added])
+
+    def close(self) -> None:
+        pass
+
+    def _carried(self, block: Block) -> Iterator[list[str]]:
+        names = self._names or []
+        if not names:
+            yield from ([] for _ in block.texts)
+            return
+        new = [name for name in block.carried.column_names if name not in names]
+        if new:
+            raise InputError(
+                f'{block.name}, from row {block.first_row}: the key "{new[0]}" is in none of the rows before, which '
+                "decide about the columns; write JSON lines instead (-o FILE.jsonl), or use --drop-columns"
+            )
+        rows = block.carried.objects if isinstance(block.carried, JsonRows) else json_objects(block.carried)
+        for row in rows:
+            yield [_cell(row.get(name)) for name in names]
+
+    def _added(self, logits: Logits) -> Iterator[list[str]]:
+        joined = {"multi_label": self._columns.separator.join, "tag": " ".join}.get(logits.head.task, str)
+        predictions = (joined(prediction) for prediction in logits.predictions())
+        if not self._columns.probabilities:
+            yield from ([prediction] for prediction in predictions)
+            return
+        for prediction, row in zip(predictions, logits.probabilities(), strict=True):
+            # The shortest digits that mean this float32.
+            yield [prediction, *map(str, row)]
+
+    def _row(self, place: str, fields: list[str]) -> None:
+        if self._format is PredictionFormat.CSV:
+            self._csv.writerow(fields)
+            return
+        for field in fields:
+            if "\t" in field or "\n" in field or "\r" in field:
+                raise InputError(
+                    f"{place}: {field!r:.60} has a tab or a line end, for which TSV has no form: write .csv or .jsonl"
+                )
+        self._lines.write("\t".join(fields))
+
+
+class _Lines:
+    """What the csv module writes its rows to."""
+
+    def __init__(self, destination: Destination[Any], file: BinaryIO) -> None:
+        self._destination, self._file = destination, file
+
+    def write(self, row: str) -> None:
+        with self._destination.errors_told():
+            self._file.write(row.removesuffix(_CSV_END).encode() + b"\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+class _ConllWriter(PredictionWriter):
+    """A word a line with its tag as the last column, a blank line behind each sentence.
+
+    The columns of a CoNLL file stand between, those of other files are left out.
+    """
+
+    def __init__(self, destination: Destination[Any], file: BinaryIO, *, carried: bool) -> None:
+        self._destination, self._file, self._carried = destination, file, carried
+
+    def write(self, block: Block, logits: Logits) -> None:
+        # A block of sentences carries a table.
+        carried = block.carried.columns if self._carried and not isinstance(block.carried, JsonRows) else ()
+        columns = [column.to_pylist() for column in carried] or [block.texts]
+        for index, sentence in enumerate(zip(*columns, logits.predictions(), strict=True)):
+            lines = []
+            for fields in zip(*sentence, strict=True):
+                if not fields[0] or _SPACE.search(fields[0]):
+                    raise InputError(
+                        f"{block.place(index)}: the word {fields[0]!r:.60} is empty or has white space in it, for "
+                        "which CoNLL has no form: write .jsonl or .parquet"
+                    )
+                lines.append(" ".join(fields) + "\n")
+            with self._destination.errors_told():
+                self._file.write("".join([*lines, "\n"]).encode())
+
+    def close(self) -> None:
+        pass
+
+
+def _refuse_labels(labels: Sequence[str], holding: str, to: PredictionFormat, way_out: str = "") -> None:
+    if labels:
+        raise InputError(
+            f"the label {labels[0]!r} holds {holding}, with which {to} separates labels: write .jsonl or .parquet"
+            + way_out
+        )
