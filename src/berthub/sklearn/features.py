@@ -1,0 +1,162 @@
+"""A scikit-learn transformer: texts become vectors."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from berthub.config import Pooling
+from berthub.encoding.encoder import Encoder
+from berthub.encoding.encodings import Encodings
+from berthub.encoding.load import load
+from berthub.encoding.normalize import unit_length
+from berthub.encoding.texts import checked
+from berthub.engines.engine import EngineName, Floats, Precision
+from berthub.errors import InputError, MissingDependencyError
+from berthub.networks.outputs import Output
+from berthub.tokenization.tokenizer import Text
+
+try:
+    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+    from sklearn.utils.validation import check_is_fitted
+except ImportError as error:
+    raise MissingDependencyError("BertFeatures needs scikit-learn: pip install 'berthub[sklearn]'") from error
+
+__all__ = ["BertFeatures"]
+
+_LOADING = ("engine", "precision", "max_length", "sha256", "cache_dir", "offline")
+
+
+class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Texts, or pairs of texts as tuples, become float32 [n, hidden * len(layers)].
+
+    `model` is a handle as `berthub.load` takes it, and so are `engine`, `precision`, `max_length`, `sha256`,
+    `cache_dir` and `offline`. `pooling` says how one vector is made of a text's token vectors: mean, max, cls, or
+    pooled (the model's own pooler, the last layer alone). `layers` are counted from 0 or from the top; the vectors of
+    several are joined, as in Devlin et al., 2018, section 5.3 (https://arxiv.org/abs/1810.04805), where the last four
+    do best. `normalize` scales the whole vectors to length 1.
+
+    Nothing is learnt: `fit` loads the model and checks the parameters, and what it found holds until the next `fit`.
+    A pickle holds the handle, not the model, which is loaded again when it is first used. Afterwards there are
+    `layers_` (counted from 0), `hidden_size_`, and `precision_`, the arithmetic that is used.
+    """
+
+    _encoder: Encoder | None = None
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        pooling: Pooling = "mean",
+        layers: int | Sequence[int] = (-1,),
+        normalize: bool = False,
+        engine: EngineName = "auto",
+        precision: Precision = "auto",
+        max_length: int | None = None,
+        sha256: str | Mapping[str, str] | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        offline: bool | None = None,
+    ) -> None:
+        self.model = model
+        self.pooling = pooling
+        self.layers = layers
+        self.normalize = normalize
+        self.engine = engine
+        self.precision = precision
+        self.max_length = max_length
+        self.sha256 = sha256
+        self.cache_dir = cache_dir
+        self.offline = offline
+
+    def fit(self, X: Iterable[Text], y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Load the model and check the parameters; of `X` only its form is looked at. `y` is ignored.
+
+        Raises `InputError` for parameters that do not fit the model and for an `X` that is no column of texts, and
+        what `berthub.load` raises.
+        """
+        _column(X)
+        if not isinstance(self.normalize, bool | np.bool_):
+            raise InputError(f"normalize must be True or False, not {self.normalize!r}")
+        options = {name: getattr(self, name) for name in _LOADING}
+        encoder = load(self.model, **options)
+        outputs = [Output(layer, self.pooling).resolved(encoder.config) for layer in _numbers(self.layers)]
+        chosen = tuple(output.layer for output in outputs)
+        if len({*chosen}) < len(chosen):
+            raise InputError(f"layers={self.layers!r} names a layer of the model twice: counted from 0 it is {chosen}")
+        self._fitted = (self.model, options, self.pooling, bool(self.normalize))
+        self._encoder = encoder
+        self.layers_ = chosen
+        self.hidden_size_ = encoder.config.hidden_size
+        self.precision_ = encoder.precision
+        self._n_features_out = self.hidden_size_ * len(self.layers_)
+        return self
+
+    def transform(self, X: Iterable[Text]) -> Floats:  # noqa: N803 - scikit-learn's name
+        """The vectors of texts in their order: float32 [n, hidden * len(layers)].
+
+        Texts are a list, tuple, one-dimensional array, pandas Series or other iterable of str, or of pairs as
+        tuples; a single string and tables of any number of columns are refused with `InputError`. Texts of more than
+        `max_length` tokens are cut and reported in one `TruncationWarning`.
+        """
+        check_is_fitted(self)
+        *_, normalize = self._fitted
+        parts = [np.zeros((0, self._n_features_out), np.float32), *self._vectors(self._loaded(), _column(X))]
+        vectors: Floats = np.concatenate(parts)
+        return unit_length(vectors) if normalize else vectors
+
+    def _vectors(self, encoder: Encoder, texts: Iterable[Text]) -> Iterator[Floats]:
+        _, _, pooling, _ = self._fitted
+        if len(self.layers_) == 1:
+            for encodings in encoder.stream(texts, pooling=pooling, layer=self.layers_[0]):
+                yield encodings["embedding"]
+            return
+        # All layers in one pass, which gives vectors of tokens; several passes would each compute the layers below.
+        for encodings in encoder.stream(texts, outputs=(), layers=self.layers_):
+            yield np.concatenate([_pooled(encodings, layer, pooling) for layer in self.layers_], axis=1)
+
+    def _loaded(self) -> Encoder:
+        if self._encoder is None:
+            model, options, *_ = self._fitted
+            self._encoder = load(model, **options)
+        return self._encoder
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Weights and compiled networks stay where they are.
+        return {name: value for name, value in super().__getstate__().items() if name != "_encoder"}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def _column(texts: Any) -> Iterable[Text]:
+    if isinstance(texts, str):
+        # As in scikit-learn's own vectorizers: a string is an iterable, of characters.
+        raise InputError("BertFeatures takes a list or another column of texts, and this is a single string: [text]")
+    return checked(texts)
+
+
+def _numbers(layers: Any) -> tuple[Any, ...]:
+    numbers = (layers,) if isinstance(layers, int | np.integer) else layers
+    if isinstance(numbers, str) or not isinstance(numbers, Iterable) or not (numbers := tuple(numbers)):
+        raise InputError(f"layers are a number or a sequence of numbers, such as (-4, -3, -2, -1), not {layers!r}")
+    return tuple(int(number) if isinstance(number, np.integer) else number for number in numbers)
+
+
+def _pooled(encodings: Encodings, layer: int, pooling: Pooling) -> Floats:
+    """One vector for each text, float32 [n, hidden], of the token vectors of a layer, which are 0 in the padding."""
+    states: Floats = encodings["encoder_outputs"][layer]
+    lengths = encodings.ragged_tokens.lengths
+    if pooling == "cls":
+        return states[:, 0]
+    if pooling == "mean":
+        means: Floats = states.sum(axis=1) / lengths[:, None].astype(np.float32)
+        return means
+    # The pooler has one layer alone, so what is left is max.
+    real = np.arange(states.shape[1]) < lengths[:, None]
+    largest: Floats = states.max(axis=1, initial=-np.inf, where=real[:, :, None])
+    return largest

@@ -1,0 +1,277 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from berthub.encoding.preprocessor import Preprocessor
+from berthub.errors import CorruptFileError, InputError, ModelNotFoundError, UnsupportedModelError
+from berthub.formats.preprocessor import read_preprocessor
+from berthub.formats.protos import parse
+from berthub.tokenization.tokenizer import Tokenizer
+
+KEYS = ["input_word_ids", "input_mask", "input_type_ids"]
+TEXTS = ["Hello, world!", "", "The cat sat on the mat. " * 4]
+OTHERS = ["What?", "Nothing", "A dog."]
+GOLDEN = json.loads((Path(__file__).parent.parent / "data" / "preprocess" / "pack.json").read_text(encoding="utf-8"))
+CASED_VOCABULARY = Path(__file__).parent.parent / "data" / "preprocess" / "cased_vocab.txt"
+
+
+@pytest.fixture(scope="module")
+def preprocessor(models: Path) -> Preprocessor:
+    return Preprocessor(models / "preprocess", 16)
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    return pytest.importorskip("tensorflow")
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert list(one) == list(other) == KEYS
+    for key in KEYS:
+        np.testing.assert_array_equal(np.asarray(one[key]), np.asarray(other[key]), err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["uncased", "cased"])
+def test_texts_become_what_the_savedmodel_makes_of_them(models: Path, name: str) -> None:
+    golden = GOLDEN["sets"][name]
+    handle = models / "preprocess" if name == "uncased" else Tokenizer(CASED_VOCABULARY, lower_case=False)
+    compared = 0
+    for seq_length in (16, 32, 128):
+        preprocessor = Preprocessor(handle, seq_length)
+        for length, segments, ids, ones in golden["packed"]:
+            # Where Google's tokenizer and the SavedModel's differ, berthub's is Google's.
+            if length == seq_length and all(golden["plain"][index] for index in segments):
+                texts = [golden["texts"][index] for index in segments]
+                made = preprocessor([texts[0]]) if len(texts) == 1 else preprocessor([texts[0]], [texts[1]])
+                padding = [0] * (seq_length - len(ids))
+                assert made["input_word_ids"].tolist() == [ids + padding]
+                assert made["input_mask"].tolist() == [[1] * len(ids) + padding]
+                assert made["input_type_ids"].tolist() == [[0] * (len(ids) - ones) + [1] * ones + padding]
+                compared += 1
+    assert compared > 90
+
+
+def test_texts_in_every_form(preprocessor: Preprocessor) -> None:
+    expected = preprocessor(TEXTS)
+    assert all(array.shape == (3, 16) and array.dtype == np.int32 for array in expected.values())
+    for form in (tuple(TEXTS), iter(TEXTS), np.array(TEXTS), np.array(TEXTS, object), np.array(TEXTS, "S")):
+        assert_same(preprocessor(form), expected)
+    assert_same(preprocessor([text.encode() for text in TEXTS]), expected)
+    for single in (TEXTS[0], TEXTS[0].encode(), np.array(TEXTS[0])):
+        assert_same(preprocessor(single), {key: array[:1] for key, array in expected.items()})
+    assert preprocessor([])["input_mask"].shape == (0, 16)
+    assert_same(preprocessor(b"a\xffb"), preprocessor("a\ufffdb"))
+
+
+def test_pairs_in_every_form(preprocessor: Preprocessor) -> None:
+    expected = preprocessor(TEXTS, OTHERS)
+    assert expected["input_type_ids"].any(axis=1).all()
+    assert_same(preprocessor(list(zip(TEXTS, OTHERS, strict=True))), expected)
+    segments = [preprocessor.tokenize(TEXTS), preprocessor.tokenize(OTHERS)]
+    assert_same(preprocessor.bert_pack_inputs(segments), expected)
+    assert_same(preprocessor.bert_pack_inputs(segments[:1]), preprocessor(TEXTS))
+    assert preprocessor.bert_pack_inputs(segments, np.int64(5))["input_mask"].sum(axis=1).tolist() == [5, 5, 5]
+
+
+def test_a_preprocessor_for_an_encoder_cuts_as_the_encoder_does(models: Path) -> None:
+    preprocessor = Preprocessor(models / "tf2_v4")
+    assert preprocessor.seq_length == 64  # all positions of this model, which has fewer than 128
+    tokens = Tokenizer.from_pretrained(models / "tf2_v4")(
+        TEXTS, OTHERS, padding="max_length", truncation=True, max_length=64, return_tensors="np"
+    )
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    assert_same(preprocessor(TEXTS, OTHERS), dict(zip(KEYS, (tokens[name] for name in names), strict=True)))
+    with pytest.raises(InputError, match=r"seq_length must be from 2 to 64 .* not 128"):
+        Preprocessor(models / "tf2_v4", 128)
+
+
+def wrong() -> Iterator[tuple[str, Any, str]]:
+    yield "__call__", (np.array([["a", "b"]]),), "has 2 dimensions"
+    yield "__call__", (np.array([1, 2]),), "text 0 is of type int64"
+    yield "__call__", (["a", None],), "text 1 is of type NoneType"
+    yield "__call__", (["a", "b"], ["c"]), "2 texts and 1 in text_pairs"
+    yield "__call__", ([("a", "b")], ["c"]), "must have a string for each"
+    yield "__call__", ({"a": "b"},), "not of type dict"
+    yield "tokenize", ([("a", "b")],), "segments of pairs one by one"
+    yield "bert_pack_inputs", ([],), "one or of two segments"
+    yield "bert_pack_inputs", ([[[4]]] * 3,), "one or of two segments"
+    yield "bert_pack_inputs", ([[[4]], [[5]]], 2), "seq_length must be from 3 to 512"
+    yield "bert_pack_inputs", ([[[4]]], "16"), "seq_length must be from 2 to 512 .* not '16'"
+
+
+@pytest.mark.parametrize(("method", "arguments", "message"), list(wrong()))
+def test_wrong_input_is_named(preprocessor: Preprocessor, method: str, arguments: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        getattr(preprocessor, method)(*arguments)
+
+
+def test_tensorflow_is_not_imported(models: Path) -> None:
+    code = (
+        "import sys; from berthub.encoding.preprocessor import Preprocessor\n"
+        f"made = Preprocessor({str(models / 'preprocess')!r})(['a text'])\n"
+        "print(made['input_mask'].shape, [name for name in ('tensorflow', 'keras') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(1, 128) []"
+
+
+class TestFiles:
+    def test_the_vocabulary_and_the_case_are_read(self, models: Path, tmp_path: Path) -> None:
+        files = read_preprocessor(models / "preprocess")
+        assert files is not None
+        assert (len(files.vocabulary), files.lower_case, files.seq_length) == (1126, True, 128)
+        assert read_preprocessor(models / "tf2_v4") is read_preprocessor(models / "hf_bert") is None
+
+    def test_without_case_folding_it_is_cased(self, models: Path, tmp_path: Path) -> None:
+        def without(*operations: str) -> Path:
+            folder = tmp_path / "-".join(operations)
+            shutil.copytree(models / "preprocess", folder)
+            saved = parse("SavedModel", (folder / "saved_model.pb").read_bytes(), source="a test")
+            for meta_graph in saved.meta_graphs:
+                graph = parse("GraphDef", meta_graph.graph_def, source="a test")
+                for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+                    for node in nodes:
+                        node.op = "Identity" if node.op in operations else node.op
+                meta_graph.graph_def = graph.SerializeToString()
+            (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
+            return folder
+
+        files = read_preprocessor(without("CaseFoldUTF8", "NormalizeUTF8"))
+        assert files is not None
+        assert not files.lower_case
+        with pytest.raises(UnsupportedModelError, match="without lower-casing"):
+            read_preprocessor(without("CaseFoldUTF8"))
+        assert read_preprocessor(without("WordpieceTokenizeWithOffsets")) is None
+
+    def test_the_published_forms(self) -> None:
+        folder = Path(__file__).parent.parent.parent.parent / "shared" / "models" / "tiny"
+        if not folder.is_dir():
+            pytest.skip("needs ../shared/models/tiny, which is not part of the repository")
+        cased = read_preprocessor(folder / "preprocess_cased")
+        assert cased is not None
+        assert (len(cased.vocabulary), cased.lower_case, cased.seq_length) == (1411, False, 128)
+        with pytest.raises(UnsupportedModelError, match="Sentencepiece"):
+            read_preprocessor(folder / "preprocess_albert")
+
+    def test_without_metadata_the_usual_length_counts(self, models: Path, tmp_path: Path) -> None:
+        folder = shutil.copytree(models / "preprocess", tmp_path / "model")
+        (folder / "keras_metadata.pb").unlink()
+        assert Preprocessor(folder).seq_length == 128
+
+    def test_damage_is_named(self, models: Path, tmp_path: Path) -> None:
+        folder = shutil.copytree(models / "preprocess", tmp_path / "model")
+        path = folder / "keras_metadata.pb"
+        metadata = path.read_bytes()
+        path.write_bytes(metadata.replace(b'"seq_length": 128', b'"seq_length": -12'))
+        with pytest.raises(CorruptFileError, match="sets seq_length to -12"):
+            Preprocessor(folder)
+        path.write_bytes(metadata.replace(b'"seq_length": 128', b'"seq_length"; 128'))
+        with pytest.raises(CorruptFileError, match="no valid JSON"):
+            Preprocessor(folder)
+        path.unlink()
+        (folder / "assets" / "vocab.txt").unlink()
+        with pytest.raises(ModelNotFoundError, match=r"'vocab.txt' of the preprocessing model is not in"):
+            Preprocessor(folder)
+
+
+class TestTensorFlow:
+    def test_a_string_tensor_gives_tensors(self, tf: Any, preprocessor: Preprocessor) -> None:
+        expected = preprocessor(TEXTS)
+        made = preprocessor(tf.constant(TEXTS))
+        assert all(isinstance(tensor, tf.Tensor) and tensor.dtype == tf.int32 for tensor in made.values())
+        assert_same(made, expected)
+        assert_same(preprocessor(tf.constant(TEXTS[0])), {key: array[0] for key, array in expected.items()})
+        assert_same(preprocessor(tf.constant(TEXTS), tf.constant(OTHERS)), preprocessor(TEXTS, OTHERS))
+
+    def test_a_dataset_is_mapped_batched_or_not(self, tf: Any, preprocessor: Preprocessor) -> None:
+        expected = preprocessor(TEXTS)
+        dataset = tf.data.Dataset.from_tensor_slices(TEXTS)
+        for mapped in (dataset.batch(2).map(preprocessor).unbatch(), dataset.map(preprocessor)):
+            assert [mapped.element_spec[key].shape.as_list() for key in KEYS] == [[16]] * 3
+            rows = list(mapped.as_numpy_iterator())
+            assert_same({key: np.stack([row[key] for row in rows]) for key in KEYS}, expected)
+        batched = dataset.batch(2).map(preprocessor, num_parallel_calls=2)
+        assert batched.element_spec["input_mask"] == tf.TensorSpec([None, 16], tf.int32)
+        pairs = tf.data.Dataset.from_tensor_slices((TEXTS, OTHERS)).batch(3).map(preprocessor)
+        assert_same(next(iter(pairs)), preprocessor(TEXTS, OTHERS))
+
+    def test_segments_are_tokenized_and_packed_in_a_graph(self, tf: Any, preprocessor: Preprocessor) -> None:
+        expected = preprocessor(TEXTS, OTHERS)
+        tokens = preprocessor.tokenize(tf.constant(TEXTS))
+        assert isinstance(tokens, tf.RaggedTensor)
+        assert tokens.to_list() == preprocessor.tokenize(TEXTS)
+
+        def two(first: Any, second: Any) -> Any:
+            return preprocessor.bert_pack_inputs([preprocessor.tokenize(first), preprocessor.tokenize(second)])
+
+        assert_same(two(tf.constant(TEXTS), tf.constant(OTHERS)), expected)
+        dataset = tf.data.Dataset.from_tensor_slices((TEXTS, OTHERS)).batch(2).map(two)
+        assert dataset.element_spec["input_word_ids"] == tf.TensorSpec([None, 16], tf.int32)
+        assert_same({key: np.concatenate([batch[key] for batch in dataset]) for key in KEYS}, expected)
+
+    def test_words_and_dense_segments_are_joined(self, tf: Any, preprocessor: Preprocessor) -> None:
+        words = [[[4, 5], [6]], [[7], [8, 9]]]
+        expected = preprocessor.bert_pack_inputs([words], tf.constant(8))
+        assert_same(preprocessor.bert_pack_inputs([tf.ragged.constant(words)], 8), expected)
+        assert_same(preprocessor.bert_pack_inputs([tf.constant([[4, 5, 6], [7, 8, 9]])], 8), expected)
+
+    def test_wrong_tensors_are_named(self, tf: Any, preprocessor: Preprocessor) -> None:
+        texts = tf.constant(TEXTS)
+        for arguments, message in (
+            ((tf.constant([1, 2]),), "one is a int32 EagerTensor"),
+            ((texts, tf.constant([0, 1, 0])), r"dataset.map\(lambda text, label"),
+            ((texts, OTHERS), "one is a list"),
+            ((texts, texts[:2]), r"shapes are \(3,\) and \(2,\)"),
+            ((texts[:, None],), r"the shape of this one is \(3, 1\)"),
+            (([texts, texts],), "tensors in a list"),
+        ):
+            with pytest.raises(InputError, match=message):
+                preprocessor(*arguments)
+        with pytest.raises(InputError, match="batch them first"):
+            preprocessor.tokenize(texts[0])
+        with pytest.raises(InputError, match="one is"):
+            preprocessor.bert_pack_inputs([preprocessor.tokenize(texts), preprocessor.tokenize(OTHERS)])
+
+    def test_it_can_stand_in_a_keras_model_on_tensorflow(self, tf: Any, models: Path, tmp_path: Path) -> None:
+        code = f"""
+import keras, numpy, tensorflow
+from berthub.errors import InputError
+from berthub.encoding.preprocessor import Preprocessor
+preprocessor = Preprocessor({str(models / "preprocess")!r}, 16)
+texts = keras.Input(shape=(), dtype="string")
+inputs = preprocessor(texts)
+assert inputs["input_mask"].shape == (None, 16) and inputs["input_mask"].dtype == "int32"
+vectors = keras.layers.Embedding(1126, 4)(inputs["input_word_ids"])
+model = keras.Model(texts, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling1D()(vectors)))
+data = tensorflow.data.Dataset.from_tensor_slices(({TEXTS!r}, [0.0, 1.0, 0.0])).batch(2)
+model.compile("adam", "mse")
+model.fit(data, epochs=1, verbose=0)
+assert model.predict(data, verbose=0).shape == (3, 1)
+same = keras.Model(texts, inputs).predict(tensorflow.constant({TEXTS!r}), verbose=0)
+for key, array in preprocessor({TEXTS!r}).items():
+    numpy.testing.assert_array_equal(same[key], array)
+def refused(function):
+    try:
+        function()
+    except InputError as error:
+        return str(error)
+print(refused(lambda: model.save({str(tmp_path / "model.keras")!r})))
+print(refused(lambda: preprocessor(keras.Input(shape=(1,), dtype="string"))))
+keras.config.backend = lambda: "jax"
+print(refused(lambda: preprocessor(texts)))
+"""
+        environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        saved, shape, backend = done.stdout.strip().splitlines()
+        assert "cannot be saved" in saved
+        assert 'keras.Input(shape=(), dtype="string")' in shape
+        assert "on TensorFlow alone; write dataset.map(preprocessor)" in backend
