@@ -13,6 +13,7 @@
     │   └── CheckpointError                    weights that do not fit the configuration
     ├── InputError (ValueError)                texts, arrays, files or options that cannot be used
     │   └── OutputNotComputedError (KeyError)  an output that the call did not ask for
+    ├── TrainingDivergedError (ArithmeticError) a loss that is no number any more
     └── MissingDependencyError (ImportError)   an optional library that is not installed
 
 A `TruncationWarning` is no error: it reports, once a call, that texts were cut to the model's length.
@@ -34,6 +35,7 @@ __all__ = [
     "ModelNotFoundError",
     "OfflineError",
     "OutputNotComputedError",
+    "TrainingDivergedError",
     "TruncationWarning",
     "UnsupportedModelError",
 ]
@@ -92,6 +94,10 @@ class OutputNotComputedError(InputError, KeyError):
 
     # KeyError would print the message as a quoted string.
     __str__ = Exception.__str__
+
+
+class TrainingDivergedError(BerthubError, ArithmeticError):
+    """Training was stopped since the loss is no number any more; the message says what was kept."""
 
 
 class MissingDependencyError(BerthubError, ImportError):

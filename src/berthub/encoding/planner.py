@@ -8,7 +8,7 @@ import numpy.typing as npt
 from berthub.engines.engine import Batch
 from berthub.tokenization.tokens import Tokens
 
-__all__ = ["cut", "plan"]
+__all__ = ["cut", "pad_batch", "plan"]
 
 # Padded tokens in a batch: enough to keep the matrix units busy, few enough for activations to stay in cache.
 BUDGET = 2048
@@ -45,15 +45,20 @@ def cut(tokens: Tokens, *, pad: int, max_width: int, budget: int = BUDGET) -> It
     """
     lengths = tokens.lengths
     for rows in plan(lengths, budget=budget):
-        counts = lengths[rows]
-        width = min(_round(int(counts[0]), bits=6, up=True), max_width)
-        inside = np.arange(width) < counts[:, None]
-        places = (tokens.row_splits[rows][:, None] + np.arange(width))[inside]
-        ids = np.full((len(rows), width), pad, np.int32)
-        ids[inside] = tokens.ids[places]
-        type_ids = np.zeros((len(rows), width), np.int32)
-        type_ids[inside] = tokens.type_ids[places]
-        yield Batch(ids=ids, mask=inside.astype(np.int32), type_ids=type_ids, rows=rows)
+        width = min(_round(int(lengths[rows[0]]), bits=6, up=True), max_width)
+        yield pad_batch(tokens, rows, width=width, pad=pad)
+
+
+def pad_batch(tokens: Tokens, rows: npt.NDArray[np.int64], *, width: int, pad: int) -> Batch:
+    """The given rows as one batch [b, width]; none of them may be longer."""
+    lengths = tokens.row_splits[rows + 1] - tokens.row_splits[rows]
+    inside = np.arange(width) < lengths[:, None]
+    places = (tokens.row_splits[rows][:, None] + np.arange(width))[inside]
+    ids = np.full((len(rows), width), pad, np.int32)
+    ids[inside] = tokens.ids[places]
+    type_ids = np.zeros((len(rows), width), np.int32)
+    type_ids[inside] = tokens.type_ids[places]
+    return Batch(ids=ids, mask=inside.astype(np.int32), type_ids=type_ids, rows=rows)
 
 
 def _round(number: int, *, bits: int, up: bool) -> int:

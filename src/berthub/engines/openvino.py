@@ -20,7 +20,7 @@ from berthub.errors import InputError
 from berthub.networks.ops import MASKED, Ops
 from berthub.networks.outputs import Output, build
 
-__all__ = ["OpenVinoEngine", "OpenVinoOps"]
+__all__ = ["OpenVinoEngine", "OpenVinoOps", "processor_has_bfloat16"]
 
 # One batch computes while the next is prepared and the last is read out.
 _IN_FLIGHT = 2
@@ -33,7 +33,7 @@ class OpenVinoEngine(Engine):
     name = "openvino"
 
     def __init__(self, checkpoint: Checkpoint, *, precision: Precision = "auto") -> None:
-        native = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        native = processor_has_bfloat16()
         if precision == "bfloat16" and not native:
             raise InputError('this processor does not compute in bfloat16; use precision="float32" or "auto"')
         self.precision = "float32" if precision == "float32" or not native else "bfloat16"
@@ -87,6 +87,11 @@ def _graph(checkpoint: Checkpoint, outputs: tuple[Output, ...]) -> ov.Model:
         OpenVinoOps(), checkpoint.config, checkpoint.weights, outputs, ids=ids, mask=mask, type_ids=type_ids
     )
     return ov.Model(results, [ids, mask, type_ids], "bert")
+
+
+def processor_has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16 natively."""
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVinoOps(Ops[Any, Floats]):

@@ -1,0 +1,107 @@
+"""What a model is trained on: tokens and targets, cut into batches of similar length in a reproducible order."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.encoding.planner import pad_batch
+from berthub.tokenization.tokens import Tokens, pad_rows
+
+__all__ = ["Examples", "TrainingBatch", "order_of_epoch", "training_batches"]
+
+# How many batches are drawn together and sorted by length: more means less padding, and less chance in who meets whom.
+_DRAWN_TOGETHER = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Tokens of `n` rows, `t` in all, and what the model should make of them.
+
+    `targets` are int32 [n] (classify), float32 [n, labels] (multi_label), float32 [n, 1] (regress), or int32 [t] (tag),
+    -1 where a token has none. `pad` is the id that fills up rows.
+    """
+
+    tokens: Tokens
+    targets: npt.NDArray[Any]
+    pad: int
+    per_token: bool = False
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def fingerprint(self) -> str:
+        """A hash that differs wherever the examples do."""
+        digest = hashlib.blake2b(digest_size=16)
+        for array in (self.tokens.ids, self.tokens.type_ids, self.tokens.row_splits, self.targets):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingBatch:
+    """Padded inputs [b, s], targets [b] or [b, labels] or [b, s], and weights of the same form as the loss."""
+
+    inputs: dict[str, npt.NDArray[np.int32]]
+    targets: npt.NDArray[Any]
+    weights: npt.NDArray[np.float32]
+    examples: int
+
+
+def order_of_epoch(lengths: npt.NDArray[np.int64], *, batch_size: int, seed: int, epoch: int) -> list[Any]:
+    """The rows of each batch of an epoch: random, but of similar length within a batch. Every row occurs once."""
+    rng = np.random.default_rng([seed, epoch])
+    shuffled = rng.permutation(len(lengths))
+    drawn = batch_size * _DRAWN_TOGETHER
+    batches = []
+    for start in range(0, len(shuffled), drawn):
+        rows = shuffled[start : start + drawn]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches += [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
+    return [batches[index] for index in rng.permutation(len(batches))]
+
+
+def training_batches(
+    examples: Examples, *, batch_size: int, seed: int, epoch: int, begin: int, few_shapes: bool, max_width: int
+) -> Iterator[TrainingBatch]:
+    """The batches of an epoch, from the one with number `begin`.
+
+    With `few_shapes`, for backends that compile for every shape, widths are rounded up and a smaller batch is filled
+    up with rows of weight 0.
+    """
+    lengths = examples.tokens.lengths
+    for rows in order_of_epoch(lengths, batch_size=batch_size, seed=seed, epoch=epoch)[begin:]:
+        width = int(lengths[rows].max())
+        if few_shapes:
+            step = 16 if width <= 64 else 64
+            width = min(-(-width // step) * step, max_width)
+        yield _batch(examples, rows, width, batch_size if few_shapes else len(rows))
+
+
+def _batch(examples: Examples, rows: npt.NDArray[np.int64], width: int, count: int) -> TrainingBatch:
+    padded = pad_batch(examples.tokens, rows, width=width, pad=examples.pad)
+    if examples.per_token:
+        splits = examples.tokens.row_splits
+        parts = [examples.targets[splits[row] : splits[row + 1]] for row in rows]
+        inner = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(part) for part in parts])])
+        targets = pad_rows(np.concatenate(parts), inner, width=width, value=-1)
+        weights = (targets >= 0).astype(np.float32)
+        targets = np.maximum(targets, 0)
+    else:
+        targets = examples.targets[rows]
+        weights = np.ones(len(rows), np.float32)
+    inputs = {"input_word_ids": padded.ids, "input_mask": padded.mask, "input_type_ids": padded.type_ids}
+    missing = count - len(rows)
+    if missing:
+        # Copies of the first row, so that no row is without a token; their weight is 0.
+        inputs = {name: _fill(array, missing) for name, array in inputs.items()}
+        targets = _fill(targets, missing)
+        weights = np.concatenate([weights, np.zeros((missing, *weights.shape[1:]), np.float32)])
+    return TrainingBatch(inputs, targets, weights, len(rows))
+
+
+def _fill(array: npt.NDArray[Any], missing: int) -> npt.NDArray[Any]:
+    return np.concatenate([array, np.repeat(array[:1], missing, axis=0)])

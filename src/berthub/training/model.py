@@ -1,0 +1,149 @@
+"""The model that is trained: the layer, dropout, and a dense head."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from berthub.checkpoint import Checkpoint
+from berthub.config import Pooling
+from berthub.head import Head, Task
+from berthub.training.keras_layer import KerasLayer
+from berthub.training.keras_ops import KerasOps
+from berthub.training.weights import initial_value
+
+__all__ = ["Adaptation", "TaskModel", "build_model", "loss_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptation:
+    """Which part of the encoder is trained, and how; see `berthub.KerasLayer`."""
+
+    dropout: float = 0.1
+    freeze_layers: int = 0
+    freeze_embeddings: bool = False
+    lora_rank: int | None = None
+    lora_alpha: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TaskModel:
+    """The Keras model (inputs in TF Hub's names to logits [b, labels] or [b, s, labels]) and how to read it back.
+
+    A regression is trained on targets of mean 0 and deviation 1; `centre` and `scale` lead back.
+    """
+
+    keras: Any
+    layer: KerasLayer
+    dense: Any
+    start: Checkpoint
+    head: Head
+    centre: float = 0.0
+    scale: float = 1.0
+
+    def checkpoint(self) -> Checkpoint:
+        """The model as it is now."""
+        kernel, bias = (np.asarray(keras.ops.convert_to_numpy(weight.value)) for weight in self.dense.weights)
+        head = dataclasses.replace(
+            self.head,
+            kernel=(kernel * self.scale).astype(np.float32),
+            bias=(bias * self.scale + self.centre).astype(np.float32),
+        )
+        return dataclasses.replace(self.start, weights=self.layer.weights_by_name(), head=head)
+
+
+def build_model(
+    start: Checkpoint,
+    *,
+    task: Task,
+    labels: tuple[str, ...],
+    pooling: Pooling | None,
+    max_length: int,
+    adaptation: Adaptation,
+    policy: str,
+    centre: float = 0.0,
+    scale: float = 1.0,
+) -> TaskModel:
+    """A model that begins with the weights of `start`, and with its head, if that has the same task and labels."""
+    layer = KerasLayer(
+        start,
+        trainable=True,
+        output_key="pooled_output" if pooling == "pooled" else "sequence_output",
+        freeze_layers=adaptation.freeze_layers,
+        freeze_embeddings=adaptation.freeze_embeddings,
+        lora_rank=adaptation.lora_rank,
+        lora_alpha=adaptation.lora_alpha,
+        seed=adaptation.seed,
+        dtype=policy,
+        name="bert",
+    )
+    if pooling != "pooled" and "pooler" in layer.groups:
+        # Nothing depends on it, so that there is no gradient.
+        layer.groups["pooler"].trainable = False
+    inputs = {
+        name: keras.Input((None,), dtype="int32", name=name)
+        for name in ("input_word_ids", "input_mask", "input_type_ids")
+    }
+    x = layer(inputs)
+    if pooling not in (None, "pooled"):
+        x = _TextPooling(pooling, dtype="float32")(x, inputs["input_mask"])
+    x = keras.layers.Dropout(adaptation.dropout, seed=adaptation.seed + 1, dtype="float32", name="dropout")(x)
+    dense = keras.layers.Dense(len(labels), dtype="float32", name="head")
+    logits = dense(x)
+    head = _first_head(start, task=task, labels=labels, pooling=pooling, max_length=max_length, seed=adaptation.seed)
+    dense.set_weights([head.kernel / scale, (head.bias - centre) / scale])
+    model = keras.Model(inputs, logits, name=task)
+    return TaskModel(model, layer, dense, start, head, centre, scale)
+
+
+def loss_of(task: Task) -> Any:
+    """The Keras loss of a task, the mean over what has weight."""
+    reduction = "mean_with_sample_weight"
+    match task:
+        case "classify" | "tag":
+            return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+        case "multi_label":
+            return keras.losses.BinaryCrossentropy(from_logits=True, reduction=reduction)
+        case "regress":
+            return keras.losses.MeanSquaredError(reduction=reduction)
+
+
+class _TextPooling(keras.layers.Layer):
+    """One vector for each text from its token vectors."""
+
+    def __init__(self, pooling: str | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._pooling = pooling
+
+    def call(self, x: Any, mask: Any) -> Any:
+        ops = KerasOps("float32", None)
+        match self._pooling:
+            case "mean":
+                return ops.masked_mean(x, mask)
+            case "max":
+                return ops.masked_max(x, mask)
+            case _:
+                return ops.first(x)
+
+    def compute_output_spec(self, x: Any, mask: Any) -> Any:
+        return keras.KerasTensor((x.shape[0], x.shape[-1]), "float32")
+
+
+def _first_head(
+    start: Checkpoint, *, task: Task, labels: tuple[str, ...], pooling: Pooling | None, max_length: int, seed: int
+) -> Head:
+    old = start.head
+    if old is not None and (old.task, old.labels, old.pooling) == (task, labels, pooling):
+        return dataclasses.replace(old, max_length=max_length)
+    shape = (start.config.hidden_size, len(labels))
+    return Head(
+        task=task,
+        labels=labels,
+        pooling=pooling,
+        max_length=max_length,
+        kernel=initial_value("head/kernel", shape, start.config, np.random.default_rng(seed)),
+        bias=np.zeros(len(labels), np.float32),
+    )

@@ -1,0 +1,57 @@
+"""How far training is, on the terminal."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from berthub.training.trainer import Watcher
+
+__all__ = ["TrainingProgress"]
+
+
+class TrainingProgress(Watcher):
+    """A bar for the epoch that is running, and a line for each that is done; on stderr, and on a terminal only."""
+
+    def __init__(self, *, epochs: int, shown: bool) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not (shown and self._console.is_terminal),
+        )
+        self._task = self._bar.add_task("", total=None, epoch=1, loss=0.0)
+        self._shown_loss = 0.0
+        self._epoch = 0
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, *, epoch: int, step: int, steps: int, loss: float, examples: int) -> None:
+        """Move the bar; the loss shown is a running mean."""
+        first = epoch != self._epoch
+        self._epoch = epoch
+        self._shown_loss = loss if first else 0.95 * self._shown_loss + 0.05 * loss
+        self._bar.update(self._task, completed=step, total=steps, epoch=epoch, loss=self._shown_loss)
+
+    def epoch(self, entry: Mapping[str, float]) -> None:
+        """Print what the history has of the epoch."""
+        if not self._bar.disable:
+            shown = ", ".join(
+                f"{name} {value:,.0f}" if name in ("epoch", "seconds", "examples_per_second") else f"{name} {value:.4f}"
+                for name, value in entry.items()
+            )
+            self._console.print(shown, highlight=False)

@@ -1,0 +1,117 @@
+"""The folder of a training: its state while it runs; then the model, the metrics, the pictures and the model card."""
+
+import importlib.metadata
+import json
+import math
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from berthub.checkpoint import Checkpoint
+from berthub.errors import InputError
+from berthub.evaluation.pictures import draw_confusion, draw_learning_curves, draw_regression
+from berthub.evaluation.scores import confusion
+from berthub.formats.native import CONFIG, write_native_files
+from berthub.training.model_card import model_card
+from berthub.training.state import StateStore
+
+__all__ = ["Run", "RunFolder"]
+
+_STATE = "training-state"
+_LIBRARIES = ("berthub", "keras", "torch", "tensorflow", "tensorflow-cpu", "jax", "numpy", "openvino", "tokenizers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A training that is done. `scores`, `truth` and `predicted` are those of the dev data, None without them."""
+
+    checkpoint: Checkpoint
+    model: str
+    data: str | None
+    conditions: Mapping[str, Any]
+    history: list[dict[str, float]]
+    best_epoch: int
+    scores: Mapping[str, float] | None
+    truth: list[Any] | None
+    predicted: list[Any] | None
+
+
+class RunFolder:
+    """The folder, new or empty; with `resume`, one in which a training was interrupted."""
+
+    def __init__(self, folder: Path, *, resume: bool) -> None:
+        self._folder = folder
+        interrupted = (folder / _STATE).is_dir()
+        if (folder / CONFIG).exists():
+            raise InputError(f"{folder} holds a finished model: choose another folder for this training")
+        if resume and not interrupted:
+            raise InputError(f"there is no interrupted training in {folder} that could be resumed")
+        if interrupted and not resume:
+            raise InputError(
+                f"{folder} holds an interrupted training: go on with it (resume), remove it, or choose another folder"
+            )
+        if folder.exists() and not interrupted and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} exists and is not an empty folder: choose another one for this training")
+
+    def state(self, conditions: Mapping[str, Any]) -> StateStore:
+        """Where the training keeps its state."""
+        return StateStore(self._folder / _STATE, conditions)
+
+    def finish(self, run: Run) -> None:
+        """Write all that a finished run leaves; the state is removed."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        head = run.checkpoint.head
+        assert head is not None
+        versions = _versions()
+        metrics = {
+            "task": head.task,
+            "labels": list(head.labels),
+            "scores": run.scores,
+            "best_epoch": run.best_epoch,
+            "history": run.history,
+            "model": run.model,
+            "data": run.data,
+            "hyperparameters": dict(run.conditions),
+            "versions": versions,
+        }
+        (self._folder / "metrics.json").write_text(
+            json.dumps(_finite(metrics), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        pictures = ["learning_curves.png"]
+        draw_learning_curves(run.history, self._folder / pictures[0])
+        if run.truth is not None and run.predicted is not None:
+            if head.task == "regress":
+                pictures.append("predictions.png")
+                draw_regression(run.truth, run.predicted, self._folder / pictures[-1])
+            elif head.task != "multi_label":
+                pictures.append("confusion_matrix.png")
+                matrix = confusion(head.labels, run.truth, run.predicted)
+                draw_confusion(matrix, head.labels, self._folder / pictures[-1])
+        card = model_card(run, name=self._folder.name, pictures=pictures, versions=versions)
+        (self._folder / "README.md").write_text(card, encoding="utf-8")
+        # Last: from here on the folder is a finished model.
+        write_native_files(run.checkpoint, self._folder)
+        if (self._folder / _STATE).exists():
+            shutil.rmtree(self._folder / _STATE)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

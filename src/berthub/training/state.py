@@ -1,0 +1,148 @@
+"""The state of an unfinished training on disk, from which it can go on."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.checkpoint import Checkpoint
+from berthub.errors import InputError
+from berthub.formats.native import read_native, write_native
+
+__all__ = ["Progress", "StateStore", "Stored"]
+
+_POINTER = "latest.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is: `epoch` epochs, and `step` steps of the next one.
+
+    `total`, `examples`, `timed` and `seconds` are of that one: the sum of the examples' losses, how many they are,
+    how many of them were timed and for how long. `best_score` None means that nothing was scored yet.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    total: float = 0.0
+    examples: int = 0
+    timed: int = 0
+    seconds: float = 0.0
+    best_epoch: int = 0
+    best_score: float | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def after_step(self, loss: float, examples: int) -> Self:
+        """The progress after one more step, with the mean loss of its examples."""
+        return dataclasses.replace(
+            self,
+            step=self.step + 1,
+            total=self.total + loss * examples,
+            examples=self.examples + examples,
+        )
+
+    def after_seconds(self, seconds: float, examples: int) -> Self:
+        """The progress with the time that steps on `examples` examples took."""
+        return dataclasses.replace(self, seconds=self.seconds + seconds, timed=self.timed + examples)
+
+    def after_epoch(self, scores: Mapping[str, float]) -> Self:
+        """The progress after the last step of an epoch; `scores` are those of the dev data, if there are any."""
+        epoch = self.epoch + 1
+        score = scores.get("dev_main")
+        better = score is None or self.best_score is None or score > self.best_score
+        entry = {
+            "epoch": epoch,
+            "loss": self.total / max(1, self.examples),
+            **{name: value for name, value in scores.items() if name != "dev_main"},
+            "seconds": self.seconds,
+            "examples_per_second": self.timed / max(self.seconds, 1e-9),
+        }
+        return type(self)(
+            epoch=epoch,
+            best_epoch=epoch if better else self.best_epoch,
+            best_score=score if better else self.best_score,
+            history=[*self.history, entry],
+        )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What `StateStore.read` finds: the state of the step, the progress, and the model of the best epoch so far."""
+
+    state: Mapping[str, npt.NDArray[Any]]
+    progress: Progress
+    best: Checkpoint | None
+
+
+class StateStore:
+    """One folder with the newest state; a state is written whole, or the one before it stays.
+
+    `conditions` are what a training must have in common with the stored one for going on to make sense.
+    """
+
+    def __init__(self, folder: Path, conditions: Mapping[str, Any]) -> None:
+        self._folder = folder
+        # As JSON gives them back.
+        self._conditions = json.loads(json.dumps(dict(conditions)))
+
+    def read(self) -> Stored | None:
+        """The newest state, None if there is none; `InputError` if it belongs to another training."""
+        pointer = self._folder / _POINTER
+        if not pointer.is_file():
+            return None
+        stored = json.loads(pointer.read_text(encoding="utf-8"))
+        differing = [
+            f"{name} was {stored['conditions'].get(name)!r} and is {value!r} now"
+            for name, value in self._conditions.items()
+            if stored["conditions"].get(name) != value
+        ]
+        if differing:
+            raise InputError(
+                f"the interrupted training in {self._folder.parent} was another one: {'; '.join(differing)}. "
+                "Resume it with what it began with, or train into another folder"
+            )
+        with np.load(self._folder / stored["state"], allow_pickle=False) as arrays:
+            state = {name: arrays[name] for name in arrays.files}
+        best = read_native(self._folder / stored["best"]) if stored["best"] else None
+        return Stored(state, Progress(**stored["progress"]), best)
+
+    def write(self, state: Mapping[str, npt.NDArray[Any]], progress: Progress, best: Checkpoint | None) -> None:
+        """Make this the newest state; what is older is removed then."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        name = f"state-{progress.epoch}-{progress.step}.npz"
+        np.savez(self._folder / name, allow_pickle=False, **dict(state))
+        best_name = None
+        if best is not None:
+            best_name = f"best-{progress.best_epoch}"
+            self._write_best(best, self._folder / best_name)
+        description = {
+            "conditions": self._conditions,
+            "progress": dataclasses.asdict(progress),
+            "state": name,
+            "best": best_name,
+        }
+        beside = self._folder / f"{_POINTER}.new"
+        beside.write_text(json.dumps(description, indent=2), encoding="utf-8")
+        # The one moment at which the new state counts.
+        beside.replace(self._folder / _POINTER)
+        for path in self._folder.iterdir():
+            if path.name not in (_POINTER, name, best_name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _write_best(self, best: Checkpoint, folder: Path) -> None:
+        if folder.exists():
+            if self._points_to(folder.name):
+                return
+            # Left by a process that ended while it was writing.
+            shutil.rmtree(folder)
+        write_native(best, folder)
+
+    def _points_to(self, name: str) -> bool:
+        pointer = self._folder / _POINTER
+        return pointer.is_file() and json.loads(pointer.read_text(encoding="utf-8"))["best"] == name

@@ -1,0 +1,150 @@
+"""One step of training: the gradient of a batch's loss, clipped, and AdamW; for PyTorch, and for the other backends."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from berthub.training.examples import TrainingBatch
+from berthub.training.hyperparameters import Hyperparameters
+
+__all__ = ["TrainingStep", "create_step"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+# Of Adam (Kingma and Ba, 2014, https://arxiv.org/abs/1412.6980), as BERT was trained but for epsilon (1e-6 there).
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8
+
+
+class TrainingStep(ABC):
+    """What trains a model, batch by batch; `state` and `restore` are all that it remembers."""
+
+    few_shapes: bool
+    """Whether every new shape of a batch costs a compilation."""
+
+    @abstractmethod
+    def run(self, batch: TrainingBatch, learning_rate: float) -> float:
+        """Train on a batch; returns its loss before the step."""
+
+    @abstractmethod
+    def state(self) -> Arrays:
+        """All that the next step depends on: weights, moments, counters, seeds."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go back to a state."""
+
+
+def create_step(model: Any, loss: Any, hyperparameters: Hyperparameters) -> TrainingStep:
+    """The step for the backend that Keras has; `loss` is a Keras loss with reduction mean_with_sample_weight."""
+    kind = _TorchStep if keras.config.backend() == "torch" else _KerasStep
+    return kind(model, loss, hyperparameters)
+
+
+def _decayed(variables: Sequence[Any]) -> list[Any]:
+    """The matrices: biases and layer norms, which are vectors, are not decayed (Devlin et al., 2018)."""
+    return [variable for variable in variables if len(variable.shape) > 1]
+
+
+class _KerasStep(TrainingStep):
+    few_shapes = True
+
+    def __init__(self, model: Any, loss: Any, hyperparameters: Hyperparameters) -> None:
+        optimizer = keras.optimizers.AdamW(
+            learning_rate=0.0,
+            beta_1=_BETAS[0],
+            beta_2=_BETAS[1],
+            epsilon=_EPSILON,
+            weight_decay=hyperparameters.weight_decay,
+            global_clipnorm=hyperparameters.clip_norm,
+        )
+        decayed = {id(variable) for variable in _decayed(model.trainable_variables)}
+        optimizer.exclude_from_weight_decay(
+            var_list=[variable for variable in model.trainable_variables if id(variable) not in decayed]
+        )
+        optimizer.build(model.trainable_variables)
+        # Compiled by XLA for each width: TensorFlow's own executor runs these steps no faster, and JAX has no other.
+        model.compile(optimizer=optimizer, loss=loss, jit_compile=True)
+        self._model = model
+
+    def run(self, batch: TrainingBatch, learning_rate: float) -> float:
+        self._model.optimizer.learning_rate.assign(learning_rate)
+        return float(self._model.train_on_batch(batch.inputs, batch.targets, sample_weight=batch.weights))
+
+    def state(self) -> Arrays:
+        return {name: _numpy(variable.value) for name, variable in self._variables().items()}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        for name, variable in self._variables().items():
+            variable.assign(state[name])
+
+    def _variables(self) -> dict[str, Any]:
+        return _numbered("model", self._model.variables) | _numbered("optimizer", self._model.optimizer.variables)
+
+
+class _TorchStep(TrainingStep):
+    few_shapes = False
+
+    def __init__(self, model: Any, loss: Any, hyperparameters: Hyperparameters) -> None:
+        import torch
+
+        self._model, self._loss, self._clip_norm = model, loss, hyperparameters.clip_norm
+        self._variables = list(model.trainable_variables)
+        decayed = _decayed(self._variables)
+        chosen = {id(variable) for variable in decayed}
+        others = [variable for variable in self._variables if id(variable) not in chosen]
+        # One pass over the weights instead of Keras's ten.
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": [variable.value for variable in decayed], "weight_decay": hyperparameters.weight_decay},
+                {"params": [variable.value for variable in others], "weight_decay": 0.0},
+            ],
+            lr=0.0,
+            betas=_BETAS,
+            eps=_EPSILON,
+            fused=True,
+        )
+
+    def run(self, batch: TrainingBatch, learning_rate: float) -> float:
+        import torch
+
+        convert = keras.ops.convert_to_tensor
+        outputs = self._model({name: convert(array) for name, array in batch.inputs.items()}, training=True)
+        loss = self._loss(convert(batch.targets), outputs, sample_weight=convert(batch.weights))
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([variable.value for variable in self._variables], self._clip_norm, foreach=True)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.step()
+        return float(loss.detach())
+
+    def state(self) -> Arrays:
+        arrays = {name: _numpy(variable.value) for name, variable in _numbered("model", self._model.variables).items()}
+        for index, slots in self._optimizer.state_dict()["state"].items():
+            arrays |= {f"optimizer.{index}.{name}": _numpy(value) for name, value in slots.items()}
+        return arrays
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        import torch
+
+        for name, variable in _numbered("model", self._model.variables).items():
+            variable.assign(state[name])
+        slots: dict[int, dict[str, Any]] = {}
+        for key, value in state.items():
+            kind, _, rest = key.partition(".")
+            if kind == "optimizer":
+                index, _, name = rest.partition(".")
+                slots.setdefault(int(index), {})[name] = torch.from_numpy(np.array(value))
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": slots})
+
+
+def _numbered(kind: str, variables: Sequence[Any]) -> dict[str, Any]:
+    return {f"{kind}.{index}": variable for index, variable in enumerate(variables)}
+
+
+def _numpy(value: Any) -> npt.NDArray[Any]:
+    return np.array(keras.ops.convert_to_numpy(value))

@@ -1,0 +1,111 @@
+"""Texts to labels: `hub.TextClassifier`."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from berthub.checkpoint import Checkpoint
+from berthub.encoding.prediction import Logits
+from berthub.errors import InputError
+from berthub.head import Task
+from berthub.training.examples import Examples
+from berthub.training.tasks.checks import check_known, checked_pairs, shortened
+from berthub.training.tasks.fine_tuner import FineTuner
+
+__all__ = ["TextClassifier"]
+
+
+class TextClassifier(FineTuner):
+    """A model that learns to label texts, or pairs of texts given as tuples: sentiment, topics, paraphrase.
+
+    A text has one label of two or more. With `multi_label` it has any number of them, and labels come and go as
+    collections: [("sports", "politics"), (), ...]. The other arguments are those of every task (`FineTuner`).
+
+        clf = hub.TextClassifier(handle)
+        clf.fit(texts, labels, dev=(dev_texts, dev_labels), run="sentiment")
+        clf.predict(["a fine film"])
+    """
+
+    def __init__(
+        self,
+        handle: "str | os.PathLike[str] | Checkpoint | None" = None,
+        *,
+        labels: Sequence[str] | None = None,
+        multi_label: bool = False,
+        **options: Any,
+    ) -> None:
+        self.multi_label = multi_label
+        super().__init__(handle, labels=labels, **options)
+
+    @property
+    def _task(self) -> Task:
+        return "multi_label" if self.multi_label else "classify"
+
+    def _checked(self, texts: Any, labels: Any, which: str) -> tuple[list[Any], list[Any]]:
+        texts, labels = checked_pairs(texts, labels, which)
+        if not self.multi_label:
+            return texts, [self._label(label, row, which) for row, label in enumerate(labels)]
+        checked = []
+        for row, several in enumerate(labels):
+            if isinstance(several, str) or not isinstance(several, Collection):
+                raise InputError(
+                    f"with multi_label the labels of a text are a collection of str; those of {which} text {row} are "
+                    f"{shortened(several)}"
+                )
+            checked.append(tuple(self._label(label, row, which) for label in several))
+        return texts, checked
+
+    def _labels_of(self, labels: list[Any]) -> tuple[str, ...]:
+        return tuple(sorted(set(_flat(labels) if self.multi_label else labels)))
+
+    def _check_labels(self, labels: list[Any], names: tuple[str, ...], which: str) -> None:
+        counts = Counter(_flat(labels) if self.multi_label else labels)
+        check_known(counts, names, which)
+        least = 1 if self.multi_label else 2
+        if len(names) < least:
+            raise InputError(
+                f"classification needs at least {least} different labels, and there are {len(names)}: {list(names)}"
+            )
+        if which == "training" and (empty := [name for name in names if not counts[name]]):
+            raise InputError(f"no training text has the label {', '.join(map(repr, empty))}: the class is empty")
+
+    def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...]) -> tuple[Examples, float, float]:
+        tokens = self._tokenizer.tokens(texts, max_length=self._tokenizer.max_length)
+        return Examples(tokens, self._targets(labels, names), self._pad), 0.0, 1.0
+
+    def _targets(self, labels: list[Any], names: tuple[str, ...]) -> Any:
+        index = {name: number for number, name in enumerate(names)}
+        if not self.multi_label:
+            return np.array([index[label] for label in labels], np.int32)
+        targets = np.zeros((len(labels), len(names)), np.float32)
+        for row, several in enumerate(labels):
+            targets[row, [index[label] for label in several]] = 1
+        return targets
+
+    def _loss(self, logits: Logits, labels: list[Any]) -> float:
+        targets, values = self._targets(labels, logits.head.labels), logits.values.astype(np.float64)
+        if self.multi_label:
+            return float(np.mean(np.logaddexp(0, values) - values * targets))
+        return cross_entropy(values, targets)
+
+    def _label(self, label: Any, row: int, which: str) -> str:
+        # Numbers are common as labels, and name themselves.
+        if isinstance(label, bool | int | np.bool_ | np.integer):
+            return str(int(label))
+        if not isinstance(label, str) or not label:
+            raise InputError(f"a label is a str, or a whole number; that of {which} text {row} is {shortened(label)}")
+        return str(label)
+
+
+def cross_entropy(values: Any, targets: Any) -> float:
+    """The mean over rows of the cross entropy of logits [n, labels] against int [n]."""
+    top = values.max(1, keepdims=True)
+    total = np.log(np.exp(values - top).sum(1)) + top[:, 0]
+    return float(np.mean(total - values[np.arange(len(values)), targets]))
+
+
+def _flat(labels: list[Any]) -> list[str]:
+    return [label for several in labels for label in several]

@@ -1,0 +1,117 @@
+"""The loop of epochs: trains, scores, keeps the best, stops early, and goes on where it was interrupted."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from berthub.checkpoint import Checkpoint
+from berthub.training.examples import Examples, training_batches
+from berthub.training.hyperparameters import Hyperparameters
+from berthub.training.state import Progress, StateStore
+from berthub.training.steps import TrainingStep
+
+__all__ = ["Evaluation", "Trained", "Watcher", "train"]
+
+Evaluation = Callable[[Checkpoint], Mapping[str, float]]
+"""Scores of a model on the dev data; the entry `dev_main` is the one to maximise."""
+
+
+class Watcher:
+    """What is told how training goes; this one does nothing."""
+
+    def step(self, *, epoch: int, step: int, steps: int, loss: float, examples: int) -> None:
+        """A step is done: `step` of `steps` of the epoch, on `examples` examples."""
+
+    def epoch(self, entry: Mapping[str, float]) -> None:
+        """An epoch is done; `entry` is what the history has of it."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The model of the best epoch (without dev data, of the last), which epoch that is, and the history.
+
+    `diverged` says at which step the loss was no number any more, None where it always was one. The model is None
+    then if no epoch had been completed.
+    """
+
+    checkpoint: Checkpoint | None
+    best_epoch: int
+    history: list[dict[str, float]]
+    diverged: str | None = None
+
+
+def train(
+    step: TrainingStep,
+    examples: Examples,
+    *,
+    hyperparameters: Hyperparameters,
+    peak_rate: float,
+    seed: int,
+    snapshot: Callable[[], Checkpoint],
+    evaluation: Evaluation | None,
+    store: StateStore | None,
+    watcher: Watcher,
+    max_width: int,
+) -> Trained:
+    """Train for the epochs that `hyperparameters` say, or until the patience is at an end.
+
+    `snapshot` gives the model as it is. With a `store` that holds a state, training goes on from it, and ends with
+    the same weights as if it had not been interrupted. A loss that is no number any more stops training.
+    """
+    steps = -(-len(examples) // hyperparameters.batch_size)
+    progress, best = Progress(), None
+    if store is not None and (stored := store.read()) is not None:
+        progress, best = stored.progress, stored.best
+        step.restore(stored.state)
+
+    while progress.epoch < hyperparameters.epochs and not _out_of_patience(progress, hyperparameters):
+        begin = time.perf_counter()
+        seen = 0
+        batches = training_batches(
+            examples,
+            batch_size=hyperparameters.batch_size,
+            seed=seed,
+            epoch=progress.epoch,
+            begin=progress.step,
+            few_shapes=step.few_shapes,
+            max_width=max_width,
+        )
+        for batch in batches:
+            rate = hyperparameters.rate(
+                progress.epoch * steps + progress.step, steps * hyperparameters.epochs, peak=peak_rate
+            )
+            loss = step.run(batch, rate)
+            if not math.isfinite(loss):
+                return _diverged(progress, rate, best)
+            progress = progress.after_step(loss, batch.examples)
+            seen += batch.examples
+            watcher.step(epoch=progress.epoch + 1, step=progress.step, steps=steps, loss=loss, examples=batch.examples)
+            if store is not None and progress.step % hyperparameters.checkpoint_steps == 0 and progress.step < steps:
+                progress = progress.after_seconds(time.perf_counter() - begin, seen)
+                begin, seen = time.perf_counter(), 0
+                store.write(step.state(), progress, best)
+        progress = progress.after_seconds(time.perf_counter() - begin, seen)
+        model = snapshot()
+        scores = dict(evaluation(model)) if evaluation is not None else {}
+        if not math.isfinite(scores.get("dev_loss", 0.0)):
+            return _diverged(progress, rate, best)
+        previous = progress.best_score
+        progress = progress.after_epoch(scores)
+        if evaluation is None or previous is None or progress.best_score != previous:
+            best = model
+        watcher.epoch(progress.history[-1])
+        if store is not None:
+            store.write(step.state(), progress, best)
+    return Trained(best, progress.best_epoch, progress.history)
+
+
+def _out_of_patience(progress: Progress, hyperparameters: Hyperparameters) -> bool:
+    if hyperparameters.patience is None or progress.best_score is None:
+        return False
+    return progress.epoch - progress.best_epoch >= hyperparameters.patience
+
+
+def _diverged(progress: Progress, rate: float, best: Checkpoint | None) -> Trained:
+    where = f"in step {progress.step + 1} of epoch {progress.epoch + 1}, at learning rate {rate:.3g}"
+    return Trained(best, progress.best_epoch, progress.history, diverged=where)
