@@ -9,7 +9,7 @@ import numpy.typing as npt
 from berthub.config import POOLINGS, Pooling
 from berthub.errors import CheckpointError
 
-__all__ = ["TASKS", "Head", "Task"]
+__all__ = ["TASKS", "Head", "Task", "label_order"]
 
 Task = Literal["classify", "multi_label", "regress", "tag"]
 """`classify`: one label for a text (softmax); `multi_label`: any number of them (a sigmoid each); `regress`: a number
@@ -56,3 +56,9 @@ class Head:
             faults.append(f"the bias is {self.bias.dtype} {self.bias.shape}, not float32 [{columns}] for the labels")
         if faults:
             raise CheckpointError("the head of the model is not valid: " + "; ".join(faults))
+
+
+def label_order(label: str) -> tuple[bool, int, str]:
+    """A key to sort labels by where nobody gave their order: whole numbers by value, then the others by alphabet."""
+    whole = label.isascii() and label.isdecimal()
+    return not whole, len(label.lstrip("0")) if whole else 0, label

@@ -14,6 +14,7 @@ import berthub
 from berthub.cli.encode import encode
 from berthub.cli.evaluate import evaluate
 from berthub.cli.exit_codes import ExitCode, errors_as_exits
+from berthub.cli.finetune import finetune
 from berthub.cli.help_text import help_text
 from berthub.cli.inspect import inspect
 from berthub.cli.predict import predict
@@ -69,6 +70,7 @@ app = typer.Typer(
 app.callback(help=help_text(_about))(_about)
 for command in (encode, tokenize, inspect, predict, evaluate):
     app.command(help=help_text(command))(command)
+app.add_typer(finetune)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,12 +8,17 @@ import typer
 
 __all__ = [
     "LABEL_SEPARATOR",
+    "BatchSize",
     "CacheDir",
     "DType",
     "DTypeOption",
+    "DevFile",
     "DropColumns",
+    "Dropout",
     "Engine",
     "EngineOption",
+    "Epochs",
+    "FreezeLayers",
     "Handle",
     "InputFormat",
     "InputFormatOption",
@@ -21,9 +26,12 @@ __all__ = [
     "LabelColumn",
     "LabelSeparator",
     "Layer",
+    "LearningRate",
+    "LoraRank",
     "LowerCase",
     "MaxLength",
     "Model",
+    "MultiLabel",
     "NoTruncation",
     "Normalize",
     "Offline",
@@ -31,6 +39,9 @@ __all__ = [
     "OutputFormat",
     "OutputFormatOption",
     "Overwrite",
+    "Patience",
+    "Pooling",
+    "PoolingOption",
     "Precision",
     "PrecisionOption",
     "PredictionColumn",
@@ -39,13 +50,18 @@ __all__ = [
     "PredictionFormatOption",
     "Probabilities",
     "Quiet",
+    "Resume",
     "Run",
+    "RunFolderOption",
+    "Seed",
     "Sha256",
     "TextColumn",
     "TextPairColumn",
     "Vectors",
     "VectorsColumn",
     "VectorsOption",
+    "Warmup",
+    "WeightDecay",
 ]
 
 
@@ -115,7 +131,17 @@ class Precision(StrEnum):
 LABEL_SEPARATOR = ","
 """What stands between the labels of a text in one field."""
 
-_MODEL, _TEXTS, _OUTPUT = "The model", "The texts", "What is written"
+
+class Pooling(StrEnum):
+    """How one vector is made of a text."""
+
+    POOLED = "pooled"
+    CLS = "cls"
+    MEAN = "mean"
+    MAX = "max"
+
+
+_MODEL, _TEXTS, _OUTPUT, _TRAINING = "The model", "The texts", "What is written", "Training"
 
 Handle = Annotated[str, typer.Argument(metavar="HANDLE", help="The model: an address, a name, a folder or an archive.")]
 Run = Annotated[
@@ -357,6 +383,117 @@ Probabilities = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.", rich_help_panel=_OUTPUT)]
+
+DevFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--dev",
+        metavar="FILE",
+        help="Labelled data that the epochs are scored on: the best one is kept. Without them it is the last one.",
+        show_default=False,
+        rich_help_panel=_TEXTS,
+    ),
+]
+RunFolderOption = Annotated[
+    Path,
+    typer.Option(
+        "--output-folder",
+        "-o",
+        metavar="RUN",
+        help="The new folder for the model, its metrics, pictures and model card.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Go on with a training that was interrupted in this folder.", rich_help_panel=_OUTPUT
+    ),
+]
+# The defaults of these repeat `berthub.training.hyperparameters`, whose import costs Keras; a test holds them equal.
+Epochs = Annotated[
+    int, typer.Option("--epochs", metavar="N", help="How often all data are seen.", rich_help_panel=_TRAINING)
+]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", metavar="N", help="Texts in a step.", rich_help_panel=_TRAINING)
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        "--learning-rate",
+        metavar="RATE",
+        help="The highest learning rate. Default: 5e-5, with --lora 5e-4.",
+        show_default=False,
+        rich_help_panel=_TRAINING,
+    ),
+]
+Warmup = Annotated[
+    float,
+    typer.Option(
+        "--warmup",
+        metavar="SHARE",
+        help="The share of all steps in which the learning rate rises; then it falls.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+WeightDecay = Annotated[
+    float,
+    typer.Option(
+        "--weight-decay",
+        metavar="RATE",
+        help="AdamW's decay of matrices; biases and layer norms have none.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+Patience = Annotated[
+    int,
+    typer.Option(
+        "--patience",
+        metavar="N",
+        help="Stop after so many epochs without a better one on the dev data.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+Dropout = Annotated[
+    float, typer.Option("--dropout", metavar="SHARE", help="Dropout before the head.", rich_help_panel=_TRAINING)
+]
+FreezeLayers = Annotated[
+    int,
+    typer.Option(
+        "--freeze",
+        metavar="N",
+        help="Leave the embeddings and the lowest N layers as they are.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+LoraRank = Annotated[
+    int | None,
+    typer.Option(
+        "--lora",
+        metavar="RANK",
+        help="Train low-rank additions (LoRA) to the kernels and leave all else as it is; merged when saved.",
+        show_default=False,
+        rich_help_panel=_TRAINING,
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option("--seed", metavar="N", help="What everything random follows from.", rich_help_panel=_TRAINING),
+]
+PoolingOption = Annotated[
+    Pooling | None,
+    typer.Option(
+        "--pooling",
+        help="What of a text the head sees. Default: pooled, or cls where the model has no pooler.",
+        show_default=False,
+        rich_help_panel=_TRAINING,
+    ),
+]
+MultiLabel = Annotated[
+    bool,
+    typer.Option("--multi-label", help="A text has any number of labels, not one.", rich_help_panel=_TEXTS),
+]
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

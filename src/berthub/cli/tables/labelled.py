@@ -12,7 +12,7 @@ from berthub.cli.options import LABEL_SEPARATOR, InputFormat
 from berthub.cli.tables.reading import TextColumns, reading
 from berthub.cli.tables.source import Source, file_source
 from berthub.errors import InputError
-from berthub.head import Task
+from berthub.head import Task, label_order
 from berthub.tokenization.tokenizer import Text
 
 __all__ = ["Labelled", "read_labelled"]
@@ -40,7 +40,7 @@ class Labelled:
                 names = set(itertools.chain.from_iterable(self.labels))
             case "regress":
                 names = set()
-        return tuple(sorted(names, key=_order))
+        return tuple(sorted(names, key=label_order))
 
 
 def read_labelled(
@@ -171,8 +171,3 @@ def _number(value: Any) -> float:
 
 def _shown(value: Any) -> str:
     return "null" if value is None else f"{value!r:.60}"
-
-
-def _order(name: str) -> tuple[bool, int, str]:
-    whole = name.isascii() and name.isdecimal()
-    return not whole, int(name) if whole else 0, name
