@@ -1,0 +1,140 @@
+"""The file of results: every run that was ever added to it, as JSON, and the tables made of them, as Markdown."""
+
+import json
+import statistics
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.finetuning.scores import SHOWN
+from benchmarks.finetuning.settings import Job
+from benchmarks.finetuning.systems import SYSTEMS
+from benchmarks.report import ratio
+
+Table = tuple[str, list[str], list[list[str]]]
+
+_MEASURES = {"accuracy": "accuracy, %", "f1": "F1, %"}
+# The first system whose name begins so is what the others' speed is compared with.
+_OURS = "berthub"
+
+
+class Results:
+    """What `path` holds, and what is added; it is saved after each addition, so that a run that is cut short has not
+    been for nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        self._date: str = stored.get("date", machine.today())
+        self._machine: dict[str, Any] = stored.get("machine", machine.machine())
+        self._runs: list[dict[str, Any]] = stored.get("runs", [])
+        self._speed: list[dict[str, Any]] = stored.get("speed", [])
+
+    def __contains__(self, job: Job) -> bool:
+        key = job.key()
+        return any(all(run.get(name) == value for name, value in key.items()) for run in self._runs)
+
+    def add(self, run: dict[str, Any]) -> None:
+        with self._lock:
+            self._runs.append(run)
+            self._save()
+
+    def add_speed(self, rows: list[dict[str, Any]]) -> None:
+        with self._lock:
+            self._speed.append({"load": machine.machine()["load_at_start"], "rows": rows})
+            self._save()
+
+    def tables(self) -> Iterator[Table]:
+        for task in SHOWN:
+            runs = [run for run in self._runs if run["task"] == task]
+            if runs:
+                yield _scores(task, runs)
+        for measured in self._speed:
+            if measured["rows"]:
+                yield _speeds(measured["rows"])
+
+    def _save(self) -> None:
+        stored = {"date": self._date, "machine": self._machine, "runs": self._runs, "speed": self._speed}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        self._path.with_suffix(".md").write_text("\n".join(self._markdown()) + "\n", encoding="utf-8")
+
+    def _markdown(self) -> Iterator[str]:
+        flags = ", ".join(self._machine["flags"]) or "none of note"
+        yield f"# Fine-tuning, {self._date}, {self._machine['processor']}, {self._machine['cores']} cores"
+        yield ""
+        yield f"Matrix instructions: {flags}. Load average at the start: {self._machine['load_at_start']}."
+        yield ""
+        yield ", ".join(f"{name} {version}" for name, version in self._versions().items()) + "."
+        for title, header, lines in self.tables():
+            yield f"\n## {title}\n"
+            yield f"| {' | '.join(header)} |"
+            yield f"|{' --- |' * len(header)}"
+            for line in lines:
+                yield f"| {' | '.join(line)} |"
+
+    def _versions(self) -> dict[str, str]:
+        """Each library's versions: more than one where the file grew over time."""
+        rows = [*self._runs, *(row for measured in self._speed for row in measured["rows"])]
+        found: dict[str, set[str]] = {}
+        for row in rows:
+            for name, version in row["versions"].items():
+                found.setdefault(name, set()).add(version)
+        return {name: " / ".join(sorted(found[name])) for name in sorted(found)}
+
+
+def _scores(task: str, runs: Sequence[dict[str, Any]]) -> Table:
+    order = list(SYSTEMS)
+    groups: dict[tuple[int, str, str], list[dict[str, Any]]] = {}
+    for run in runs:
+        groups.setdefault((order.index(run["system"]), _title(run), _settings(run)), []).append(run)
+    lines = []
+    for (_, title, settings), group in sorted(groups.items()):
+        cells = [_spread([100 * run["scores"][measure] for run in group]) for measure in SHOWN[task]]
+        rate = statistics.median(run["examples_per_second"] for run in group)
+        warm_up = statistics.median(run["warm_up_seconds"] for run in group)
+        total = statistics.median(run["seconds"] for run in group)
+        lines.append([title, settings, str(len(group)), *cells, f"{rate:,.1f}", f"{warm_up:.0f}", f"{total:,.0f}"])
+    header = ["system", "epochs x batch, learning rate, threads", "seeds", *(_MEASURES[name] for name in SHOWN[task])]
+    most = max(runs, key=lambda run: run["train"])
+    title = f"{task}: {most['train']:,} examples to learn from, {most['dev']:,} to be tested on"
+    return title, [*header, "examples/s", "warm-up s", "whole run s"], lines
+
+
+def _speeds(rows: Sequence[dict[str, Any]]) -> Table:
+    ours = next((row for row in rows if row["system"].startswith(_OURS)), rows[-1])
+    lines = []
+    for row in rows:
+        rates = row["rates"]
+        cells = [
+            f"{statistics.median(rates):,.1f}",
+            f"{min(rates):,.1f}-{max(rates):,.1f}",
+            ratio(rates, ours["rates"]),
+        ]
+        lines.append([_title(row), *cells, f"{row['warm_up_seconds']:.1f}"])
+    one = rows[0]
+    shape = f"{one['steps']} batches of {one['batch_size']}, threads: {one['threads']}"
+    title = f"Speed on {one['task']}: medians of {len(one['rates'])} rounds of {shape}"
+    header = ["system", "examples/s", "rounds from-to", f"{_title(ours)} is faster by", "warm-up s"]
+    return title, header, lines
+
+
+def _title(run: dict[str, Any]) -> str:
+    title = SYSTEMS[run["system"]].title
+    # Where it is in the name already, it was chosen by the caller; here by berthub or the environment.
+    chosen = run["backend"] and run["backend"] not in run["system"]
+    return f"{title} ({run['backend']})" if chosen else title
+
+
+def _settings(run: dict[str, Any]) -> str:
+    text = f"{run['epochs']} x {run['batch_size']}, {run['learning_rate']:g}, {run['threads']}"
+    return text + (f", the first {run['limit']}" if run["limit"] else "")
+
+
+def _spread(values: Sequence[float]) -> str:
+    """The mean, and the standard deviation of the sample where there is one."""
+    mean = f"{statistics.mean(values):.2f}"
+    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean

@@ -1,0 +1,22 @@
+"""How good the predicted labels are: the same measures for every system."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.finetuning.tasks import Task
+
+# What the table shows of each task, the first one first.
+SHOWN = {"sst2": ("accuracy",), "mrpc": ("accuracy", "f1"), "conll2003": ("f1",)}
+
+
+def scores(task: Task, predicted: Sequence[Any]) -> dict[str, float]:
+    """Of predictions for `task.dev`: accuracy, and F1 (of the last label; of whole entities where words are tagged)."""
+    gold = task.dev.labels
+    if task.tagging:
+        from seqeval.metrics import accuracy_score, f1_score
+
+        return {"accuracy": float(accuracy_score(gold, predicted)), "f1": float(f1_score(gold, predicted))}
+    from sklearn.metrics import accuracy_score, f1_score
+
+    f1 = f1_score(gold, predicted, pos_label=task.labels[-1])
+    return {"accuracy": float(accuracy_score(gold, predicted)), "f1": float(f1)}

@@ -1,0 +1,21 @@
+"""The systems that are measured, in the order of the table. A system's library is imported when it is loaded."""
+
+from benchmarks.finetuning.systems.berthub import Berthub
+from benchmarks.finetuning.systems.keras_fixed import BerthubLayer, TensorFlowHubLayer
+from benchmarks.finetuning.systems.probe import Probe
+from benchmarks.finetuning.systems.system import System, UnavailableError
+from benchmarks.finetuning.systems.transformers import Transformers
+
+__all__ = ["SYSTEMS", "System", "UnavailableError"]
+
+_SYSTEMS: tuple[System, ...] = (
+    TensorFlowHubLayer(),
+    BerthubLayer(),
+    Transformers(bfloat16=False),
+    Transformers(bfloat16=True),
+    Berthub(),
+    Berthub(precision="float32"),
+    *(Berthub(backend) for backend in ("torch", "tensorflow", "jax")),
+    Probe(),
+)
+SYSTEMS: dict[str, System] = {system.name: system for system in _SYSTEMS}
