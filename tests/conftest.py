@@ -9,6 +9,9 @@ from berthub.config import BertConfig
 
 _ROOT = Path(__file__).parent.parent
 
+# Tiny models spend their time in compilers. JAX reads this when it is imported.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 
 @pytest.fixture(scope="session")
 def models() -> Path:

@@ -6,15 +6,23 @@ The public names are loaded when they are first used, so that the import itself 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from berthub.keras_registration import register_when_keras_is_there
+
 if TYPE_CHECKING:
+    from berthub import sklearn
     from berthub.checkpoint import Checkpoint
     from berthub.config import BertConfig
     from berthub.encoding.encoder import Encoder
     from berthub.encoding.encodings import Encodings
     from berthub.encoding.load import load
+    from berthub.encoding.preprocessor import Preprocessor
     from berthub.errors import BerthubError, TruncationWarning
     from berthub.hub.resolve import resolve
     from berthub.tokenization.tokenizer import Tokenizer
+    from berthub.training.keras_layer import KerasLayer
+    from berthub.training.tasks.text_classifier import TextClassifier
+    from berthub.training.tasks.text_regressor import TextRegressor
+    from berthub.training.tasks.token_classifier import TokenClassifier
     from berthub.vocabulary import Vocabulary
 
 __all__ = [
@@ -23,11 +31,17 @@ __all__ = [
     "Checkpoint",
     "Encoder",
     "Encodings",
+    "KerasLayer",
+    "Preprocessor",
+    "TextClassifier",
+    "TextRegressor",
+    "TokenClassifier",
     "Tokenizer",
     "TruncationWarning",
     "Vocabulary",
     "load",
     "resolve",
+    "sklearn",
 ]
 
 __version__ = "0.1.0"
@@ -38,6 +52,11 @@ _HOMES = {
     "Checkpoint": "checkpoint",
     "Encoder": "encoding.encoder",
     "Encodings": "encoding.encodings",
+    "KerasLayer": "training.keras_layer",
+    "Preprocessor": "encoding.preprocessor",
+    "TextClassifier": "training.tasks.text_classifier",
+    "TextRegressor": "training.tasks.text_regressor",
+    "TokenClassifier": "training.tasks.token_classifier",
     "Tokenizer": "tokenization.tokenizer",
     "TruncationWarning": "errors",
     "Vocabulary": "vocabulary",
@@ -46,7 +65,14 @@ _HOMES = {
 }
 
 
+_MODULES = ("sklearn",)
+
+register_when_keras_is_there()
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,5 +1,6 @@
 """What the README and the guides show runs as it stands there, with a tiny model behind every handle."""
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -21,8 +22,15 @@ def _blocks(path: Path, language: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _tiny_model(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for home in ("berthub.encoding.load", "berthub.tokenization.tokenizer", "berthub.hub.resolve"):
-        monkeypatch.setattr(f"{home}.resolve", lambda handle=None, **options: models / "tf2_v4")
+    def resolve(handle: object = None, **options: object) -> Path:
+        # What an example has saved is loaded from where it is.
+        return Path(str(handle)) if handle is not None and Path(str(handle)).is_dir() else models / "tf2_v4"
+
+    homes = ["encoding.load", "encoding.preprocessor", "hub.resolve", "tokenization.tokenizer"]
+    if importlib.util.find_spec("keras"):
+        homes += ["training.keras_layer", "training.tasks.fine_tuner"]
+    for home in homes:
+        monkeypatch.setattr(f"berthub.{home}.resolve", resolve)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "reviews.csv").write_text("id,text\n1,The fox was quick.\n2,It was not.\n")
 

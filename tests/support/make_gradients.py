@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-# What is imported below needs the first, and TensorFlow Hub's layer the second.
+# The imports below need the first, and TensorFlow Hub's layer the second.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
-from berthub.checkpoint import weight_shapes  # noqa: E402
-from berthub.formats import read  # noqa: E402
-from support.gradients import GOLDEN, MODEL, batch, loss  # noqa: E402
+from berthub.checkpoint import weight_shapes
+from berthub.formats import read
+from support.gradients import GOLDEN, MODEL, batch, loss
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from berthub.cli.options import InputFormat
 from berthub.cli.tables.labelled import Labelled, read_labelled
 from berthub.errors import InputError, TruncationWarning
 from berthub.head import Task
+from berthub.keras_backend import choose_backend
 
 if TYPE_CHECKING:
     from berthub.training.tasks.fine_tuner import FineTuner
@@ -101,6 +102,9 @@ def _labelled(job: FineTuneJob, path: Path) -> Labelled:
 
 
 def _tuner(job: FineTuneJob, train: Labelled) -> "FineTuner":
+    if "keras" not in sys.modules:
+        # Nobody's own Keras code depends on the choice here, and on processors PyTorch trains fastest by far.
+        choose_backend(prefer="torch")
     from berthub.training.tasks.text_classifier import TextClassifier
     from berthub.training.tasks.text_regressor import TextRegressor
     from berthub.training.tasks.token_classifier import TokenClassifier

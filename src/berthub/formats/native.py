@@ -16,7 +16,17 @@ from berthub.formats.safetensors import read_safetensors, write_safetensors
 from berthub.head import Head
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["CONFIG", "SPECIAL_ROLES", "read_native", "write_native", "write_native_files", "write_vocabulary"]
+__all__ = [
+    "CONFIG",
+    "SPECIAL_ROLES",
+    "description",
+    "new_folder",
+    "read_description",
+    "read_native",
+    "write_native",
+    "write_native_files",
+    "write_vocabulary",
+]
 
 FORMAT = "berthub folder"
 CONFIG = "berthub.json"
@@ -31,15 +41,8 @@ SPECIAL_ROLES = ("unknown", "classify", "separate", "pad", "mask")
 def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
     """The model that `write_native` saved."""
     path = folder / CONFIG
-    stored = read_json(path)
-    version = stored.get("format_version")
-    if version != _VERSION:
-        raise UnsupportedModelError(f"{path} is of format version {version!r}; this berthub reads version {_VERSION}")
-    config, roles = stored.get("config"), stored.get("special_pieces")
-    if not isinstance(config, dict) or not isinstance(roles, dict):
-        raise CorruptFileError(f"{path} should hold the objects config and special_pieces")
-    if sorted(roles) != sorted(SPECIAL_ROLES) or not all(isinstance(piece, str) for piece in roles.values()):
-        raise CorruptFileError(f"special_pieces in {path} should name {', '.join(SPECIAL_ROLES)}; it holds {roles}")
+    stored = read_description(path)
+    config, roles = stored["config"], stored["special_pieces"]
     weights = read_safetensors(folder / _WEIGHTS)
     head = _read_head(path, stored["head"], weights) if "head" in stored else None
     sources = {name: path.name for name in config if name != "architecture"}
@@ -53,12 +56,31 @@ def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
     )
 
 
+def read_description(path: Path) -> dict[str, Any]:
+    """What `description` returned, from the file that it was written to: with the dicts config and special_pieces."""
+    stored = read_json(path)
+    version = stored.get("format_version")
+    if version != _VERSION:
+        raise UnsupportedModelError(f"{path} is of format version {version!r}; this berthub reads version {_VERSION}")
+    config, roles = stored.get("config"), stored.get("special_pieces")
+    if not isinstance(config, dict) or not isinstance(roles, dict):
+        raise CorruptFileError(f"{path} should hold the objects config and special_pieces")
+    if sorted(roles) != sorted(SPECIAL_ROLES) or not all(isinstance(piece, str) for piece in roles.values()):
+        raise CorruptFileError(f"special_pieces in {path} should name {', '.join(SPECIAL_ROLES)}; it holds {roles}")
+    return stored
+
+
 def write_native(checkpoint: Checkpoint, folder: Path) -> None:
     """Save the checkpoint in `folder`, which is made; one that holds files already is refused."""
+    new_folder(folder)
+    write_native_files(checkpoint, folder)
+
+
+def new_folder(folder: Path) -> None:
+    """Make `folder`; `InputError` if it holds files already, or is one."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not an empty folder: choose another name, or remove it first")
     folder.mkdir(parents=True, exist_ok=True)
-    write_native_files(checkpoint, folder)
 
 
 def write_native_files(checkpoint: Checkpoint, folder: Path) -> None:
@@ -70,15 +92,20 @@ def write_native_files(checkpoint: Checkpoint, folder: Path) -> None:
         weights |= {_HEAD_KERNEL: checkpoint.head.kernel, _HEAD_BIAS: checkpoint.head.bias}
     write_safetensors(folder / _WEIGHTS, weights, {"format": "berthub"})
     # Last: a folder without it is no model, so that an interrupted save is never taken for a whole one.
-    description: dict[str, Any] = {
+    (folder / CONFIG).write_text(description(checkpoint), encoding="utf-8")
+
+
+def description(checkpoint: Checkpoint) -> str:
+    """All but the weights and the pieces, as JSON."""
+    described: dict[str, Any] = {
         "format_version": _VERSION,
         "config": checkpoint.config.to_dict(),
-        "special_pieces": {role: getattr(vocabulary, role) for role in SPECIAL_ROLES},
+        "special_pieces": {role: getattr(checkpoint.vocabulary, role) for role in SPECIAL_ROLES},
         "converted_from": checkpoint.origin.format,
     }
     if checkpoint.head is not None:
-        description["head"] = {name: getattr(checkpoint.head, name) for name in _HEAD_SETTINGS}
-    (folder / CONFIG).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        described["head"] = {name: getattr(checkpoint.head, name) for name in _HEAD_SETTINGS}
+    return json.dumps(described, indent=2) + "\n"
 
 
 def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:

@@ -2,25 +2,32 @@
 
 The variables are in a TensorBundle under running numbers; the object graph gives them their names. Sizes follow
 from the shapes. The activation and the epsilon of the layer norms are in Keras's metadata, a file of its own or
-inside `saved_model.pb`; where a model has none they are read off the graph's operations and constants.
+inside `saved_model.pb`; where a model has none they are read off the graph's operations and constants. What berthub
+itself exported says all of it in `assets.extra`.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from berthub.checkpoint import Checkpoint, Origin
+from berthub.config import BertConfig
 from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_bytes, read_lines
 from berthub.formats.graph import graph_settings
+from berthub.formats.native import CONFIG, read_description
 from berthub.formats.protos import parse
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import Settings
 from berthub.formats.tensorbundle import TensorBundle
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["read_saved_model"]
+__all__ = ["DESCRIPTION", "read_saved_model"]
+
+DESCRIPTION = f"assets.extra/{CONFIG}"
+"""Where berthub's own exports keep what the variables do not tell; TensorFlow leaves `assets.extra` to exporters."""
 
 FORMAT = "TensorFlow 2 SavedModel"
 
@@ -79,9 +86,15 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
         raise UnsupportedModelError(f"{path} is no plain BERT: it also has the variables {', '.join(sorted(foreign))}")
 
     arrays = {canonical: bundle.array(keys_by_name[name]) for canonical, name in renamed.items()}
-    vocabulary = Vocabulary(tuple(read_lines(_vocabulary_file(folder, meta_graph))))
+    pieces = tuple(read_lines(_vocabulary_file(folder, meta_graph)))
     settings = Settings(given)
     _put_sizes(settings, arrays, metadata)
+    special: dict[str, str] = {}
+    if (folder / DESCRIPTION).exists():
+        described = read_description(folder / DESCRIPTION)
+        settings.put(DESCRIPTION, **dataclasses.asdict(BertConfig.from_dict(described["config"])))
+        special = described["special_pieces"]
+    vocabulary = Vocabulary(pieces, **special)
     _put_metadata(settings, metadata)
     if "activation" not in settings or "layer_norm_eps" not in settings:
         settings.put("the operations and constants of the graph", **graph_settings(meta_graph.graph_def, source=path))

@@ -34,19 +34,19 @@ class KerasLayer(keras.layers.Layer):
 
     `handle` is what `berthub.load` takes, or a `Checkpoint`; `settings`, `sha256`, `cache_dir` and `offline` are
     those of `berthub.load`. Called with a dict in TF Hub's names (input_word_ids, input_mask, input_type_ids) or
-    Hugging Face's (input_ids, attention_mask, token_type_ids), or a list in that order; integers [batch, seq]. Mask
-    (1 where the id is not that of `[PAD]`) and type ids (0) may be left out.
+    Hugging Face's (input_ids, attention_mask, token_type_ids), a list in that order, or the ids alone; integers
+    [batch, seq]. Mask (1 where the id is not that of `[PAD]`) and type ids (0) may be left out.
 
     Returns a dict of TF Hub's names: `pooled_output` (also `default`) [batch, hidden], `sequence_output`
     [batch, seq, hidden] and `encoder_outputs`, a list of that for every layer. `output_key` chooses one of them, or
     several as a tuple: ("pooled_output", "sequence_output") is what version 1 and 2 of the models returned.
 
     `trainable` is False as it was in TF Hub: without it nothing is trained, and there is no dropout.
-    `freeze_layers` keeps the embeddings and the lowest n layers as they are, `freeze_embeddings` the embeddings alone;
-    single groups (`groups`: embeddings, layer_0 ..., pooler) can be set `trainable` at any time. `lora_rank` freezes
-    all, and trains what LoRA adds to every dense kernel (https://arxiv.org/abs/2106.09685), scaled by
-    `lora_alpha / lora_rank`; whatever saves or returns weights merges it. Dropout has the rates of the model's
-    configuration; `seed` makes it, and LoRA's beginning, reproducible.
+    `freeze_layers` keeps the embeddings and the lowest n layers as they are, `freeze_embeddings` the embeddings alone,
+    and an `output_key` without the pooler's output the pooler; single groups (`groups`: embeddings, layer_0 ...,
+    pooler) can be set `trainable` at any time. `lora_rank` freezes all, and trains what LoRA adds to every dense
+    kernel (https://arxiv.org/abs/2106.09685), scaled by `lora_alpha / lora_rank`; whatever saves or returns weights
+    merges it. Dropout has the rates of the model's configuration; `seed` makes it, and LoRA's beginning, reproducible.
 
     `dtype` takes Keras's policies, such as "mixed_bfloat16"; sums and normalisations stay in float32.
     """
@@ -87,22 +87,25 @@ class KerasLayer(keras.layers.Layer):
         self.lora_alpha = 2.0 * (lora_rank or 0) if lora_alpha is None else float(lora_alpha)
         self.seed = seed
         self._seed_generator = keras.random.SeedGenerator(seed)
+        # Set by what can train with them; Keras's optimizers cannot.
+        self.sparse_gradients = False
         values = model.weights if isinstance(model, Checkpoint) else _initial(self.config, seed)
         self._groups = [
             WeightGroup(
                 {name: values[name] for name in names},
-                frozen=self._is_frozen(group),
+                frozen=self._is_frozen(scope),
                 rank=lora_rank,
                 alpha=self.lora_alpha,
                 seed=1000 * index + (seed or 0),
-                name=group,
+                name=scope,
                 dtype="float32",
             )
-            for index, (group, names) in enumerate(group_of(weight_shapes(self.config)).items())
+            for index, (scope, names) in enumerate(group_of(weight_shapes(self.config)).items())
         ]
         self.build(None)
-        # Once more, now that it reaches the variables of the groups.
-        self.trainable = trainable
+        # One by one: on TensorFlow, giving `self.trainable` the value that it has does nothing.
+        for group in self._groups:
+            group.trainable = trainable
 
     def build(self, input_shape: Any = None) -> None:
         """Make the variables; they are there as soon as the layer is."""
@@ -116,12 +119,14 @@ class KerasLayer(keras.layers.Layer):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """The outputs, for eager and for symbolic inputs; `InputError` for what are no inputs of a BERT."""
-        arrays = {}
-        for name, value in inputs_by_name(inputs).items():
-            array = np.asarray(value) if isinstance(value, list | tuple) else value
-            _check_input(name, array, self.config)
-            # Keras repeats the call with what it was given here: so in names that are accepted.
-            arrays[f"input_{'word_ids' if name == 'ids' else name}"] = array
+        if _is_tensor(inputs):
+            inputs = [inputs]
+        named = {name: _as_tensor(name, value) for name, value in inputs_by_name(inputs).items()}
+        for name, value in named.items():
+            _check_input(name, value, self.config)
+            _check_shape(name, value, named["ids"])
+        # Keras repeats the call with what it was given here: so in names that are accepted.
+        arrays = {f"input_{'word_ids' if name == 'ids' else name}": value for name, value in named.items()}
         return super().__call__(arrays, *args, **kwargs)
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
@@ -137,7 +142,7 @@ class KerasLayer(keras.layers.Layer):
             self.config,
             weights,
             ids=ids,
-            mask=ids != self._pad if mask is None else mask,
+            mask=keras.ops.cast(ids != self._pad if mask is None else mask, "int32"),
             type_ids=keras.ops.zeros_like(ids) if type_ids is None else keras.ops.cast(type_ids, "int32"),
             layers=self.config.num_layers,
             first_alone=pooled_only,
@@ -248,6 +253,9 @@ class KerasLayer(keras.layers.Layer):
         return tuple(outputs[key] for key in self.output_key)
 
     def _is_frozen(self, group: str) -> bool:
+        if group == "pooler":
+            # What is computed for nobody cannot learn, and Keras warns of variables without gradients.
+            return not self._wanted & _POOLED
         if group == "embeddings":
             return self.freeze_embeddings or self.freeze_layers > 0
         return group.startswith("layer_") and int(group.removeprefix("layer_")) < self.freeze_layers
@@ -259,7 +267,8 @@ class KerasLayer(keras.layers.Layer):
             return KerasOps(self.compute_dtype, self._seed_generator if dropout else None)
         from berthub.training.torch_ops import TorchOps, generator, torch_dtype
 
-        return TorchOps(torch_dtype(self.compute_dtype), generator(self._seed_generator) if dropout else None)
+        drawn = generator(self._seed_generator) if dropout else None
+        return TorchOps(torch_dtype(self.compute_dtype), drawn, sparse=self.sparse_gradients)
 
 
 _POOLED = frozenset({"default", "pooled_output"})
@@ -301,19 +310,47 @@ def _checked_count(name: str, value: int, *, least: int, most: int) -> int:
     return value
 
 
-def _check_input(name: str, value: Any, config: BertConfig) -> None:
-    dtype = keras.backend.standardize_dtype(value.dtype) if hasattr(value, "dtype") else type(value).__name__
-    shape = tuple(getattr(value, "shape", ()))
-    if dtype == "string" or dtype in ("object", "str"):
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, keras.KerasTensor | np.ndarray) or keras.ops.is_tensor(value)
+
+
+def _as_tensor(name: str, value: Any) -> Any:
+    """What Keras's backend takes: lists and other libraries' tensors as arrays."""
+    if _is_tensor(value) and not isinstance(value, np.ndarray):
+        return value
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"the {name} are no array: {error}; rows of different lengths must be padded") from error
+    if array.dtype.kind not in "biuf":
         raise InputError(
-            f"the {name} are texts; the layer takes numbers: make them with hub.Preprocessor(handle)(texts) "
+            f"the {name} are texts or objects; the layer takes numbers: make them with hub.Preprocessor(handle)(texts) "
             "or hub.Tokenizer.from_pretrained(handle)(texts, padding=True, return_tensors=...)"
+        )
+    return array
+
+
+def _check_input(name: str, value: Any, config: BertConfig) -> None:
+    dtype = keras.backend.standardize_dtype(value.dtype)
+    if dtype == "string":
+        raise InputError(
+            f"the {name} are texts; the layer takes numbers: make them with hub.Preprocessor(handle)(texts)"
         )
     if name != "mask" and not ("int" in dtype or dtype == "bool"):
         raise InputError(
             f'the {name} are of type {dtype}, and must be integers: declare them as keras.Input((None,), dtype="int32")'
         )
-    if len(shape) != 2:
-        raise InputError(f"the {name} have the shape {shape}; accepted: [batch, seq]")
-    if shape[1] is not None and not 1 <= shape[1] <= config.max_positions:
-        raise InputError(f"the {name} have {shape[1]} positions; the model has {config.max_positions}: cut the texts")
+    if len(value.shape) != 2:
+        raise InputError(f"the {name} have the shape {tuple(value.shape)}; accepted: [batch, seq]")
+    width = value.shape[1]
+    # While a model is traced or exported it may be None, or a symbol.
+    if isinstance(width, int) and not 1 <= width <= config.max_positions:
+        raise InputError(f"the {name} have {width} positions; the model has {config.max_positions}: cut the texts")
+
+
+def _check_shape(name: str, value: Any, ids: Any) -> None:
+    pairs = zip(value.shape, ids.shape, strict=True)
+    if any(isinstance(one, int) and isinstance(other, int) and one != other for one, other in pairs):
+        raise InputError(
+            f"the {name} have the shape {tuple(value.shape)} and the ids {tuple(ids.shape)}; they must be equal"
+        )

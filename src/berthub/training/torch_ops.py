@@ -19,15 +19,17 @@ Weight = Any
 class TorchOps(Ops[Tensor, Weight]):
     """`berthub.networks.ops.Ops` on PyTorch, over Keras variables; computes in `dtype`.
 
-    `generator` is what dropout draws from; None means no dropout.
+    `generator` is what dropout draws from; None means no dropout. With `sparse` the gradient of a table that rows
+    are gathered from is sparse: of the few rows that a batch has.
     """
 
-    def __init__(self, dtype: torch.dtype, generator: torch.Generator | None) -> None:
+    def __init__(self, dtype: torch.dtype, generator: torch.Generator | None, *, sparse: bool = False) -> None:
         self._dtype = dtype
         self._generator = generator
+        self._sparse = sparse
 
     def gather(self, table: Weight, ids: Tensor) -> Tensor:
-        return functional.embedding(ids, table.value).to(self._dtype)
+        return functional.embedding(ids, table.value, sparse=self._sparse).to(self._dtype)
 
     def leading_rows(self, table: Weight, ids: Tensor) -> Tensor:
         return table.value[None, : ids.shape[1]].to(self._dtype)
@@ -61,7 +63,13 @@ class TorchOps(Ops[Tensor, Weight]):
     def dropout(self, x: Tensor, rate: float) -> Tensor:
         if self._generator is None or not rate:
             return x
-        kept = torch.empty_like(x).bernoulli_(1 - rate, generator=self._generator)
+        if x.device.type == "cpu":
+            # Four draws of 16 bits from one of 64: half the time of `bernoulli_`, which draws one by one.
+            draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64)
+            draws.random_(-(2**63), None, generator=self._generator)
+            kept = (draws.view(torch.int16)[: x.numel()] >= round(rate * 2**16) - 2**15).view(x.shape).to(x.dtype)
+        else:
+            kept = torch.empty_like(x).bernoulli_(1 - rate, generator=self._generator)
         return x * kept.mul_(1 / (1 - rate))
 
     def attention_bias(self, mask: Tensor) -> Tensor:

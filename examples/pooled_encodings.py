@@ -1,0 +1,15 @@
+"""One vector for each text."""
+
+import berthub as hub
+
+url = "https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4"
+text = ["This is an example sentence.", "Another sentence here."]
+
+bert_layer = hub.KerasLayer(url)
+tokenizer = hub.Tokenizer.from_pretrained(url)
+
+encoded = tokenizer(text, padding=True, truncation=True, return_tensors="tf")
+outputs = bert_layer([encoded["input_ids"], encoded["attention_mask"]])
+
+pooled_encodings = outputs["pooled_output"]
+print(pooled_encodings.shape)  # (2, hidden)

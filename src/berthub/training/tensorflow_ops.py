@@ -1,0 +1,79 @@
+"""The operations of a network as TensorFlow's own, for graphs that run without Keras."""
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from berthub.config import Activation
+from berthub.networks.ops import MASKED, Ops
+
+__all__ = ["TensorFlowOps"]
+
+Tensor = Any
+Weight = Any
+
+
+class TensorFlowOps(Ops[Tensor, Weight]):
+    """`berthub.networks.ops.Ops` in float32 on TensorFlow; `training` tells whether there is dropout."""
+
+    def __init__(self, *, training: bool) -> None:
+        self._training = training
+
+    def gather(self, table: Weight, ids: Tensor) -> Tensor:
+        return tf.gather(table, ids)
+
+    def leading_rows(self, table: Weight, ids: Tensor) -> Tensor:
+        return table[tf.newaxis, : tf.shape(ids)[1]]
+
+    def dense(self, x: Tensor, kernel: Weight, bias: Weight) -> Tensor:
+        return tf.matmul(x, kernel) + bias
+
+    def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight, *, eps: float) -> Tensor:
+        mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
+        # The constant's name is what readers of a graph look for: `berthub.formats.graph`.
+        with tf.name_scope("batchnorm"):
+            variance = tf.add(variance, eps, name="add")
+        return (x - mean) * tf.math.rsqrt(variance) * gamma + beta
+
+    def activation(self, x: Tensor, name: Activation) -> Tensor:
+        if name == "relu":
+            return tf.nn.relu(x)
+        return tf.nn.gelu(x, approximate=name == "gelu_tanh")
+
+    def tanh(self, x: Tensor) -> Tensor:
+        return tf.tanh(x)
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+    def dropout(self, x: Tensor, rate: float) -> Tensor:
+        return tf.nn.dropout(x, rate) if self._training and rate else x
+
+    def attention_bias(self, mask: Tensor) -> Tensor:
+        return tf.where(tf.cast(mask, tf.bool)[:, tf.newaxis, tf.newaxis, :], 0.0, MASKED)
+
+    def attention(
+        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, heads: int, dropout: float
+    ) -> Tensor:
+        width = query.shape[-1]
+
+        def split(x: Tensor) -> Tensor:
+            return tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], heads, width // heads])
+
+        scores = tf.einsum("bqhd,bkhd->bhqk", split(query) * (1 / math.sqrt(width // heads)), split(key)) + bias
+        context = tf.einsum("bhqk,bkhd->bqhd", self.dropout(tf.nn.softmax(scores), dropout), split(value))
+        return tf.reshape(context, [tf.shape(query)[0], tf.shape(query)[1], width])
+
+    def first(self, x: Tensor) -> Tensor:
+        return x[:, 0]
+
+    def first_alone(self, x: Tensor) -> Tensor:
+        return x[:, :1]
+
+    def masked_mean(self, x: Tensor, mask: Tensor) -> Tensor:
+        weights = tf.cast(tf.cast(mask, tf.bool), x.dtype)[:, :, tf.newaxis]
+        return tf.math.divide_no_nan(tf.reduce_sum(x * weights, 1), tf.reduce_sum(weights, 1))
+
+    def masked_max(self, x: Tensor, mask: Tensor) -> Tensor:
+        return tf.reduce_max(tf.where(tf.cast(mask, tf.bool)[:, :, tf.newaxis], x, x.dtype.min), 1)

@@ -1,0 +1,51 @@
+"""The programs in `examples/` run as they stand there, with a tiny model behind their handle, on Keras's backend."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from berthub.training.backend import import_keras
+
+_EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+# return_tensors -> the library that it needs.
+_FRAMEWORKS = {"tf": "tensorflow", "np": "numpy", "pt": "torch", "jax": "jax"}
+
+
+@pytest.fixture(autouse=True)
+def _tiny_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_keras()
+    for home in ("berthub.tokenization.tokenizer", "berthub.training.keras_layer"):
+        monkeypatch.setattr(f"{home}.resolve", lambda handle=None, **options: models / "tf2_v4")
+
+
+def _run(name: str, framework: str = "tf") -> dict[str, Any]:
+    """What the program leaves behind, with the tensors of another library where its own is not asked for."""
+    if importlib.util.find_spec(_FRAMEWORKS[framework]) is None:
+        pytest.skip(f"needs {_FRAMEWORKS[framework]}")
+    path = _EXAMPLES / f"{name}.py"
+    program = path.read_text(encoding="utf-8").replace('return_tensors="tf"', f'return_tensors="{framework}"')
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(program, str(path), "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("framework", _FRAMEWORKS)
+def test_token_encodings(framework: str) -> None:
+    names = _run("token_encodings", framework)
+    assert tuple(names["token_encodings"].shape) == (2, names["encoded"]["input_ids"].shape[1], 32)
+
+
+@pytest.mark.parametrize("framework", ["tf", "np"])
+def test_pooled_encodings(framework: str) -> None:
+    assert tuple(_run("pooled_encodings", framework)["pooled_encodings"].shape) == (2, 32)
+
+
+def test_fine_tuning(capsys: pytest.CaptureFixture[str]) -> None:
+    names = _run("fine_tuning")
+    assert "Trainable params" in capsys.readouterr().out
+    history = names["model"].history.history
+    assert np.isfinite(history["loss"]).all()
+    assert sorted(history) == ["accuracy", "loss"]

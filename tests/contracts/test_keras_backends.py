@@ -1,0 +1,31 @@
+"""What holds for the Keras side holds on each backend: Keras can have one in a process, so the others get their own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from berthub.training.backend import BACKENDS, import_keras
+
+_ROOT = Path(__file__).parent.parent.parent
+_TESTS = ["tests/training", "tests/contracts/test_examples.py"]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_on_every_backend(backend: str) -> None:
+    if backend == import_keras().config.backend():
+        pytest.skip(f"Keras is on {backend} in this process: its tests are run beside this one")
+    if importlib.util.find_spec(BACKENDS[backend]) is None:
+        pytest.skip(f"{BACKENDS[backend]} is not installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *_TESTS],
+        cwd=_ROOT,
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"on {backend}:\n{done.stdout[-6000:]}\n{done.stderr[-1000:]}"
