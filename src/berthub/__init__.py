@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from berthub.errors import BerthubError, TruncationWarning
     from berthub.hub.resolve import resolve
     from berthub.tokenization.tokenizer import Tokenizer
+    from berthub.training.hyperparameters import Hyperparameters
     from berthub.training.keras_layer import KerasLayer
     from berthub.training.tasks.text_classifier import TextClassifier
     from berthub.training.tasks.text_regressor import TextRegressor
@@ -31,6 +32,7 @@ __all__ = [
     "Checkpoint",
     "Encoder",
     "Encodings",
+    "Hyperparameters",
     "KerasLayer",
     "Preprocessor",
     "TextClassifier",
@@ -52,6 +54,7 @@ _HOMES = {
     "Checkpoint": "checkpoint",
     "Encoder": "encoding.encoder",
     "Encodings": "encoding.encodings",
+    "Hyperparameters": "training.hyperparameters",
     "KerasLayer": "training.keras_layer",
     "Preprocessor": "encoding.preprocessor",
     "TextClassifier": "training.tasks.text_classifier",

@@ -1,6 +1,5 @@
 """What a model is trained on: tokens and targets, cut into batches of similar length in a reproducible order."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from berthub.encoding.planner import pad_batch
 from berthub.tokenization.tokens import Tokens, pad_rows
+from berthub.training.fingerprint import fingerprint
 
 __all__ = ["Examples", "TrainingBatch", "order_of_epoch", "training_batches"]
 
@@ -35,10 +35,7 @@ class Examples:
 
     def fingerprint(self) -> str:
         """A hash that differs wherever the examples do."""
-        digest = hashlib.blake2b(digest_size=16)
-        for array in (self.tokens.ids, self.tokens.type_ids, self.tokens.row_splits, self.targets):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+        return fingerprint((self.tokens.ids, self.tokens.type_ids, self.tokens.row_splits, self.targets))
 
 
 @dataclass(frozen=True, eq=False)

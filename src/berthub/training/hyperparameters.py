@@ -2,8 +2,11 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
 
 from berthub.errors import InputError
 
@@ -40,10 +43,13 @@ class Hyperparameters:
         faults = []
         for name in ("epochs", "batch_size", "checkpoint_steps", "patience"):
             value = getattr(self, name)
-            if not (value is None and name == "patience") and (
-                isinstance(value, bool) or not isinstance(value, int) or value < 1
-            ):
+            if value is None and name == "patience":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 faults.append(f"{name} must be a whole number from 1, not {value!r}")
+            else:
+                # NumPy's are no JSON.
+                object.__setattr__(self, name, int(value))
         for name, low, high in (
             ("learning_rate", 0.0, 1.0),
             ("warmup", 0.0, 1.0),
@@ -53,14 +59,29 @@ class Hyperparameters:
             value = getattr(self, name)
             if value is None and name == "learning_rate":
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float | np.integer | np.floating)
+                or not low <= value <= high
+            ):
                 faults.append(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
+            else:
+                object.__setattr__(self, name, float(value))
         if self.clip_norm == 0:
             faults.append("clip_norm must be more than 0, since no gradient would be left")
         if self.precision not in get_args(TrainingPrecision):
             faults.append(f"precision must be one of {', '.join(get_args(TrainingPrecision))}, not {self.precision!r}")
         if faults:
             raise InputError("the hyperparameters cannot be used: " + "; ".join(faults))
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """The hyperparameters `given` by name, the others at their defaults; `InputError` names an unknown one."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise InputError(f"{', '.join(unknown)}: not known; the hyperparameters are {', '.join(known)}")
+        return cls(**given)
 
     def rate(self, step: int, steps: int, *, peak: float) -> float:
         """The learning rate of step `step`, counted from 0, of `steps`."""

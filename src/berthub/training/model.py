@@ -14,7 +14,7 @@ from berthub.training.keras_layer import KerasLayer
 from berthub.training.keras_ops import KerasOps
 from berthub.training.weights import initial_value
 
-__all__ = ["Adaptation", "TaskModel", "build_model", "loss_of"]
+__all__ = ["Adaptation", "Scaling", "TaskModel", "build_model", "loss_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,27 +30,31 @@ class Adaptation:
 
 
 @dataclass(frozen=True)
-class TaskModel:
-    """The Keras model (inputs in TF Hub's names to logits [b, labels] or [b, s, labels]) and how to read it back.
+class Scaling:
+    """What leads back from the numbers that a model is trained on: they times `scale`, plus `centre`."""
 
-    A regression is trained on targets of mean 0 and deviation 1; `centre` and `scale` lead back.
-    """
+    centre: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class TaskModel:
+    """The Keras model (inputs in TF Hub's names to logits [b, labels] or [b, s, labels]) and how to read it back."""
 
     keras: Any
     layer: KerasLayer
     dense: Any
     start: Checkpoint
     head: Head
-    centre: float = 0.0
-    scale: float = 1.0
+    scaling: Scaling
 
     def checkpoint(self) -> Checkpoint:
         """The model as it is now."""
         kernel, bias = (np.asarray(keras.ops.convert_to_numpy(weight.value)) for weight in self.dense.weights)
         head = dataclasses.replace(
             self.head,
-            kernel=(kernel * self.scale).astype(np.float32),
-            bias=(bias * self.scale + self.centre).astype(np.float32),
+            kernel=(kernel * self.scaling.scale).astype(np.float32),
+            bias=(bias * self.scaling.scale + self.scaling.centre).astype(np.float32),
         )
         return dataclasses.replace(self.start, weights=self.layer.weights_by_name(), head=head)
 
@@ -64,10 +68,12 @@ def build_model(
     max_length: int,
     adaptation: Adaptation,
     policy: str,
-    centre: float = 0.0,
-    scale: float = 1.0,
+    scaling: Scaling,
 ) -> TaskModel:
-    """A model that begins with the weights of `start`, and with its head, if that has the same task and labels."""
+    """A model that begins with the weights of `start`, and with its head, if that has the same task and labels.
+
+    `InputError` for an adaptation that the model cannot have.
+    """
     layer = KerasLayer(
         start,
         trainable=True,
@@ -93,10 +99,18 @@ def build_model(
     x = keras.layers.Dropout(adaptation.dropout, seed=adaptation.seed + 1, dtype="float32", name="dropout")(x)
     dense = keras.layers.Dense(len(labels), dtype="float32", name="head")
     logits = dense(x)
-    head = _first_head(start, task=task, labels=labels, pooling=pooling, max_length=max_length, seed=adaptation.seed)
-    dense.set_weights([head.kernel / scale, (head.bias - centre) / scale])
+    head = _first_head(
+        start,
+        task=task,
+        labels=labels,
+        pooling=pooling,
+        max_length=max_length,
+        seed=adaptation.seed,
+        scaling=scaling,
+    )
+    dense.set_weights([head.kernel / scaling.scale, (head.bias - scaling.centre) / scaling.scale])
     model = keras.Model(inputs, logits, name=task)
-    return TaskModel(model, layer, dense, start, head, centre, scale)
+    return TaskModel(model, layer, dense, start, head, scaling)
 
 
 def loss_of(task: Task) -> Any:
@@ -133,17 +147,25 @@ class _TextPooling(keras.layers.Layer):
 
 
 def _first_head(
-    start: Checkpoint, *, task: Task, labels: tuple[str, ...], pooling: Pooling | None, max_length: int, seed: int
+    start: Checkpoint,
+    *,
+    task: Task,
+    labels: tuple[str, ...],
+    pooling: Pooling | None,
+    max_length: int,
+    seed: int,
+    scaling: Scaling,
 ) -> Head:
     old = start.head
     if old is not None and (old.task, old.labels, old.pooling) == (task, labels, pooling):
         return dataclasses.replace(old, max_length=max_length)
     shape = (start.config.hidden_size, len(labels))
+    kernel = initial_value("head/kernel", shape, start.config, np.random.default_rng(seed))
     return Head(
         task=task,
         labels=labels,
         pooling=pooling,
         max_length=max_length,
-        kernel=initial_value("head/kernel", shape, start.config, np.random.default_rng(seed)),
-        bias=np.zeros(len(labels), np.float32),
+        kernel=(kernel * scaling.scale).astype(np.float32),
+        bias=np.full(len(labels), scaling.centre, np.float32),
     )

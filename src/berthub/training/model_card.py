@@ -29,31 +29,34 @@ def model_card(run: "Run", *, name: str, pictures: Sequence[str], versions: Mapp
     assert head is not None
     labels = ", ".join(f"`{label}`" for label in head.labels[:_SHOWN_LABELS])
     more = len(head.labels) - _SHOWN_LABELS
-    data = run.data or "not described"
     sections = [
         f"# {name}",
         _TASKS[head.task],
         f"Labels: {labels}{f' and {more} more' if more > 0 else ''}." if head.task != "regress" else "",
         "## Use",
-        f'```python\nimport berthub as hub\n\nmodel = hub.load("{name}")\nmodel.predict({_USE[head.task]})\n```',
+        f"```python\nimport berthub as hub\n\nmodel = hub.load({name!r})\nmodel.predict({_USE[head.task]})\n```",
         "## Model",
         f"Fine-tuned from {run.model}: {config.architecture.upper()} with {config.num_layers} layers of "
         f"{config.hidden_size}, {'lower-cased' if config.lower_case else 'cased'}, "
         f"texts of up to {head.max_length} tokens.",
         "## Data",
-        f"{data[:1].upper()}{data[1:]}. {run.conditions['examples']:,} examples for training, "
-        f"{run.conditions['dev_examples']:,} for choosing the epoch and for the scores below.",
+        _data(run),
         "## Scores",
         _scores(run),
         *[f"![{picture.removesuffix('.png').replace('_', ' ')}]({picture})" for picture in pictures],
         "## Epochs",
         _history(run),
         "## Hyperparameters",
-        _table(["", ""], [[key, _shown(value)] for key, value in run.conditions.items() if key != "labels"]),
+        _table(["", ""], [[key, _shown(value)] for key, value in run.hyperparameters.items()]),
         "## Versions",
         _table(["", ""], [[key, value] for key, value in versions.items()]),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _data(run: "Run") -> str:
+    counted = f"{run.data or 'Not described'}. {run.examples:,} examples for training"
+    return counted + (f", {run.dev_examples:,} for choosing the epoch and for the scores below." if run.scores else ".")
 
 
 def _scores(run: "Run") -> str:
@@ -75,7 +78,7 @@ def _history(run: "Run") -> str:
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _shown(value: object) -> str:

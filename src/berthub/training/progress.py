@@ -42,10 +42,12 @@ class TrainingProgress(Watcher):
 
     def step(self, *, epoch: int, step: int, steps: int, loss: float, examples: int) -> None:
         """Move the bar; the loss shown is a running mean."""
-        first = epoch != self._epoch
-        self._epoch = epoch
-        self._shown_loss = loss if first else 0.95 * self._shown_loss + 0.05 * loss
-        self._bar.update(self._task, completed=step, total=steps, epoch=epoch, loss=self._shown_loss)
+        if epoch != self._epoch:
+            self._epoch, self._shown_loss = epoch, loss
+            # Or the time that remains would stay 0 from the end of the first epoch on.
+            self._bar.reset(self._task, total=steps, completed=step - 1, epoch=epoch, loss=loss)
+        self._shown_loss = 0.95 * self._shown_loss + 0.05 * loss
+        self._bar.update(self._task, completed=step, epoch=epoch, loss=self._shown_loss)
 
     def epoch(self, entry: Mapping[str, float]) -> None:
         """Print what the history has of the epoch."""

@@ -1,20 +1,22 @@
 """The folder of a training: its state while it runs; then the model, the metrics, the pictures and the model card."""
 
+import importlib
 import importlib.metadata
 import json
 import math
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from berthub.checkpoint import Checkpoint
-from berthub.errors import InputError
+from berthub.errors import InputError, MissingDependencyError
 from berthub.evaluation.pictures import draw_confusion, draw_learning_curves, draw_regression
 from berthub.evaluation.scores import confusion
 from berthub.formats.native import CONFIG, write_native_files
+from berthub.head import Head
 from berthub.training.model_card import model_card
 from berthub.training.state import StateStore
 
@@ -22,16 +24,24 @@ __all__ = ["Run", "RunFolder"]
 
 _STATE = "training-state"
 _LIBRARIES = ("berthub", "keras", "torch", "tensorflow", "tensorflow-cpu", "jax", "numpy", "openvino", "tokenizers")
+# What the history has beside losses and scores.
+_NOT_DRAWN = ("seconds", "examples_per_second")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A training that is done. `scores`, `truth` and `predicted` are those of the dev data, None without them."""
+    """A training that is done.
+
+    `model` names the model that it began with, `hyperparameters` are all that governed it. `examples` are those for
+    training. `scores`, `truth` and `predicted` are those of the dev data, None without them.
+    """
 
     checkpoint: Checkpoint
     model: str
     data: str | None
-    conditions: Mapping[str, Any]
+    examples: int
+    dev_examples: int
+    hyperparameters: Mapping[str, Any]
     history: list[dict[str, float]]
     best_epoch: int
     scores: Mapping[str, float] | None
@@ -40,13 +50,17 @@ class Run:
 
 
 class RunFolder:
-    """The folder, new or empty; with `resume`, one in which a training was interrupted."""
+    """The folder, new or empty; with `resume`, one in which a training was interrupted.
+
+    Nothing is written until `StateStore.begin`. `InputError` for a folder that cannot be used, and
+    `MissingDependencyError` without matplotlib, which `finish` needs.
+    """
 
     def __init__(self, folder: Path, *, resume: bool) -> None:
         self._folder = folder
         interrupted = (folder / _STATE).is_dir()
         if (folder / CONFIG).exists():
-            raise InputError(f"{folder} holds a finished model: choose another folder for this training")
+            raise InputError(f"{folder} holds a finished model: load it, or choose another folder for this training")
         if resume and not interrupted:
             raise InputError(f"there is no interrupted training in {folder} that could be resumed")
         if interrupted and not resume:
@@ -55,6 +69,7 @@ class RunFolder:
             )
         if folder.exists() and not interrupted and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder} exists and is not an empty folder: choose another one for this training")
+        _check_pictures()
 
     def state(self, conditions: Mapping[str, Any]) -> StateStore:
         """Where the training keeps its state."""
@@ -62,26 +77,27 @@ class RunFolder:
 
     def finish(self, run: Run) -> None:
         """Write all that a finished run leaves; the state is removed."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         head = run.checkpoint.head
         assert head is not None
         versions = _versions()
-        metrics = {
-            "task": head.task,
-            "labels": list(head.labels),
-            "scores": run.scores,
-            "best_epoch": run.best_epoch,
-            "history": run.history,
-            "model": run.model,
-            "data": run.data,
-            "hyperparameters": dict(run.conditions),
-            "versions": versions,
-        }
-        (self._folder / "metrics.json").write_text(
-            json.dumps(_finite(metrics), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        (self._folder / "metrics.json").write_text(_metrics(run, head, versions), encoding="utf-8")
+        pictures = self._draw(run, head)
+        card = model_card(run, name=self._folder.resolve().name, pictures=pictures, versions=versions)
+        (self._folder / "README.md").write_text(card, encoding="utf-8")
+        # Last: from here on the folder is a finished model.
+        write_native_files(run.checkpoint, self._folder)
+        shutil.rmtree(self._folder / _STATE)
+
+    def discard(self) -> None:
+        """Remove the state of a training that has nothing to go on from; the folder too, if nothing else is there."""
+        shutil.rmtree(self._folder / _STATE)
+        if not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+    def _draw(self, run: Run, head: Head) -> Sequence[str]:
         pictures = ["learning_curves.png"]
-        draw_learning_curves(run.history, self._folder / pictures[0])
+        history = [{name: value for name, value in row.items() if name not in _NOT_DRAWN} for row in run.history]
+        draw_learning_curves(history, self._folder / pictures[0])
         if run.truth is not None and run.predicted is not None:
             if head.task == "regress":
                 pictures.append("predictions.png")
@@ -90,12 +106,34 @@ class RunFolder:
                 pictures.append("confusion_matrix.png")
                 matrix = confusion(head.labels, run.truth, run.predicted)
                 draw_confusion(matrix, head.labels, self._folder / pictures[-1])
-        card = model_card(run, name=self._folder.name, pictures=pictures, versions=versions)
-        (self._folder / "README.md").write_text(card, encoding="utf-8")
-        # Last: from here on the folder is a finished model.
-        write_native_files(run.checkpoint, self._folder)
-        if (self._folder / _STATE).exists():
-            shutil.rmtree(self._folder / _STATE)
+        return pictures
+
+
+def _check_pictures() -> None:
+    try:
+        importlib.import_module("matplotlib.figure")
+    except ImportError as error:
+        raise MissingDependencyError(
+            "a run folder has pictures, which need matplotlib, and it is not installed: "
+            "pip install 'berthub[finetune]', or train without run= and call save()"
+        ) from error
+
+
+def _metrics(run: Run, head: Head, versions: Mapping[str, str]) -> str:
+    metrics = {
+        "task": head.task,
+        "labels": head.labels,
+        "scores": run.scores,
+        "best_epoch": run.best_epoch,
+        "history": run.history,
+        "model": run.model,
+        "data": run.data,
+        "examples": run.examples,
+        "dev_examples": run.dev_examples,
+        "hyperparameters": run.hyperparameters,
+        "versions": versions,
+    }
+    return json.dumps(_finite(metrics), indent=2, ensure_ascii=False) + "\n"
 
 
 def _versions() -> dict[str, str]:

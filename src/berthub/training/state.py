@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
-from berthub.errors import InputError
+from berthub.errors import BerthubError, CorruptFileError, InputError
 from berthub.formats.native import read_native, write_native
 
 __all__ = ["Progress", "StateStore", "Stored"]
@@ -91,26 +92,34 @@ class StateStore:
         # As JSON gives them back.
         self._conditions = json.loads(json.dumps(dict(conditions)))
 
+    def begin(self) -> None:
+        """Make the folder, so that one where nothing can be written is found before hours of training."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self._folder} cannot be made: {error}; choose another folder") from error
+
     def read(self) -> Stored | None:
-        """The newest state, None if there is none; `InputError` if it belongs to another training."""
-        pointer = self._folder / _POINTER
-        if not pointer.is_file():
+        """The newest state, None if there is none.
+
+        `InputError` if it belongs to another training, `CorruptFileError` if it is damaged.
+        """
+        if not (self._folder / _POINTER).is_file():
             return None
-        stored = json.loads(pointer.read_text(encoding="utf-8"))
-        differing = [
-            f"{name} was {stored['conditions'].get(name)!r} and is {value!r} now"
-            for name, value in self._conditions.items()
-            if stored["conditions"].get(name) != value
-        ]
-        if differing:
-            raise InputError(
-                f"the interrupted training in {self._folder.parent} was another one: {'; '.join(differing)}. "
-                "Resume it with what it began with, or train into another folder"
-            )
-        with np.load(self._folder / stored["state"], allow_pickle=False) as arrays:
-            state = {name: arrays[name] for name in arrays.files}
-        best = read_native(self._folder / stored["best"]) if stored["best"] else None
-        return Stored(state, Progress(**stored["progress"]), best)
+        try:
+            stored = json.loads((self._folder / _POINTER).read_text(encoding="utf-8"))
+            conditions = dict(stored["conditions"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(error) from error
+        self._check_same(conditions)
+        try:
+            # Opened here, since NumPy leaves a damaged file open.
+            with (self._folder / stored["state"]).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                state = {name: arrays[name] for name in arrays.files}
+            best = _in_memory(read_native(self._folder / stored["best"])) if stored["best"] else None
+            return Stored(state, Progress(**stored["progress"]), best)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, BerthubError) as error:
+            raise self._damaged(error) from error
 
     def write(self, state: Mapping[str, npt.NDArray[Any]], progress: Progress, best: Checkpoint | None) -> None:
         """Make this the newest state; what is older is removed then."""
@@ -135,6 +144,24 @@ class StateStore:
             if path.name not in (_POINTER, name, best_name):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
+    def _check_same(self, conditions: Mapping[str, Any]) -> None:
+        differing = [
+            f"{name} was {conditions.get(name)!r} and is {value!r} now"
+            for name, value in self._conditions.items()
+            if conditions.get(name) != value
+        ]
+        if differing:
+            raise InputError(
+                f"the interrupted training in {self._folder.parent} was another one: {'; '.join(differing)}. "
+                "Resume it with what it began with, or train into another folder"
+            )
+
+    def _damaged(self, error: Exception) -> CorruptFileError:
+        return CorruptFileError(
+            f"the state of the interrupted training in {self._folder} is damaged ({type(error).__name__}: {error}): "
+            "remove the folder and train anew"
+        )
+
     def _write_best(self, best: Checkpoint, folder: Path) -> None:
         if folder.exists():
             if self._points_to(folder.name):
@@ -146,3 +173,14 @@ class StateStore:
     def _points_to(self, name: str) -> bool:
         pointer = self._folder / _POINTER
         return pointer.is_file() and json.loads(pointer.read_text(encoding="utf-8"))["best"] == name
+
+
+def _in_memory(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint without its files, which are removed while it is still in use."""
+    head = checkpoint.head
+    assert head is not None
+    return dataclasses.replace(
+        checkpoint,
+        weights={name: np.array(weight) for name, weight in checkpoint.weights.items()},
+        head=dataclasses.replace(head, kernel=np.array(head.kernel), bias=np.array(head.bias)),
+    )

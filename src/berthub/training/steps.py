@@ -1,5 +1,6 @@
 """One step of training: the gradient of a batch's loss, clipped, and AdamW; for PyTorch, and for the other backends."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,8 +9,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from berthub.errors import CorruptFileError
 from berthub.training.examples import TrainingBatch
 from berthub.training.hyperparameters import Hyperparameters
+from berthub.training.keras_layer import KerasLayer
 
 __all__ = ["TrainingStep", "create_step"]
 
@@ -35,7 +38,7 @@ class TrainingStep(ABC):
 
     @abstractmethod
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go back to a state."""
+        """Go back to a state; `CorruptFileError` if it is not one of this model."""
 
 
 def create_step(model: Any, loss: Any, hyperparameters: Hyperparameters) -> TrainingStep:
@@ -59,15 +62,17 @@ class _KerasStep(TrainingStep):
             beta_2=_BETAS[1],
             epsilon=_EPSILON,
             weight_decay=hyperparameters.weight_decay,
-            global_clipnorm=hyperparameters.clip_norm,
+            # Keras would multiply by 0 and by infinity.
+            global_clipnorm=hyperparameters.clip_norm if math.isfinite(hyperparameters.clip_norm) else None,
         )
         decayed = {id(variable) for variable in _decayed(model.trainable_variables)}
         optimizer.exclude_from_weight_decay(
             var_list=[variable for variable in model.trainable_variables if id(variable) not in decayed]
         )
         optimizer.build(model.trainable_variables)
-        # Compiled by XLA for each width: TensorFlow's own executor runs these steps no faster, and JAX has no other.
-        model.compile(optimizer=optimizer, loss=loss, jit_compile=True)
+        # On a processor TensorFlow's own kernels are faster than what XLA makes, which takes minutes; JAX has no other.
+        compiled = keras.config.backend() == "jax" or _has_accelerator()
+        model.compile(optimizer=optimizer, loss=loss, jit_compile=compiled)
         self._model = model
 
     def run(self, batch: TrainingBatch, learning_rate: float) -> float:
@@ -78,8 +83,7 @@ class _KerasStep(TrainingStep):
         return {name: _numpy(variable.value) for name, variable in self._variables().items()}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        for name, variable in self._variables().items():
-            variable.assign(state[name])
+        _assign(self._variables(), state)
 
     def _variables(self) -> dict[str, Any]:
         return _numbered("model", self._model.variables) | _numbered("optimizer", self._model.optimizer.variables)
@@ -93,6 +97,10 @@ class _TorchStep(TrainingStep):
 
         self._model, self._loss, self._clip_norm = model, loss, hyperparameters.clip_norm
         self._variables = list(model.trainable_variables)
+        self._dense: dict[Any, Any] = {}
+        for layer in model.layers:
+            if isinstance(layer, KerasLayer):
+                layer.sparse_gradients = True
         decayed = _decayed(self._variables)
         chosen = {id(variable) for variable in decayed}
         others = [variable for variable in self._variables if id(variable) not in chosen]
@@ -116,11 +124,34 @@ class _TorchStep(TrainingStep):
         loss = self._loss(convert(batch.targets), outputs, sample_weight=convert(batch.weights))
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([variable.value for variable in self._variables], self._clip_norm, foreach=True)
+        parameters = [variable.value for variable in self._variables if variable.value.grad is not None]
+        rows = {parameter: parameter.grad.coalesce() for parameter in parameters if parameter.grad.is_sparse}
+        gradients = [rows[parameter].values() if parameter in rows else parameter.grad for parameter in parameters]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        factor = torch.clamp(self._clip_norm / (norm + 1e-6), max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor)
+        for parameter, gradient in rows.items():
+            parameter.grad = self._spread(parameter, gradient)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
+        for parameter, gradient in rows.items():
+            parameter.grad[gradient.indices()[0]] = 0
+            parameter.grad = None
         return float(loss.detach())
+
+    def _spread(self, parameter: Any, gradient: Any) -> Any:
+        """A sparse gradient as a dense one, in memory that is kept, and zero but for the rows of this step.
+
+        The optimizer moves all rows of a table, since all have momentum. But making a new gradient as large as the
+        table for every step would cost a twentieth of the step.
+        """
+        if parameter not in self._dense:
+            self._dense[parameter] = parameter.detach().new_zeros(parameter.shape)
+        dense = self._dense[parameter]
+        dense[gradient.indices()[0]] = gradient.values()
+        return dense
 
     def state(self) -> Arrays:
         arrays = {name: _numpy(variable.value) for name, variable in _numbered("model", self._model.variables).items()}
@@ -131,8 +162,7 @@ class _TorchStep(TrainingStep):
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         import torch
 
-        for name, variable in _numbered("model", self._model.variables).items():
-            variable.assign(state[name])
+        _assign(_numbered("model", self._model.variables), state)
         slots: dict[int, dict[str, Any]] = {}
         for key, value in state.items():
             kind, _, rest = key.partition(".")
@@ -140,6 +170,26 @@ class _TorchStep(TrainingStep):
                 index, _, name = rest.partition(".")
                 slots.setdefault(int(index), {})[name] = torch.from_numpy(np.array(value))
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": slots})
+
+
+def _assign(variables: Mapping[str, Any], state: Mapping[str, npt.NDArray[Any]]) -> None:
+    unfit = [
+        name for name, variable in variables.items() if name not in state or state[name].shape != tuple(variable.shape)
+    ]
+    if unfit:
+        raise CorruptFileError(
+            f"the stored state of training does not fit the model in {len(unfit)} of {len(variables)} variables: "
+            "it may be that of another version of Keras or berthub; go on with that one, or train anew"
+        )
+    for name, variable in variables.items():
+        variable.assign(state[name])
+
+
+def _has_accelerator() -> bool:
+    """Whether TensorFlow computes on something else than the processor."""
+    import tensorflow as tf
+
+    return any(device.device_type != "CPU" for device in tf.config.get_visible_devices())
 
 
 def _numbered(kind: str, variables: Sequence[Any]) -> dict[str, Any]:

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from berthub.checkpoint import Checkpoint
 from berthub.training.examples import Examples, training_batches
 from berthub.training.hyperparameters import Hyperparameters
-from berthub.training.state import Progress, StateStore
+from berthub.training.state import Progress, StateStore, Stored
 from berthub.training.steps import TrainingStep
 
 __all__ = ["Evaluation", "Trained", "Watcher", "train"]
@@ -31,8 +33,8 @@ class Watcher:
 class Trained:
     """The model of the best epoch (without dev data, of the last), which epoch that is, and the history.
 
-    `diverged` says at which step the loss was no number any more, None where it always was one. The model is None
-    then if no epoch had been completed.
+    `diverged` says where the loss, or a weight, was no number any more, None where they always were. The model is
+    None then if no epoch had been completed.
     """
 
     checkpoint: Checkpoint | None
@@ -51,19 +53,20 @@ def train(
     snapshot: Callable[[], Checkpoint],
     evaluation: Evaluation | None,
     store: StateStore | None,
+    resumed: Stored | None,
     watcher: Watcher,
     max_width: int,
 ) -> Trained:
     """Train for the epochs that `hyperparameters` say, or until the patience is at an end.
 
-    `snapshot` gives the model as it is. With a `store` that holds a state, training goes on from it, and ends with
-    the same weights as if it had not been interrupted. A loss that is no number any more stops training.
+    `snapshot` gives the model as it is. The state is kept in `store`; from a `resumed` one training goes on, and ends
+    with the same weights as if it had not been interrupted. A loss that is no number any more stops training.
     """
     steps = -(-len(examples) // hyperparameters.batch_size)
     progress, best = Progress(), None
-    if store is not None and (stored := store.read()) is not None:
-        progress, best = stored.progress, stored.best
-        step.restore(stored.state)
+    if resumed is not None:
+        progress, best = resumed.progress, resumed.best
+        step.restore(resumed.state)
 
     while progress.epoch < hyperparameters.epochs and not _out_of_patience(progress, hyperparameters):
         begin = time.perf_counter()
@@ -83,22 +86,24 @@ def train(
             )
             loss = step.run(batch, rate)
             if not math.isfinite(loss):
-                return _diverged(progress, rate, best)
+                where = f"in step {progress.step + 1} of epoch {progress.epoch + 1}, at learning rate {rate:.3g}"
+                return Trained(best, progress.best_epoch, progress.history, diverged=where)
             progress = progress.after_step(loss, batch.examples)
             seen += batch.examples
             watcher.step(epoch=progress.epoch + 1, step=progress.step, steps=steps, loss=loss, examples=batch.examples)
             if store is not None and progress.step % hyperparameters.checkpoint_steps == 0 and progress.step < steps:
                 progress = progress.after_seconds(time.perf_counter() - begin, seen)
-                begin, seen = time.perf_counter(), 0
                 store.write(step.state(), progress, best)
+                begin, seen = time.perf_counter(), 0
         progress = progress.after_seconds(time.perf_counter() - begin, seen)
         model = snapshot()
-        scores = dict(evaluation(model)) if evaluation is not None else {}
-        if not math.isfinite(scores.get("dev_loss", 0.0)):
-            return _diverged(progress, rate, best)
-        previous = progress.best_score
+        finite = _finite(model)
+        scores = dict(evaluation(model)) if finite and evaluation is not None else {}
+        if not finite or not math.isfinite(scores.get("dev_loss", 0.0)):
+            where = f"at the end of epoch {progress.epoch + 1}"
+            return Trained(best, progress.best_epoch, progress.history, diverged=where)
         progress = progress.after_epoch(scores)
-        if evaluation is None or previous is None or progress.best_score != previous:
+        if progress.best_epoch == progress.epoch:
             best = model
         watcher.epoch(progress.history[-1])
         if store is not None:
@@ -112,6 +117,7 @@ def _out_of_patience(progress: Progress, hyperparameters: Hyperparameters) -> bo
     return progress.epoch - progress.best_epoch >= hyperparameters.patience
 
 
-def _diverged(progress: Progress, rate: float, best: Checkpoint | None) -> Trained:
-    where = f"in step {progress.step + 1} of epoch {progress.epoch + 1}, at learning rate {rate:.3g}"
-    return Trained(best, progress.best_epoch, progress.history, diverged=where)
+def _finite(model: Checkpoint) -> bool:
+    """Whether every weight is a number: the last step may have been the one too many."""
+    head = () if model.head is None else (model.head.kernel, model.head.bias)
+    return all(bool(np.isfinite(weight).all()) for weight in (*model.weights.values(), *head))

@@ -1,12 +1,27 @@
-"""What is checked of training data, whatever the task."""
+"""What is checked of training data and options, whatever the task."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from berthub.config import BertConfig
 from berthub.encoding.texts import listed
 from berthub.errors import InputError
+from berthub.training.model import Adaptation
 
-__all__ = ["check_known", "checked_pairs", "shortened"]
+__all__ = [
+    "check_known",
+    "check_number",
+    "check_whole",
+    "checked_adaptation",
+    "checked_labels",
+    "checked_pairs",
+    "dev_data",
+    "label_name",
+    "shortened",
+]
 
 _SHOWN = 10
 
@@ -24,6 +39,32 @@ def checked_pairs(texts: Any, labels: Any, which: str) -> tuple[list[Any], list[
     return texts, labels
 
 
+def checked_labels(labels: Sequence[Any]) -> tuple[str, ...]:
+    """The labels that a caller gave, in their order; whole numbers name themselves."""
+    if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
+        raise InputError(f"labels must be a list of str, not {shortened(labels)}")
+    names = []
+    for label in labels:
+        name = label_name(label)
+        if name is None:
+            raise InputError(f"labels must be a list of str, and one of them is {shortened(label)}")
+        names.append(name)
+    if not names:
+        raise InputError("labels must not be empty: leave them out to take those of the training data")
+    if len(set(names)) != len(names):
+        raise InputError(f"labels must be different from each other: {names}")
+    return tuple(names)
+
+
+def label_name(label: Any) -> str | None:
+    """A label as a str: truth values and whole numbers are common as labels, and name themselves. Else None."""
+    if isinstance(label, bool | np.bool_):
+        return "true" if label else "false"
+    if isinstance(label, int | np.integer):
+        return str(int(label))
+    return str(label) if isinstance(label, str) and label else None
+
+
 def check_known(labels: Iterable[str], names: tuple[str, ...], which: str) -> None:
     """`InputError` for labels that are not among `names`."""
     unknown = sorted(set(labels) - set(names))
@@ -33,6 +74,41 @@ def check_known(labels: Iterable[str], names: tuple[str, ...], which: str) -> No
         raise InputError(
             f"the {which} labels {', '.join(map(repr, unknown[:_SHOWN]))}{more} are not known; known are: {known}"
         )
+
+
+def check_whole(name: str, value: Any, *, least: int, most: float = math.inf) -> None:
+    """`InputError` for anything but a whole number from `least` to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        to = "" if most == math.inf else f" to {most}"
+        raise InputError(f"{name} must be a whole number from {least}{to}, not {value!r}")
+
+
+def check_number(name: str, value: Any, *, above: float, below: float) -> None:
+    """`InputError` for anything but a number between `above` and `below`, themselves excluded."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < below:
+        to = "" if below == math.inf else f" and less than {below:g}"
+        raise InputError(f"{name} must be a number more than {above:g}{to}, not {value!r}")
+
+
+def checked_adaptation(config: BertConfig, **options: Any) -> Adaptation:
+    """The options as an `Adaptation`; `InputError` for what does not fit the model."""
+    dropout = options["dropout"]
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        raise InputError(f"dropout must be from 0 to less than 1, not {dropout!r}")
+    check_whole("seed", options["seed"], least=0)
+    check_whole("freeze_layers", options["freeze_layers"], least=0, most=config.num_layers)
+    if options["lora_rank"] is not None:
+        check_whole("lora_rank", options["lora_rank"], least=1, most=config.hidden_size)
+    if options["lora_alpha"] is not None:
+        check_number("lora_alpha", options["lora_alpha"], above=0, below=math.inf)
+    return Adaptation(**options)
+
+
+def dev_data(dev: Any) -> tuple[Any, Any]:
+    """Texts and labels from what `fit` takes as `dev`."""
+    if not isinstance(dev, tuple | list) or len(dev) != 2:
+        raise InputError(f"dev must be a tuple of texts and labels, dev=(texts, labels), not {shortened(dev)}")
+    return dev[0], dev[1]
 
 
 def shortened(value: object) -> str:

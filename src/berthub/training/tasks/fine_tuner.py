@@ -5,10 +5,11 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
+import keras
 
 from berthub.checkpoint import Checkpoint
 from berthub.config import POOLINGS, Pooling
@@ -16,20 +17,23 @@ from berthub.encoding.encoder import Encoder
 from berthub.encoding.prediction import Logits, Predictions, Probabilities
 from berthub.engines.create import create_engine
 from berthub.errors import InputError, TrainingDivergedError, TruncationWarning
-from berthub.evaluation.scores import main_score, scores
+from berthub.evaluation.scores import scores
 from berthub.formats import read
 from berthub.formats.native import write_native
-from berthub.head import Task
+from berthub.head import Head, Task
 from berthub.hub.resolve import resolve
 from berthub.tokenization.tokenizer import Tokenizer
 from berthub.training.examples import Examples
+from berthub.training.fingerprint import fingerprint_of_model
 from berthub.training.hyperparameters import Hyperparameters
-from berthub.training.model import Adaptation, build_model, loss_of
+from berthub.training.model import Scaling, build_model, loss_of
 from berthub.training.precision import training_policy
 from berthub.training.progress import TrainingProgress
 from berthub.training.run_folder import Run, RunFolder
 from berthub.training.steps import create_step
-from berthub.training.trainer import Trained, train
+from berthub.training.tasks.checks import check_whole, checked_adaptation, checked_labels, dev_data
+from berthub.training.tasks.scoring import as_list, dev_evaluation
+from berthub.training.trainer import Evaluation, Trained, train
 
 __all__ = ["FineTuner"]
 
@@ -66,21 +70,20 @@ class FineTuner(ABC):
         offline: bool | None = None,
     ) -> None:
         if isinstance(handle, Checkpoint):
-            self._checkpoint = handle
+            self._handle, self._checkpoint = "a Checkpoint", handle
         else:
+            self._handle = "the default model" if handle is None else str(handle)
             folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
             self._checkpoint = read(folder, settings=settings)
-        self._handle = (
-            "a Checkpoint" if isinstance(handle, Checkpoint) else "the default model" if handle is None else str(handle)
-        )
-        self._given_labels = None if labels is None else _checked_labels(labels)
-        self._pooling = self._checked_pooling(pooling)
+        self._given_labels = None if labels is None else checked_labels(labels)
+        self._pooling = self._chosen_pooling(pooling)
+        if max_length is None and self._own_head is not None:
+            max_length = self._own_head.max_length
+        most = self._checkpoint.config.max_positions
+        check_whole("max_length", most if max_length is None else max_length, least=3, most=most)
         self._tokenizer = Tokenizer.from_checkpoint(self._checkpoint, max_length=max_length)
-        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-            raise InputError(f"dropout must be from 0 to less than 1, not {dropout!r}")
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise InputError(f"seed must be a whole number from 0, not {seed!r}")
-        self._adaptation = Adaptation(
+        self._adaptation = checked_adaptation(
+            self._checkpoint.config,
             dropout=dropout,
             freeze_layers=freeze_layers,
             freeze_embeddings=freeze_embeddings,
@@ -95,9 +98,9 @@ class FineTuner(ABC):
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels, in the order of `predict_proba`; known from the beginning if given, else after `fit`."""
-        if self._checkpoint.head is not None and self._checkpoint.head.task == self._task:
-            return self._checkpoint.head.labels
-        return self._given_labels or ()
+        if self._given_labels is not None:
+            return self._given_labels
+        return () if self._own_head is None else self._own_head.labels
 
     def fit(
         self,
@@ -110,7 +113,7 @@ class FineTuner(ABC):
         progress: bool = True,
         data: str | None = None,
         **hyperparameters: Any,
-    ) -> "FineTuner":
+    ) -> Self:
         """Train on texts and their labels; returns self, with the best epoch's model.
 
         `dev` is what the epochs are scored on, texts and labels; without it the last epoch is kept. `run` names a
@@ -122,59 +125,63 @@ class FineTuner(ABC):
         `history` has an entry for each epoch. `InputError` before training for what does not fit;
         `TrainingDivergedError` where the loss ceases to be a number: the best epoch until then is kept.
         """
-        wanted = _hyperparameters(hyperparameters)
+        wanted = Hyperparameters.of(hyperparameters)
         folder = None if run is None else RunFolder(Path(run), resume=resume)
         if folder is None and resume:
             raise InputError("resume=True needs the run folder in which training was interrupted: run=...")
-        texts, labels = self._checked(texts, labels, "training")
-        names = self._given_labels if self._given_labels is not None else self._labels_of(labels)
-        self._check_labels(labels, names, "training")
-        if dev is not None:
-            if not isinstance(dev, tuple) or len(dev) != 2:
-                raise InputError("dev must be a tuple of texts and labels: dev=(texts, labels)")
-            dev = self._checked(*dev, "dev")
-            self._check_labels(dev[1], names, "dev")
-        examples, centre, scale = self._examples(texts, labels, names)
-        self._report_truncation(examples)
+        ready = self._prepared(texts, labels, dev)
+        self._report_truncation(ready.examples)
 
-        start = dataclasses.replace(self._checkpoint)
-        policy = training_policy(wanted.precision)
-        model = build_model(
-            start,
-            task=self._task,
-            labels=names,
-            pooling=self._pooling,
-            max_length=self._tokenizer.max_length,
-            adaptation=self._adaptation,
-            policy=policy,
-            centre=centre,
-            scale=scale,
-        )
+        start, policy = self._checkpoint, training_policy(wanted.precision)
         peak = wanted.learning_rate
         if peak is None:
             peak = _LEARNING_RATE if self._adaptation.lora_rank is None else _LORA_LEARNING_RATE
-        conditions = {
+        governing = {
             **{name: value for name, value in wanted.to_dict().items() if name != "checkpoint_steps"},
             **dataclasses.asdict(self._adaptation),
             "learning_rate": peak,
             "policy": policy,
-            "task": self._task,
-            "labels": names,
             "max_length": self._tokenizer.max_length,
             "pooling": self._pooling,
-            "backend": _backend(),
-            "training data": examples.fingerprint(),
+            "backend": keras.config.backend(),
         }
+        store = resumed = None
+        if folder is not None:
+            store = folder.state(
+                {
+                    **governing,
+                    "task": self._task,
+                    "labels": ready.names,
+                    "training data": ready.examples.fingerprint(),
+                    "dev data": None if ready.dev_examples is None else ready.dev_examples.fingerprint(),
+                    "model": fingerprint_of_model(start),
+                }
+            )
+            resumed = store.read()
+        model = build_model(
+            start,
+            task=self._task,
+            labels=ready.names,
+            pooling=self._pooling,
+            max_length=self._tokenizer.max_length,
+            adaptation=self._adaptation,
+            policy=policy,
+            scaling=ready.scaling,
+        )
+        step = create_step(model.keras, loss_of(self._task), wanted)
+        if store is not None:
+            store.begin()
         with TrainingProgress(epochs=wanted.epochs, shown=progress) as watcher:
             trained = train(
-                create_step(model.keras, loss_of(self._task), wanted),
-                examples,
+                step,
+                ready.examples,
                 hyperparameters=wanted,
                 peak_rate=peak,
                 seed=self._adaptation.seed,
                 snapshot=model.checkpoint,
-                evaluation=None if dev is None else self._evaluation(dev),
-                store=None if folder is None else folder.state(conditions),
+                evaluation=None if ready.dev is None else self._evaluation(*ready.dev, ready.scaling),
+                store=store,
+                resumed=resumed,
                 watcher=watcher,
                 max_width=self._tokenizer.max_length,
             )
@@ -183,8 +190,9 @@ class FineTuner(ABC):
             self._checkpoint = dataclasses.replace(trained.checkpoint, origin=start.origin)
             self._encoder = None
             if folder is not None:
-                about = {**conditions, "examples": len(texts), "dev_examples": 0 if dev is None else len(dev[0])}
-                self._finish(folder, trained, dev, about=about, data=data)
+                folder.finish(self._run(trained, ready, hyperparameters=governing, data=data))
+        elif folder is not None:
+            folder.discard()
         if trained.diverged is not None:
             kept = (
                 "no epoch had been completed" if trained.checkpoint is None else f"epoch {trained.best_epoch} is kept"
@@ -208,7 +216,7 @@ class FineTuner(ABC):
         encoder = self._fitted()
         texts, labels = self._checked(texts, labels, "evaluation")
         self._check_labels(labels, self.labels, "evaluation")
-        return scores(self._task, labels=self.labels, truth=labels, predicted=_as_list(encoder.predict(texts)))
+        return scores(self._task, labels=self.labels, truth=labels, predicted=as_list(encoder.predict(texts)))
 
     def checkpoint(self) -> Checkpoint:
         """The model, with its head."""
@@ -238,19 +246,23 @@ class FineTuner(ABC):
         """`InputError` for labels that are not among `names`, and in training data for names without an example."""
 
     @abstractmethod
-    def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...]) -> tuple[Examples, float, float]:
-        """What to train on, and the centre and scale of the targets."""
+    def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...], scaling: Scaling) -> Examples:
+        """What to train on."""
 
     @abstractmethod
-    def _loss(self, logits: Logits, labels: list[Any]) -> float:
-        """The mean loss of logits against the true labels."""
+    def _loss(self, logits: Logits, labels: list[Any], scaling: Scaling) -> float:
+        """The mean loss of logits against the true labels, in the unit of training's."""
 
-    def _default_pooling(self) -> Pooling | None:
-        return "pooled" if self._checkpoint.config.pooler else "cls"
+    def _scaling(self, labels: list[Any]) -> Scaling:
+        """How targets are scaled, which most are not."""
+        return Scaling()
 
-    def _checked_pooling(self, pooling: Pooling | None) -> Pooling | None:
+    def _chosen_pooling(self, pooling: Pooling | None) -> Pooling | None:
+        """The pooling given, or the default."""
         if pooling is None:
-            return self._default_pooling()
+            if self._own_head is not None:
+                return self._own_head.pooling
+            return "pooled" if self._checkpoint.config.pooler else "cls"
         if pooling not in POOLINGS:
             raise InputError(f"pooling={pooling!r} is not known; use one of {', '.join(POOLINGS)}")
         if pooling == "pooled" and not self._checkpoint.config.pooler:
@@ -258,13 +270,27 @@ class FineTuner(ABC):
         return pooling
 
     @property
+    def _own_head(self) -> Head | None:
+        """The model's head, if it is one for this task and these labels."""
+        head = self._checkpoint.head
+        if head is None or head.task != self._task:
+            return None
+        return head if self._given_labels in (None, head.labels) else None
+
+    def _names(self, labels: list[Any]) -> tuple[str, ...]:
+        if self._given_labels is not None:
+            return self._given_labels
+        found, head = self._labels_of(labels), self._own_head
+        # A head goes on with the order that it has.
+        return head.labels if head is not None and set(head.labels) == set(found) else found
+
+    @property
     def _pad(self) -> int:
         vocabulary = self._checkpoint.vocabulary
         return vocabulary.ids[vocabulary.pad]
 
     def _fitted_checkpoint(self) -> Checkpoint:
-        head = self._checkpoint.head
-        if head is None or head.task != self._task:
+        if self._own_head is None:
             raise InputError(f"this {type(self).__name__} has learned nothing yet: call fit(texts, labels) first")
         return self._checkpoint
 
@@ -276,28 +302,25 @@ class FineTuner(ABC):
     def _encoder_of(self, checkpoint: Checkpoint) -> Encoder:
         return Encoder(checkpoint, self._tokenizer, create_engine(checkpoint))
 
-    def _evaluation(self, dev: tuple[list[Any], list[Any]]) -> Any:
-        texts, truth = dev
+    def _prepared(self, texts: Any, labels: Any, dev: Any) -> "_Prepared":
+        texts, labels = self._checked(texts, labels, "training")
+        names = self._names(labels)
+        self._check_labels(labels, names, "training")
+        scaling = self._scaling(labels)
+        examples = self._examples(texts, labels, names, scaling)
+        if dev is None:
+            return _Prepared(len(texts), names, scaling, examples, None, None)
+        dev_texts, truth = self._checked(*dev_data(dev), "dev")
+        self._check_labels(truth, names, "dev")
+        # Texts that cannot be used, and what scores need and is not installed, shall be known now, not after an epoch.
+        dev_examples = self._examples(dev_texts, truth, names, scaling)
+        scores(self._task, labels=names, truth=truth, predicted=truth)
+        return _Prepared(len(texts), names, scaling, examples, (dev_texts, truth), dev_examples)
 
-        def evaluate(checkpoint: Checkpoint) -> dict[str, float]:
-            assert checkpoint.head is not None
-            with warnings.catch_warnings():
-                # Once for all epochs is enough, and that is when training ends.
-                warnings.simplefilter("ignore", TruncationWarning)
-                logits = self._encoder_of(checkpoint).logits(texts)
-            if not np.isfinite(logits.values).all():
-                return {"dev_loss": float("nan")}
-            predicted = _as_list(logits.predictions())
-            found = scores(self._task, labels=checkpoint.head.labels, truth=truth, predicted=predicted)
-            main = found[main_score(self._task, found)]
-            return {
-                "dev_loss": self._loss(logits, truth),
-                **{f"dev_{name}": value for name, value in found.items()},
-                # A correlation may be undefined, which is worse than any.
-                "dev_main": main if np.isfinite(main) else float("-inf"),
-            }
-
-        return evaluate
+    def _evaluation(self, texts: list[Any], truth: list[Any], scaling: Scaling) -> Evaluation:
+        return dev_evaluation(
+            texts, truth, encoder_of=self._encoder_of, loss=lambda logits: self._loss(logits, truth, scaling)
+        )
 
     def _report_truncation(self, examples: Examples) -> None:
         cut = int(examples.tokens.truncated.sum())
@@ -309,55 +332,36 @@ class FineTuner(ABC):
                 stacklevel=3,
             )
 
-    def _finish(
-        self,
-        folder: RunFolder,
-        trained: Trained,
-        dev: tuple[list[Any], list[Any]] | None,
-        *,
-        about: Any,
-        data: str | None,
-    ) -> None:
-        predicted = None if dev is None else _as_list(self._fitted().predict(dev[0]))
-        folder.finish(
-            Run(
-                checkpoint=self._checkpoint,
-                model=self._handle,
-                data=data,
-                conditions=about,
-                history=trained.history,
-                best_epoch=trained.best_epoch,
-                scores=None
-                if dev is None
-                else scores(self._task, labels=self.labels, truth=dev[1], predicted=predicted or []),
-                truth=None if dev is None else dev[1],
-                predicted=predicted,
-            )
+    def _run(
+        self, trained: Trained, ready: "_Prepared", *, hyperparameters: Mapping[str, Any], data: str | None
+    ) -> Run:
+        truth = predicted = found = None
+        if ready.dev is not None:
+            texts, truth = ready.dev
+            predicted = as_list(self._fitted().predict(texts))
+            found = scores(self._task, labels=self.labels, truth=truth, predicted=predicted)
+        return Run(
+            checkpoint=self._checkpoint,
+            model=self._handle,
+            data=data,
+            examples=ready.count,
+            dev_examples=0 if truth is None else len(truth),
+            hyperparameters=hyperparameters,
+            history=trained.history,
+            best_epoch=trained.best_epoch,
+            scores=found,
+            truth=truth,
+            predicted=predicted,
         )
 
 
-def _hyperparameters(given: Mapping[str, Any]) -> Hyperparameters:
-    known = {field.name for field in dataclasses.fields(Hyperparameters)}
-    unknown = sorted(given.keys() - known)
-    if unknown:
-        raise InputError(f"{', '.join(unknown)}: not known; the hyperparameters are {', '.join(sorted(known))}")
-    return Hyperparameters(**given)
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """Data that were checked: how many texts, the labels, what to train on, and the dev data."""
 
-
-def _checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
-        raise InputError(f"labels must be a list of str, not {labels!r}")
-    if len(set(labels)) != len(labels):
-        raise InputError(f"labels must be different from each other: {list(labels)!r}")
-    return tuple(labels)
-
-
-def _as_list(predictions: Predictions) -> list[Any]:
-    return predictions.tolist() if isinstance(predictions, np.ndarray) else list(predictions)
-
-
-def _backend() -> str:
-    import keras
-
-    name: str = keras.config.backend()
-    return name
+    count: int
+    names: tuple[str, ...]
+    scaling: Scaling
+    examples: Examples
+    dev: tuple[list[Any], list[Any]] | None
+    dev_examples: Examples | None

@@ -10,9 +10,10 @@ import numpy as np
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.prediction import Logits
 from berthub.errors import InputError
-from berthub.head import Task
+from berthub.head import Task, label_order
 from berthub.training.examples import Examples
-from berthub.training.tasks.checks import check_known, checked_pairs, shortened
+from berthub.training.model import Scaling
+from berthub.training.tasks.checks import check_known, checked_pairs, label_name, shortened
 from berthub.training.tasks.fine_tuner import FineTuner
 
 __all__ = ["TextClassifier"]
@@ -37,6 +38,8 @@ class TextClassifier(FineTuner):
         multi_label: bool = False,
         **options: Any,
     ) -> None:
+        if not isinstance(multi_label, bool):
+            raise InputError(f"multi_label must be True or False, not {multi_label!r}")
         self.multi_label = multi_label
         super().__init__(handle, labels=labels, **options)
 
@@ -55,11 +58,17 @@ class TextClassifier(FineTuner):
                     f"with multi_label the labels of a text are a collection of str; those of {which} text {row} are "
                     f"{shortened(several)}"
                 )
-            checked.append(tuple(self._label(label, row, which) for label in several))
+            own = tuple(self._label(label, row, which) for label in several)
+            if len(set(own)) != len(own):
+                raise InputError(
+                    f"{which} text {row} has a label twice: {shortened(several)}; labels are named, as in "
+                    '[("sports", "politics"), ()], not marked by 0 and 1'
+                )
+            checked.append(own)
         return texts, checked
 
     def _labels_of(self, labels: list[Any]) -> tuple[str, ...]:
-        return tuple(sorted(set(_flat(labels) if self.multi_label else labels)))
+        return tuple(sorted(set(_flat(labels) if self.multi_label else labels), key=label_order))
 
     def _check_labels(self, labels: list[Any], names: tuple[str, ...], which: str) -> None:
         counts = Counter(_flat(labels) if self.multi_label else labels)
@@ -72,9 +81,9 @@ class TextClassifier(FineTuner):
         if which == "training" and (empty := [name for name in names if not counts[name]]):
             raise InputError(f"no training text has the label {', '.join(map(repr, empty))}: the class is empty")
 
-    def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...]) -> tuple[Examples, float, float]:
+    def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...], scaling: Scaling) -> Examples:
         tokens = self._tokenizer.tokens(texts, max_length=self._tokenizer.max_length)
-        return Examples(tokens, self._targets(labels, names), self._pad), 0.0, 1.0
+        return Examples(tokens, self._targets(labels, names), self._pad)
 
     def _targets(self, labels: list[Any], names: tuple[str, ...]) -> Any:
         index = {name: number for number, name in enumerate(names)}
@@ -85,19 +94,17 @@ class TextClassifier(FineTuner):
             targets[row, [index[label] for label in several]] = 1
         return targets
 
-    def _loss(self, logits: Logits, labels: list[Any]) -> float:
+    def _loss(self, logits: Logits, labels: list[Any], scaling: Scaling) -> float:
         targets, values = self._targets(labels, logits.head.labels), logits.values.astype(np.float64)
         if self.multi_label:
             return float(np.mean(np.logaddexp(0, values) - values * targets))
         return cross_entropy(values, targets)
 
     def _label(self, label: Any, row: int, which: str) -> str:
-        # Numbers are common as labels, and name themselves.
-        if isinstance(label, bool | int | np.bool_ | np.integer):
-            return str(int(label))
-        if not isinstance(label, str) or not label:
+        name = label_name(label)
+        if name is None:
             raise InputError(f"a label is a str, or a whole number; that of {which} text {row} is {shortened(label)}")
-        return str(label)
+        return name
 
 
 def cross_entropy(values: Any, targets: Any) -> float:

@@ -11,6 +11,7 @@ from berthub.encoding.prediction import Logits
 from berthub.errors import InputError
 from berthub.head import Task
 from berthub.training.examples import Examples
+from berthub.training.model import Scaling
 from berthub.training.tasks.checks import checked_pairs, shortened
 from berthub.training.tasks.fine_tuner import FineTuner
 
@@ -21,7 +22,8 @@ class TextRegressor(FineTuner):
     """A model that learns a number for each text, or pair of texts given as tuples: similarity, ratings.
 
     The numbers may have any scale: training is on their distance from the mean in standard deviations, and the
-    saved head leads back. `name` is that of the number. The other arguments are those of every task (`FineTuner`).
+    saved head leads back. `name` is that of the number, by default value. The other arguments are those of every
+    task (`FineTuner`).
 
         regressor = hub.TextRegressor(handle).fit(pairs, similarities, dev=(dev_pairs, dev_similarities))
         regressor.predict([("one text", "another")])
@@ -35,12 +37,14 @@ class TextRegressor(FineTuner):
         self,
         handle: "str | os.PathLike[str] | Checkpoint | None" = None,
         *,
-        name: str = "value",
+        name: str | None = None,
         **options: Any,
     ) -> None:
         if "labels" in options:
             raise InputError("a regression has no labels; name= is what its number is called")
-        super().__init__(handle, labels=[name], **options)
+        if name is not None and (not isinstance(name, str) or not name):
+            raise InputError(f"name must be a str, not {shortened(name)}")
+        super().__init__(handle, labels=None if name is None else [name], **options)
 
     def _checked(self, texts: Any, labels: Any, which: str) -> tuple[list[Any], list[Any]]:
         texts, labels = checked_pairs(texts, labels, which)
@@ -51,22 +55,24 @@ class TextRegressor(FineTuner):
         return texts, [float(value) for value in labels]
 
     def _labels_of(self, labels: list[Any]) -> tuple[str, ...]:
-        raise AssertionError("the name of the value is given always")
+        # A model that was fine-tuned keeps its name for the value.
+        return ("value",) if self._own_head is None else self._own_head.labels
 
     def _check_labels(self, labels: list[Any], names: tuple[str, ...], which: str) -> None:
-        if which == "training" and min(labels) == max(labels):
-            raise InputError(f"all training values are {labels[0]:g}: there is nothing to learn")
+        if which != "evaluation" and min(labels) == max(labels):
+            why = "there is nothing to learn" if which == "training" else "there is no correlation to tell epochs by"
+            raise InputError(f"all {which} values are {labels[0]:g}: {why}")
 
-    def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...]) -> tuple[Examples, float, float]:
+    def _scaling(self, labels: list[Any]) -> Scaling:
+        return Scaling(float(np.mean(labels)), float(np.std(labels)))
+
+    def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...], scaling: Scaling) -> Examples:
         tokens = self._tokenizer.tokens(texts, max_length=self._tokenizer.max_length)
-        values = np.array(labels, np.float64)
-        centre, scale = float(values.mean()), float(values.std())
+        targets = (np.array(labels, np.float64) - scaling.centre) / scaling.scale
         # A column, as the head's output is.
-        targets = ((values - centre) / scale).astype(np.float32)[:, None]
-        return Examples(tokens, targets, self._pad), centre, scale
+        return Examples(tokens, targets.astype(np.float32)[:, None], self._pad)
 
-    def _loss(self, logits: Logits, labels: list[Any]) -> float:
+    def _loss(self, logits: Logits, labels: list[Any], scaling: Scaling) -> float:
         errors = logits.values[:, 0].astype(np.float64) - np.array(labels)
         # In the training loss's unit, so that the two can be compared.
-        spread = np.std(labels) or 1.0
-        return float(np.mean((errors / spread) ** 2))
+        return float(np.mean((errors / scaling.scale) ** 2))

@@ -11,6 +11,7 @@ from berthub.errors import InputError
 from berthub.head import Task
 from berthub.tokenization.words import word_tokens
 from berthub.training.examples import Examples
+from berthub.training.model import Scaling
 from berthub.training.tasks.checks import check_known, checked_pairs, shortened
 from berthub.training.tasks.fine_tuner import FineTuner
 from berthub.training.tasks.text_classifier import cross_entropy
@@ -34,10 +35,7 @@ class TokenClassifier(FineTuner):
     def _task(self) -> Task:
         return "tag"
 
-    def _default_pooling(self) -> Pooling | None:
-        return None
-
-    def _checked_pooling(self, pooling: Pooling | None) -> Pooling | None:
+    def _chosen_pooling(self, pooling: Pooling | None) -> Pooling | None:
         if pooling is not None:
             raise InputError("a tagger sees every token, so there is no pooling to choose")
         return None
@@ -71,13 +69,13 @@ class TokenClassifier(FineTuner):
         if which == "training" and (empty := [name for name in names if name not in found]):
             raise InputError(f"no training word has the tag {', '.join(map(repr, empty))}: the class is empty")
 
-    def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...]) -> tuple[Examples, float, float]:
+    def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...], scaling: Scaling) -> Examples:
         words = word_tokens(self._tokenizer, texts, max_length=self._tokenizer.max_length)
         targets = np.full(len(words.tokens.ids), -1, np.int32)
         targets[words.first_pieces] = _indices(labels, names)
-        return Examples(words.tokens, targets, self._pad, per_token=True), 0.0, 1.0
+        return Examples(words.tokens, targets, self._pad, per_token=True)
 
-    def _loss(self, logits: Logits, labels: list[Any]) -> float:
+    def _loss(self, logits: Logits, labels: list[Any], scaling: Scaling) -> float:
         return cross_entropy(logits.values.astype(np.float64), _indices(labels, logits.head.labels))
 
 
