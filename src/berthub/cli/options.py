@@ -8,17 +8,14 @@ import typer
 
 __all__ = [
     "LABEL_SEPARATOR",
-    "BatchSize",
+    "OUTPUT_PANEL",
+    "TEXTS_PANEL",
     "CacheDir",
     "DType",
     "DTypeOption",
-    "DevFile",
     "DropColumns",
-    "Dropout",
     "Engine",
     "EngineOption",
-    "Epochs",
-    "FreezeLayers",
     "Handle",
     "InputFormat",
     "InputFormatOption",
@@ -26,12 +23,9 @@ __all__ = [
     "LabelColumn",
     "LabelSeparator",
     "Layer",
-    "LearningRate",
-    "LoraRank",
     "LowerCase",
     "MaxLength",
     "Model",
-    "MultiLabel",
     "NoTruncation",
     "Normalize",
     "Offline",
@@ -39,9 +33,6 @@ __all__ = [
     "OutputFormat",
     "OutputFormatOption",
     "Overwrite",
-    "Patience",
-    "Pooling",
-    "PoolingOption",
     "Precision",
     "PrecisionOption",
     "PredictionColumn",
@@ -50,18 +41,13 @@ __all__ = [
     "PredictionFormatOption",
     "Probabilities",
     "Quiet",
-    "Resume",
     "Run",
-    "RunFolderOption",
-    "Seed",
     "Sha256",
     "TextColumn",
     "TextPairColumn",
     "Vectors",
     "VectorsColumn",
     "VectorsOption",
-    "Warmup",
-    "WeightDecay",
 ]
 
 
@@ -132,16 +118,7 @@ LABEL_SEPARATOR = ","
 """What stands between the labels of a text in one field."""
 
 
-class Pooling(StrEnum):
-    """How one vector is made of a text."""
-
-    POOLED = "pooled"
-    CLS = "cls"
-    MEAN = "mean"
-    MAX = "max"
-
-
-_MODEL, _TEXTS, _OUTPUT, _TRAINING = "The model", "The texts", "What is written", "Training"
+MODEL_PANEL, TEXTS_PANEL, OUTPUT_PANEL = "The model", "The texts", "What is written"
 
 Handle = Annotated[str, typer.Argument(metavar="HANDLE", help="The model: an address, a name, a folder or an archive.")]
 Run = Annotated[
@@ -156,19 +133,19 @@ Model = Annotated[
         metavar="HANDLE",
         envvar="BERTHUB_MODEL",
         help="The model: an address, a name, a folder or an archive. Default: all-MiniLM-L6-v2.",
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 EngineOption = Annotated[
     Engine,
-    typer.Option("--engine", help="What computes; numpy is the slow reference.", rich_help_panel=_MODEL),
+    typer.Option("--engine", help="What computes; numpy is the slow reference.", rich_help_panel=MODEL_PANEL),
 ]
 PrecisionOption = Annotated[
     Precision,
     typer.Option(
         "--precision",
         help="The arithmetic; auto is bfloat16 where the processor computes in it natively, else float32.",
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 LowerCase = Annotated[
@@ -177,7 +154,7 @@ LowerCase = Annotated[
         "--lower-case/--cased",
         help="Lower-case texts or keep them as they are, whatever the model's files say.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 Sha256 = Annotated[
@@ -187,7 +164,7 @@ Sha256 = Annotated[
         metavar="HEX|FILE=HEX",
         help="Pin the model's archive or weights, or single files of it (may be repeated).",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 CacheDir = Annotated[
@@ -198,7 +175,7 @@ CacheDir = Annotated[
         envvar="BERTHUB_CACHE",
         help="Where fetched models are kept.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 Offline = Annotated[
@@ -208,7 +185,7 @@ Offline = Annotated[
         envvar="BERTHUB_OFFLINE",
         help="Use only what is in the cache; never touch the network.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 
@@ -219,7 +196,7 @@ InputFormatOption = Annotated[
         "-f",
         help="The format of the input, where its extension does not tell; standard input is text otherwise.",
         show_default=False,
-        rich_help_panel=_TEXTS,
+        rich_help_panel=TEXTS_PANEL,
     ),
 ]
 TextColumn = Annotated[
@@ -231,7 +208,7 @@ TextColumn = Annotated[
         help='The column that holds the texts. Default: "text", or text_a and text_b as pairs, or the only column '
         '(beside that of the labels). For a model that tags words: "words", "tokens" or "text".',
         show_default=False,
-        rich_help_panel=_TEXTS,
+        rich_help_panel=TEXTS_PANEL,
     ),
 ]
 TextPairColumn = Annotated[
@@ -241,7 +218,7 @@ TextPairColumn = Annotated[
         metavar="NAME",
         help="The column of second texts: each row is then encoded as a pair.",
         show_default=False,
-        rich_help_panel=_TEXTS,
+        rich_help_panel=TEXTS_PANEL,
     ),
 ]
 LabelColumn = Annotated[
@@ -251,7 +228,7 @@ LabelColumn = Annotated[
         metavar="NAME",
         help='The column that holds the labels. Default: "label", or the only one of labels, target, score and tags.',
         show_default=False,
-        rich_help_panel=_TEXTS,
+        rich_help_panel=TEXTS_PANEL,
     ),
 ]
 LabelSeparator = Annotated[
@@ -260,7 +237,7 @@ LabelSeparator = Annotated[
         "--label-separator",
         metavar="TEXT",
         help="What stands between the labels of a text, where it has several in one string.",
-        rich_help_panel=_TEXTS,
+        rich_help_panel=TEXTS_PANEL,
     ),
 ]
 MaxLength = Annotated[
@@ -270,12 +247,14 @@ MaxLength = Annotated[
         metavar="TOKENS",
         help="Cut texts to so many tokens, \\[CLS] and \\[SEP] included. Default: all that the model takes.",
         show_default=False,
-        rich_help_panel=_TEXTS,
+        rich_help_panel=TEXTS_PANEL,
     ),
 ]
 NoTruncation = Annotated[
     bool,
-    typer.Option("--no-truncation", help="Refuse texts that are too long, do not cut them.", rich_help_panel=_TEXTS),
+    typer.Option(
+        "--no-truncation", help="Refuse texts that are too long, do not cut them.", rich_help_panel=TEXTS_PANEL
+    ),
 ]
 
 OutputFile = Annotated[
@@ -286,7 +265,7 @@ OutputFile = Annotated[
         metavar="FILE",
         help="Where the vectors go: .parquet, .jsonl or .npy, or - for JSON lines on standard output.",
         show_default=False,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 OutputFormatOption = Annotated[
@@ -295,7 +274,7 @@ OutputFormatOption = Annotated[
         "--to",
         help="The format to write, where the extension of -o does not tell.",
         show_default=False,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 VectorsOption = Annotated[
@@ -306,7 +285,7 @@ VectorsOption = Annotated[
         "sequence_output, all token vectors. Default: pooled_output, or mean where the model has no pooler or a "
         "--layer is given.",
         show_default=False,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 Layer = Annotated[
@@ -316,7 +295,7 @@ Layer = Annotated[
         metavar="NUMBER",
         help="Take the vectors from this layer, counted from 0, or from the top: -1 is the last, -2 the one below.",
         show_default=False,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 Normalize = Annotated[
@@ -324,10 +303,12 @@ Normalize = Annotated[
     typer.Option(
         "--normalize",
         help="Scale every vector to length 1, for search by dot product.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
-DTypeOption = Annotated[DType, typer.Option("--dtype", help="The number format to write.", rich_help_panel=_OUTPUT)]
+DTypeOption = Annotated[
+    DType, typer.Option("--dtype", help="The number format to write.", rich_help_panel=OUTPUT_PANEL)
+]
 VectorsColumn = Annotated[
     str | None,
     typer.Option(
@@ -335,7 +316,7 @@ VectorsColumn = Annotated[
         metavar="NAME",
         help="The column that the vectors go to. Default: named after --output.",
         show_default=False,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 DropColumns = Annotated[
@@ -343,7 +324,7 @@ DropColumns = Annotated[
     typer.Option(
         "--drop-columns",
         help="Write the results alone; else the columns of the input, the texts among them, are carried along.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 PredictionFile = Annotated[
@@ -355,7 +336,7 @@ PredictionFile = Annotated[
         help="Where the predictions go: .parquet, .jsonl, .csv, .tsv or .conll, or - for standard output (JSON lines, "
         "or what --to says).",
         show_default=False,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 PredictionFormatOption = Annotated[
@@ -364,13 +345,13 @@ PredictionFormatOption = Annotated[
         "--to",
         help="The format to write, where the extension of -o does not tell.",
         show_default=False,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 PredictionColumn = Annotated[
     str,
     typer.Option(
-        "--prediction-column", metavar="NAME", help="The column that predictions go to.", rich_help_panel=_OUTPUT
+        "--prediction-column", metavar="NAME", help="The column that predictions go to.", rich_help_panel=OUTPUT_PANEL
     ),
 ]
 Probabilities = Annotated[
@@ -379,121 +360,10 @@ Probabilities = Annotated[
         "--probabilities",
         help='Write the probability of every label, too: a column "probabilities", in CSV and TSV a column '
         "probability_LABEL for each.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.", rich_help_panel=_OUTPUT)]
-
-DevFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--dev",
-        metavar="FILE",
-        help="Labelled data that the epochs are scored on: the best one is kept. Without them it is the last one.",
-        show_default=False,
-        rich_help_panel=_TEXTS,
-    ),
-]
-RunFolderOption = Annotated[
-    Path,
-    typer.Option(
-        "--output-folder",
-        "-o",
-        metavar="RUN",
-        help="The new folder for the model, its metrics, pictures and model card.",
-        show_default=False,
-        rich_help_panel=_OUTPUT,
-    ),
-]
-Resume = Annotated[
-    bool,
-    typer.Option(
-        "--resume", help="Go on with a training that was interrupted in this folder.", rich_help_panel=_OUTPUT
-    ),
-]
-# The defaults of these repeat `berthub.training.hyperparameters`, whose import costs Keras; a test holds them equal.
-Epochs = Annotated[
-    int, typer.Option("--epochs", metavar="N", help="How often all data are seen.", rich_help_panel=_TRAINING)
-]
-BatchSize = Annotated[
-    int, typer.Option("--batch-size", metavar="N", help="Texts in a step.", rich_help_panel=_TRAINING)
-]
-LearningRate = Annotated[
-    float | None,
-    typer.Option(
-        "--learning-rate",
-        metavar="RATE",
-        help="The highest learning rate. Default: 5e-5, with --lora 5e-4.",
-        show_default=False,
-        rich_help_panel=_TRAINING,
-    ),
-]
-Warmup = Annotated[
-    float,
-    typer.Option(
-        "--warmup",
-        metavar="SHARE",
-        help="The share of all steps in which the learning rate rises; then it falls.",
-        rich_help_panel=_TRAINING,
-    ),
-]
-WeightDecay = Annotated[
-    float,
-    typer.Option(
-        "--weight-decay",
-        metavar="RATE",
-        help="AdamW's decay of matrices; biases and layer norms have none.",
-        rich_help_panel=_TRAINING,
-    ),
-]
-Patience = Annotated[
-    int,
-    typer.Option(
-        "--patience",
-        metavar="N",
-        help="Stop after so many epochs without a better one on the dev data.",
-        rich_help_panel=_TRAINING,
-    ),
-]
-Dropout = Annotated[
-    float, typer.Option("--dropout", metavar="SHARE", help="Dropout before the head.", rich_help_panel=_TRAINING)
-]
-FreezeLayers = Annotated[
-    int,
-    typer.Option(
-        "--freeze",
-        metavar="N",
-        help="Leave the embeddings and the lowest N layers as they are.",
-        rich_help_panel=_TRAINING,
-    ),
-]
-LoraRank = Annotated[
-    int | None,
-    typer.Option(
-        "--lora",
-        metavar="RANK",
-        help="Train low-rank additions (LoRA) to the kernels and leave all else as it is; merged when saved.",
-        show_default=False,
-        rich_help_panel=_TRAINING,
-    ),
-]
-Seed = Annotated[
-    int,
-    typer.Option("--seed", metavar="N", help="What everything random follows from.", rich_help_panel=_TRAINING),
-]
-PoolingOption = Annotated[
-    Pooling | None,
-    typer.Option(
-        "--pooling",
-        help="What of a text the head sees. Default: pooled, or cls where the model has no pooler.",
-        show_default=False,
-        rich_help_panel=_TRAINING,
-    ),
-]
-MultiLabel = Annotated[
-    bool,
-    typer.Option("--multi-label", help="A text has any number of labels, not one.", rich_help_panel=_TEXTS),
-]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.", rich_help_panel=OUTPUT_PANEL)]
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

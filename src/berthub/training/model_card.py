@@ -1,10 +1,8 @@
 """The model card of a run: what was trained, on what, how, and how good it is (https://arxiv.org/abs/1810.03993)."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from berthub.training.run_folder import Run
+from berthub.training.run import Run
 
 __all__ = ["model_card"]
 
@@ -23,7 +21,7 @@ _USE = {
 _SHOWN_LABELS = 50
 
 
-def model_card(run: "Run", *, name: str, pictures: Sequence[str], versions: Mapping[str, str]) -> str:
+def model_card(run: Run, *, name: str, pictures: Sequence[str], versions: Mapping[str, str]) -> str:
     """The card in Markdown."""
     head, config = run.checkpoint.head, run.checkpoint.config
     assert head is not None
@@ -54,12 +52,12 @@ def model_card(run: "Run", *, name: str, pictures: Sequence[str], versions: Mapp
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _data(run: "Run") -> str:
+def _data(run: Run) -> str:
     counted = f"{run.data or 'Not described'}. {run.examples:,} examples for training"
     return counted + (f", {run.dev_examples:,} for choosing the epoch and for the scores below." if run.scores else ".")
 
 
-def _scores(run: "Run") -> str:
+def _scores(run: Run) -> str:
     if run.scores is None:
         return "None: there were no dev data."
     table = _table(["score", "dev"], [[key, f"{value:.4f}"] for key, value in run.scores.items()])
@@ -69,7 +67,7 @@ def _scores(run: "Run") -> str:
     )
 
 
-def _history(run: "Run") -> str:
+def _history(run: Run) -> str:
     if not run.history:
         return "None was completed."
     names = list(run.history[0])

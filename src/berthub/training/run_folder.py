@@ -7,46 +7,24 @@ import math
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from berthub.checkpoint import Checkpoint
 from berthub.errors import InputError, MissingDependencyError
 from berthub.evaluation.pictures import draw_confusion, draw_learning_curves, draw_regression
 from berthub.evaluation.scores import confusion
 from berthub.formats.native import CONFIG, write_native_files
 from berthub.head import Head
 from berthub.training.model_card import model_card
+from berthub.training.run import Run
 from berthub.training.state import StateStore
 
-__all__ = ["Run", "RunFolder"]
+__all__ = ["RunFolder"]
 
 _STATE = "training-state"
 _LIBRARIES = ("berthub", "keras", "torch", "tensorflow", "tensorflow-cpu", "jax", "numpy", "openvino", "tokenizers")
 # What the history has beside losses and scores.
 _NOT_DRAWN = ("seconds", "examples_per_second")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A training that is done.
-
-    `model` names the model that it began with, `hyperparameters` are all that governed it. `examples` are those for
-    training. `scores`, `truth` and `predicted` are those of the dev data, None without them.
-    """
-
-    checkpoint: Checkpoint
-    model: str
-    data: str | None
-    examples: int
-    dev_examples: int
-    hyperparameters: Mapping[str, Any]
-    history: list[dict[str, float]]
-    best_epoch: int
-    scores: Mapping[str, float] | None
-    truth: list[Any] | None
-    predicted: list[Any] | None
 
 
 class RunFolder:

@@ -29,7 +29,8 @@ from berthub.training.hyperparameters import Hyperparameters
 from berthub.training.model import Scaling, build_model, loss_of
 from berthub.training.precision import training_policy
 from berthub.training.progress import TrainingProgress
-from berthub.training.run_folder import Run, RunFolder
+from berthub.training.run import Run
+from berthub.training.run_folder import RunFolder
 from berthub.training.steps import create_step
 from berthub.training.tasks.checks import check_whole, checked_adaptation, checked_labels, dev_data
 from berthub.training.tasks.scoring import as_list, dev_evaluation
