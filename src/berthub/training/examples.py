@@ -13,8 +13,9 @@ from berthub.training.fingerprint import fingerprint
 
 __all__ = ["Examples", "TrainingBatch", "order_of_epoch", "training_batches"]
 
-# How many batches are drawn together and sorted by length: more means less padding, and less chance in who meets whom.
-_DRAWN_TOGETHER = 32
+# How many batches are drawn together and sorted by length where padding costs time: more means less padding, and less
+# chance in who meets whom, which costs quality (benchmarks/LOG.md).
+_DRAWN_TOGETHER = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +49,16 @@ class TrainingBatch:
     examples: int
 
 
-def order_of_epoch(lengths: npt.NDArray[np.int64], *, batch_size: int, seed: int, epoch: int) -> list[Any]:
-    """The rows of each batch of an epoch: random, but of similar length within a batch. Every row occurs once."""
+def order_of_epoch(
+    lengths: npt.NDArray[np.int64], *, batch_size: int, seed: int, epoch: int, together: int = 1
+) -> list[Any]:
+    """The rows of each batch of an epoch, each row once: random, and then sorted by length.
+
+    With `together` so many batches at a time are sorted as one, so that the rows of a batch have similar lengths.
+    """
     rng = np.random.default_rng([seed, epoch])
     shuffled = rng.permutation(len(lengths))
-    drawn = batch_size * _DRAWN_TOGETHER
+    drawn = batch_size * together
     batches = []
     for start in range(0, len(shuffled), drawn):
         rows = shuffled[start : start + drawn]
@@ -66,11 +72,12 @@ def training_batches(
 ) -> Iterator[TrainingBatch]:
     """The batches of an epoch, from the one with number `begin`.
 
-    With `few_shapes`, for backends that compile for every shape, widths are rounded up and a smaller batch is filled
-    up with rows of weight 0.
+    With `few_shapes`, for backends that compile for every shape and compute padding, too, rows of a batch have similar
+    lengths, widths are rounded up, and a smaller batch is filled up with rows of weight 0.
     """
     lengths = examples.tokens.lengths
-    for rows in order_of_epoch(lengths, batch_size=batch_size, seed=seed, epoch=epoch)[begin:]:
+    together = _DRAWN_TOGETHER if few_shapes else 1
+    for rows in order_of_epoch(lengths, batch_size=batch_size, seed=seed, epoch=epoch, together=together)[begin:]:
         width = int(lengths[rows].max())
         if few_shapes:
             step = 16 if width <= 64 else 64

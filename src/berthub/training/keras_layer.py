@@ -87,8 +87,9 @@ class KerasLayer(keras.layers.Layer):
         self.lora_alpha = 2.0 * (lora_rank or 0) if lora_alpha is None else float(lora_alpha)
         self.seed = seed
         self._seed_generator = keras.random.SeedGenerator(seed)
-        # Set by what can train with them; Keras's optimizers cannot.
-        self.sparse_gradients = False
+        # Set by what trains so, on PyTorch: without padding, and with sparse gradients, which Keras's optimizers
+        # cannot take. The masks are ones, then zeros, then.
+        self.unpadded = False
         values = model.weights if isinstance(model, Checkpoint) else _initial(self.config, seed)
         self._groups = [
             WeightGroup(
@@ -134,7 +135,12 @@ class KerasLayer(keras.layers.Layer):
         ids = keras.ops.cast(inputs["input_word_ids"], "int32")
         mask = inputs.get("input_mask")
         type_ids = inputs.get("input_type_ids")
-        ops = self._operations(dropout=bool(training) and self.trainable)
+        mask = keras.ops.cast(ids != self._pad if mask is None else mask, "int32")
+        type_ids = keras.ops.zeros_like(ids) if type_ids is None else keras.ops.cast(type_ids, "int32")
+        unpadded = self._without_padding(mask) if self.unpadded and training else None
+        if unpadded is not None:
+            ids, type_ids = unpadded.take(ids), unpadded.take(type_ids)
+        ops = self._operations(dropout=bool(training) and self.trainable, unpadded=unpadded)
         weights = {name: weight for group in self._groups for name, weight in group.weights_by_name.items()}
         pooled_only = self._wanted <= _POOLED
         states = bert.hidden_states(
@@ -142,15 +148,18 @@ class KerasLayer(keras.layers.Layer):
             self.config,
             weights,
             ids=ids,
-            mask=keras.ops.cast(ids != self._pad if mask is None else mask, "int32"),
-            type_ids=keras.ops.zeros_like(ids) if type_ids is None else keras.ops.cast(type_ids, "int32"),
+            mask=mask,
+            type_ids=type_ids,
             layers=self.config.num_layers,
             first_alone=pooled_only,
         )
-        outputs: dict[str, Any] = {"encoder_outputs": states, "sequence_output": states[-1]}
+        outputs: dict[str, Any] = {}
         if self._wanted & _POOLED:
             pooled = bert.pooled_output(ops, weights, states[-1])
             outputs |= {"default": pooled, "pooled_output": pooled}
+        if unpadded is not None and not pooled_only:
+            states = [unpadded.padded(state) for state in states]
+        outputs |= {"encoder_outputs": states, "sequence_output": states[-1]}
         return self._chosen(outputs)
 
     def compute_output_spec(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
@@ -260,7 +269,12 @@ class KerasLayer(keras.layers.Layer):
             return self.freeze_embeddings or self.freeze_layers > 0
         return group.startswith("layer_") and int(group.removeprefix("layer_")) < self.freeze_layers
 
-    def _operations(self, *, dropout: bool) -> Ops[Any, Any]:
+    def _without_padding(self, mask: Any) -> Any:
+        from berthub.training.torch_ops import Unpadded
+
+        return Unpadded(mask)
+
+    def _operations(self, *, dropout: bool, unpadded: Any) -> Ops[Any, Any]:
         if keras.config.backend() != "torch":
             from berthub.training.keras_ops import KerasOps
 
@@ -268,7 +282,8 @@ class KerasLayer(keras.layers.Layer):
         from berthub.training.torch_ops import TorchOps, generator, torch_dtype
 
         drawn = generator(self._seed_generator) if dropout else None
-        return TorchOps(torch_dtype(self.compute_dtype), drawn, sparse=self.sparse_gradients)
+        sparse = unpadded is not None
+        return TorchOps(torch_dtype(self.compute_dtype), drawn, unpadded=unpadded, sparse=sparse)
 
 
 _POOLED = frozenset({"default", "pooled_output"})

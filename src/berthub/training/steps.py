@@ -100,7 +100,7 @@ class _TorchStep(TrainingStep):
         self._dense: dict[Any, Any] = {}
         for layer in model.layers:
             if isinstance(layer, KerasLayer):
-                layer.sparse_gradients = True
+                layer.unpadded = True
         decayed = _decayed(self._variables)
         chosen = {id(variable) for variable in decayed}
         others = [variable for variable in self._variables if id(variable) not in chosen]

@@ -1,8 +1,10 @@
 """The operations of a network on PyTorch tensors: what Keras's own would compose of many small ones, fused."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -10,28 +12,102 @@ from berthub.config import Activation
 from berthub.networks.ops import MASKED, Ops
 from berthub.training.weights import LowRank
 
-__all__ = ["TorchOps", "generator", "torch_dtype"]
+__all__ = ["TorchOps", "Unpadded", "generator", "torch_dtype"]
 
 Tensor = Any
 Weight = Any
+
+# How many texts attend together: fewer means less padding, and more small operations.
+_TOGETHER = 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Texts that follow each other, and attend together: `places` are where their tokens are when padded to `width`."""
+
+    rows: slice
+    tokens: slice
+    width: int
+    places: torch.Tensor
+
+    def padded(self, x: Tensor) -> Tensor:
+        """[1, t, h] of all texts to [b, width, h] of these."""
+        count = self.rows.stop - self.rows.start
+        flat = x.new_zeros((count * self.width, x.shape[-1])).index_copy(0, self.places, x[0, self.tokens])
+        return flat.view(count, self.width, -1)
+
+    def unpadded(self, x: Tensor) -> Tensor:
+        """[b, width, h] of these texts to [t, h]."""
+        return x.reshape(-1, x.shape[-1])[self.places]
+
+
+class Unpadded:
+    """Where the tokens of padded rows are, for a `mask` [b, s] whose rows are ones, then zeros.
+
+    Most of a network works token by token, and need not know of texts; so padding costs nothing there. Attention
+    does a few texts at a time, padded to the longest of them: cheap if rows of similar length are neighbours.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        count, self._width = mask.shape
+        lengths = mask.sum(1).cpu().numpy()
+        splits = np.concatenate([[0], np.cumsum(lengths)])
+
+        def index(array: Any) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array, np.int64)).to(mask.device)
+
+        positions = np.arange(splits[-1]) - np.repeat(splits[:-1], lengths)
+        rows = np.repeat(np.arange(count), lengths)
+        self.positions = index(positions)
+        self.starts = index(splits[:-1])
+        self._places = index(rows * self._width + positions)
+        self.groups = []
+        for first in range(0, count, _TOGETHER):
+            stop = min(first + _TOGETHER, count)
+            tokens = slice(int(splits[first]), int(splits[stop]))
+            width = int(lengths[first:stop].max())
+            places = index((rows[tokens] - first) * width + positions[tokens])
+            self.groups.append(_Group(slice(first, stop), tokens, width, places))
+
+    def take(self, x: Tensor) -> Tensor:
+        """Numbers of padded rows [b, s] without padding: [1, t]."""
+        return x.reshape(-1)[self._places][None]
+
+    def padded(self, x: Tensor) -> Tensor:
+        """[1, t, h] to [b, s, h], with zeros for padding."""
+        rows = len(self.starts)
+        flat = x.new_zeros((rows * self._width, x.shape[-1])).index_copy(0, self._places, x[0])
+        return flat.view(rows, self._width, -1)
 
 
 class TorchOps(Ops[Tensor, Weight]):
     """`berthub.networks.ops.Ops` on PyTorch, over Keras variables; computes in `dtype`.
 
-    `generator` is what dropout draws from; None means no dropout. With `sparse` the gradient of a table that rows
-    are gathered from is sparse: of the few rows that a batch has.
+    `generator` is what dropout draws from; None means no dropout. With `unpadded` the tokens of all texts follow each
+    other without padding, [1, t, h] instead of [b, s, h] (and one vector a text is [b, h]); only attention looks at one
+    text after the other. With `sparse` the gradient of a table that rows are gathered from is sparse: of the few rows
+    that a batch has.
     """
 
-    def __init__(self, dtype: torch.dtype, generator: torch.Generator | None, *, sparse: bool = False) -> None:
+    def __init__(
+        self,
+        dtype: torch.dtype,
+        generator: torch.Generator | None,
+        *,
+        unpadded: Unpadded | None = None,
+        sparse: bool = False,
+    ) -> None:
         self._dtype = dtype
         self._generator = generator
+        self._unpadded = unpadded
         self._sparse = sparse
 
     def gather(self, table: Weight, ids: Tensor) -> Tensor:
         return functional.embedding(ids, table.value, sparse=self._sparse).to(self._dtype)
 
     def leading_rows(self, table: Weight, ids: Tensor) -> Tensor:
+        if self._unpadded is not None:
+            return functional.embedding(self._unpadded.positions, table.value)[None].to(self._dtype)
         return table.value[None, : ids.shape[1]].to(self._dtype)
 
     def dense(self, x: Tensor, kernel: Weight, bias: Weight) -> Tensor:
@@ -80,6 +156,26 @@ class TorchOps(Ops[Tensor, Weight]):
     def attention(
         self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, heads: int, dropout: float
     ) -> Tensor:
+        if self._unpadded is None:
+            return self._attention(query, key, value, bias, heads=heads, dropout=dropout)
+        contexts = []
+        for group in self._unpadded.groups:
+            mine = query[group.rows, None] if query.ndim == 2 else group.padded(query)
+            context = self._attention(
+                mine,
+                group.padded(key),
+                group.padded(value),
+                bias[group.rows, ..., : group.width],
+                heads=heads,
+                dropout=dropout,
+            )
+            contexts.append(context[:, 0] if query.ndim == 2 else group.unpadded(context))
+        joined = torch.cat(contexts)
+        return joined if query.ndim == 2 else joined[None]
+
+    def _attention(
+        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, heads: int, dropout: float
+    ) -> Tensor:
         def split(x: Tensor) -> Tensor:
             return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
 
@@ -93,10 +189,12 @@ class TorchOps(Ops[Tensor, Weight]):
         return context.transpose(1, 2).reshape(context.shape[0], context.shape[2], -1)
 
     def first(self, x: Tensor) -> Tensor:
+        if self._unpadded is not None:
+            return x if x.ndim == 2 else x[0, self._unpadded.starts]
         return x[:, 0]
 
     def first_alone(self, x: Tensor) -> Tensor:
-        return x[:, :1]
+        return x[:, :1] if self._unpadded is None else self.first(x)
 
     def masked_mean(self, x: Tensor, mask: Tensor) -> Tensor:
         weights = (mask != 0).to(torch.float32)[:, :, None]
