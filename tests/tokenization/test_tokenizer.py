@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import berthub as hub
 from berthub.errors import CheckpointError, InputError, MissingDependencyError
+from berthub.tokenization.tensors import FRAMEWORKS
 
 _VOCABULARY = Path(__file__).parent.parent / "data" / "models" / "tf2_v4" / "assets" / "vocab.txt"
 _ANY_TEXT = st.text(st.characters(codec=None), max_size=50)  # lone surrogates, too
@@ -159,7 +160,9 @@ class TestCalledAsBertTokenizer:
         import sys
 
         for name, module in (("tf", "tensorflow"), ("pt", "torch"), ("jax", "jax")):
-            monkeypatch.setitem(sys.modules, module, None)
+            # The submodule is found without its package, where another test has imported it.
+            for imported in (module, FRAMEWORKS[name][0]):
+                monkeypatch.setitem(sys.modules, imported, None)
             with pytest.raises(MissingDependencyError, match=f"pip install {module}"):
                 tokenizer("the", return_tensors=name)
 

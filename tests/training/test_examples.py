@@ -38,14 +38,22 @@ def test_every_row_occurs_once_an_epoch(lengths: list[int], size: int, seed: int
     assert all(np.array_equal(ours, theirs) for ours, theirs in zip(batches, again, strict=True))
 
 
-def test_the_order_differs_by_seed_and_epoch_and_lengths_do_not_much_within_a_batch() -> None:
+def test_the_order_differs_by_seed_and_epoch() -> None:
     lengths = np.random.default_rng(0).integers(3, 100, 1000)
     orders = [
         np.concatenate(order_of_epoch(lengths, batch_size=8, seed=seed, epoch=epoch)).tolist()
         for seed, epoch in ((0, 0), (0, 1), (1, 0), (1, 1))
     ]
     assert len({tuple(order) for order in orders}) == 4
-    batches = order_of_epoch(lengths, batch_size=8, seed=0, epoch=0)
+
+
+def test_lengths_differ_little_within_a_batch_of_those_drawn_together() -> None:
+    lengths = np.random.default_rng(0).integers(3, 100, 1000)
+    alone = order_of_epoch(lengths, batch_size=8, seed=0, epoch=0)
+    assert np.mean([np.ptp(lengths[rows]) for rows in alone]) > 60
+    # Neighbours attend together.
+    assert all((np.diff(lengths[rows]) >= 0).all() for rows in alone)
+    batches = order_of_epoch(lengths, batch_size=8, seed=0, epoch=0, together=32)
     assert np.mean([np.ptp(lengths[rows]) for rows in batches]) < 6
     # Batches of long texts and of short ones come mixed.
     means = np.array([lengths[rows].mean() for rows in batches])
@@ -58,7 +66,8 @@ def test_batches_hold_their_rows(few_shapes: bool, lengths: list[int], size: int
     examples = _examples(lengths)
     options = {"batch_size": size, "seed": 1, "epoch": 0, "few_shapes": few_shapes, "max_width": 90}
     batches = list(training_batches(examples, begin=begin, **options))  # type: ignore[arg-type]
-    order = order_of_epoch(examples.tokens.lengths, batch_size=size, seed=1, epoch=0)[begin:]
+    together = 4 if few_shapes else 1
+    order = order_of_epoch(examples.tokens.lengths, batch_size=size, seed=1, epoch=0, together=together)[begin:]
     assert [batch.examples for batch in batches] == [len(rows) for rows in order]
     for batch, rows in zip(batches, order, strict=True):
         ids, mask = batch.inputs["input_word_ids"], batch.inputs["input_mask"]
