@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import berthub as hub
+from berthub.config import Pooling
 from berthub.errors import InputError, OutputNotComputedError
 
 _TEXTS = ["The quick brown fox.", "", "It was the first day of May!"]
@@ -52,6 +53,16 @@ class TestEncode:
         expected = bert.embed(_TEXTS)
         for texts in (tuple(_TEXTS), iter(_TEXTS), np.array(_TEXTS)):
             np.testing.assert_array_equal(bert.embed(texts), expected)
+
+    @pytest.mark.parametrize("pooling", ["cls", "max", "mean"])
+    def test_several_layers_are_joined(self, bert: hub.Encoder, pooling: Pooling) -> None:
+        single = [bert.embed(_TEXTS, pooling=pooling, layer=layer) for layer in (1, 0)]
+        np.testing.assert_allclose(
+            bert.embed(_TEXTS, pooling=pooling, layer=(-1, 0)), np.concatenate(single, axis=1), rtol=0, atol=1e-5
+        )
+        for wrong in ((), "10", 1.5, (0, 9)):
+            with pytest.raises(InputError, match="layer"):
+                bert.embed(_TEXTS, pooling=pooling, layer=wrong)  # type: ignore[arg-type]
 
     def test_layers(self, bert: hub.Encoder) -> None:
         full = bert.encode(_TEXTS, outputs=["encoder_outputs", "sequence_output"])

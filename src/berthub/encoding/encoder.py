@@ -111,7 +111,7 @@ class Encoder:
         outputs: Sequence[str] | None = None,
         layers: Layers | None = None,
         pooling: Pooling | None = None,
-        layer: int = -1,
+        layer: int | Sequence[int] = -1,
         truncation: bool = True,
         chunk_size: int | None = None,
     ) -> Iterator[Encodings]:
@@ -126,9 +126,8 @@ class Encoder:
             request = Request.of(self.config, outputs, layers)
         else:
             asked = outputs is not None or layers is not None
-            request = Request.of(self.config, outputs, layers) if asked else Request({}, {})
-            embedding = Output(layer, pooling).resolved(self.config)
-            request = Request({**request.named, "embedding": embedding}, request.layers)
+            request = Request.of(self.config, outputs, layers) if asked else Request()
+            request = request.with_embedding(self.config, layer, pooling)
         size = self._chunk_size(request) if chunk_size is None else chunk_size
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise InputError(f"chunk_size must be a whole number from 1, not {chunk_size!r}")
@@ -139,20 +138,20 @@ class Encoder:
         texts: str | Iterable[Text],
         *,
         pooling: Pooling = "mean",
-        layer: int = -1,
+        layer: int | Sequence[int] = -1,
         normalize: bool = False,
         truncation: bool = True,
     ) -> Floats:
-        """One vector for each text: float32 [n, hidden].
+        """One vector for each text: float32 [n, hidden], or [n, hidden * layers] of several layers, joined.
 
-        `pooling` is mean or max over the tokens of `layer` (`[CLS]` and `[SEP]` included), cls for its first token,
-        or pooled for the model's own pooler. `normalize` scales vectors to length 1, for search by dot product.
+        `pooling` is mean or max over the tokens of `layer`, or of each of several (`[CLS]` and `[SEP]` included), cls
+        for its first token, or pooled for the model's own pooler. `normalize` scales the whole vectors to length 1,
+        for search by dot product.
         """
-        output = Output(layer, pooling).resolved(self.config)
-        texts = listed(texts)
-        tokens = self._tokens(texts, truncation)
-        self._report(int(tokens.truncated.sum()), len(texts))
-        (vectors,) = self._run(tokens, [output])
+        request = Request().with_embedding(self.config, layer, pooling)
+        encodings = self._encode(listed(texts), request, truncation)
+        self._report(int(encodings.truncated.sum()), len(encodings.texts))
+        vectors: Floats = encodings["embedding"]
         return unit_length(vectors) if normalize else vectors
 
     def predict(self, texts: TextsOrSentences) -> Predictions:
@@ -246,6 +245,9 @@ class Encoder:
         if request.layers:
             computed = {layer: arrays[output] for layer, output in request.layers.items()}
             outputs["encoder_outputs"] = LayerOutputs(computed, self.config.num_layers)
+        if request.embedding:
+            vectors = [arrays[output] for output in request.embedding]
+            outputs["embedding"] = vectors[0] if len(vectors) == 1 else np.concatenate(vectors, axis=1)
         return Encodings(
             outputs=outputs,
             ragged_tokens=tokens,

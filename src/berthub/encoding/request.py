@@ -1,10 +1,10 @@
 """What a call of the encoder asks for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
-from berthub.config import BertConfig
+from berthub.config import BertConfig, Pooling
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
 
@@ -17,10 +17,11 @@ _OUTPUTS = ("default", "encoder_outputs", "pooled_output", "sequence_output")
 
 @dataclass(frozen=True)
 class Request:
-    """Outputs by name, and layers by number; the same one can be asked for twice."""
+    """Outputs by name, layers by number, and what is joined to an embedding; the same one can be asked for twice."""
 
-    named: Mapping[str, Output]
-    layers: Mapping[int, Output]
+    named: Mapping[str, Output] = field(default_factory=dict)
+    layers: Mapping[int, Output] = field(default_factory=dict)
+    embedding: tuple[Output, ...] = ()
 
     @classmethod
     def of(cls, config: BertConfig, outputs: Sequence[str] | None, layers: Layers | None) -> Self:
@@ -45,7 +46,14 @@ class Request:
         by_layer = [Output(layer).resolved(config) for layer in chosen]
         return cls(named, {output.layer: output for output in by_layer})
 
+    def with_embedding(self, config: BertConfig, layer: int | Sequence[int], pooling: Pooling) -> Self:
+        """The same with an embedding: the pooled vectors of a layer, or those of several, joined in their order."""
+        layers = tuple(layer) if isinstance(layer, Sequence) and not isinstance(layer, str) else (layer,)
+        if not layers:
+            raise InputError("layer=() is no layer; use a number, or several such as (-4, -3, -2, -1)")
+        return replace(self, embedding=tuple(Output(each, pooling).resolved(config) for each in layers))
+
     @property
     def distinct(self) -> list[Output]:
         """Every output once, in the order in which it is computed."""
-        return list(dict.fromkeys([*self.named.values(), *self.layers.values()]))
+        return list(dict.fromkeys([*self.named.values(), *self.layers.values(), *self.embedding]))

@@ -1,14 +1,13 @@
 """A scikit-learn transformer: texts become vectors."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from berthub.config import Pooling
 from berthub.encoding.encoder import Encoder
-from berthub.encoding.encodings import Encodings
 from berthub.encoding.load import load
 from berthub.encoding.normalize import unit_length
 from berthub.encoding.texts import checked
@@ -100,20 +99,11 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         `max_length` tokens are cut and reported in one `TruncationWarning`.
         """
         check_is_fitted(self)
-        *_, normalize = self._fitted
-        parts = [np.zeros((0, self._n_features_out), np.float32), *self._vectors(self._loaded(), _column(X))]
+        *_, pooling, normalize = self._fitted
+        chunks = self._loaded().stream(_column(X), pooling=pooling, layer=self.layers_)
+        parts = [np.zeros((0, self._n_features_out), np.float32), *(chunk["embedding"] for chunk in chunks)]
         vectors: Floats = np.concatenate(parts)
         return unit_length(vectors) if normalize else vectors
-
-    def _vectors(self, encoder: Encoder, texts: Iterable[Text]) -> Iterator[Floats]:
-        _, _, pooling, _ = self._fitted
-        if len(self.layers_) == 1:
-            for encodings in encoder.stream(texts, pooling=pooling, layer=self.layers_[0]):
-                yield encodings["embedding"]
-            return
-        # All layers in one pass, which gives vectors of tokens; several passes would each compute the layers below.
-        for encodings in encoder.stream(texts, outputs=(), layers=self.layers_):
-            yield np.concatenate([_pooled(encodings, layer, pooling) for layer in self.layers_], axis=1)
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:
@@ -145,18 +135,3 @@ def _numbers(layers: Any) -> tuple[Any, ...]:
     if isinstance(numbers, str) or not isinstance(numbers, Iterable) or not (numbers := tuple(numbers)):
         raise InputError(f"layers are a number or a sequence of numbers, such as (-4, -3, -2, -1), not {layers!r}")
     return tuple(int(number) if isinstance(number, np.integer) else number for number in numbers)
-
-
-def _pooled(encodings: Encodings, layer: int, pooling: Pooling) -> Floats:
-    """One vector for each text, float32 [n, hidden], of the token vectors of a layer, which are 0 in the padding."""
-    states: Floats = encodings["encoder_outputs"][layer]
-    lengths = encodings.ragged_tokens.lengths
-    if pooling == "cls":
-        return states[:, 0]
-    if pooling == "mean":
-        means: Floats = states.sum(axis=1) / lengths[:, None].astype(np.float32)
-        return means
-    # The pooler has one layer alone, so what is left is max.
-    real = np.arange(states.shape[1]) < lengths[:, None]
-    largest: Floats = states.max(axis=1, initial=-np.inf, where=real[:, :, None])
-    return largest
