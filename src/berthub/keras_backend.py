@@ -7,8 +7,8 @@ from pathlib import Path
 
 __all__ = ["BACKENDS", "choose_backend"]
 
-BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
-"""The backends of Keras that can train, by the module that each needs. The order is Keras's own preference."""
+BACKENDS = ("tensorflow", "jax", "torch")
+"""The backends of Keras that can train, named as the modules that they are. The order is Keras's own preference."""
 
 
 def choose_backend(*, prefer: str | None = None) -> bool:
@@ -19,7 +19,7 @@ def choose_backend(*, prefer: str | None = None) -> bool:
     """
     if os.environ.get("KERAS_BACKEND") or _configured():
         return True
-    installed = [name for name, module in BACKENDS.items() if importlib.util.find_spec(module) is not None]
+    installed = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
     if installed:
         os.environ["KERAS_BACKEND"] = prefer if prefer in installed else installed[0]
     return bool(installed)
@@ -38,4 +38,4 @@ def _configured() -> bool:
     except (ValueError, KeyError, TypeError):
         # Keras tells what is wrong with its file, or passes over it.
         return False
-    return backend in BACKENDS and importlib.util.find_spec(BACKENDS[backend]) is not None
+    return backend in BACKENDS and importlib.util.find_spec(backend) is not None

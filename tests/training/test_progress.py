@@ -18,7 +18,7 @@ def _shown(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, shown: bool) -> s
     with TrainingProgress(epochs=2, shown=shown) as watcher:
         for epoch in (1, 2):
             for step in range(1, 4):
-                watcher.step(epoch=epoch, step=step, steps=3, loss=0.5, examples=8)
+                watcher.step(epoch=epoch, step=step, steps=3, loss=0.5)
             watcher.epoch({"epoch": epoch, "loss": 0.5, "seconds": 2.4, "examples_per_second": 1234.5})
     return written.getvalue()
 

@@ -18,11 +18,11 @@ from berthub.vocabulary import Vocabulary
 
 __all__ = [
     "CONFIG",
-    "SPECIAL_ROLES",
     "description",
     "new_folder",
     "read_description",
     "read_native",
+    "special_pieces",
     "write_native",
     "write_native_files",
     "write_vocabulary",
@@ -35,7 +35,7 @@ _VOCABULARY = "vocab.txt"
 _VERSION = 1
 _HEAD_KERNEL, _HEAD_BIAS = "head/kernel", "head/bias"
 _HEAD_SETTINGS = ("task", "labels", "pooling", "max_length")
-SPECIAL_ROLES = ("unknown", "classify", "separate", "pad", "mask")
+_SPECIAL_ROLES = ("unknown", "classify", "separate", "pad", "mask")
 
 
 def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
@@ -65,8 +65,8 @@ def read_description(path: Path) -> dict[str, Any]:
     config, roles = stored.get("config"), stored.get("special_pieces")
     if not isinstance(config, dict) or not isinstance(roles, dict):
         raise CorruptFileError(f"{path} should hold the objects config and special_pieces")
-    if sorted(roles) != sorted(SPECIAL_ROLES) or not all(isinstance(piece, str) for piece in roles.values()):
-        raise CorruptFileError(f"special_pieces in {path} should name {', '.join(SPECIAL_ROLES)}; it holds {roles}")
+    if sorted(roles) != sorted(_SPECIAL_ROLES) or not all(isinstance(piece, str) for piece in roles.values()):
+        raise CorruptFileError(f"special_pieces in {path} should name {', '.join(_SPECIAL_ROLES)}; it holds {roles}")
     return stored
 
 
@@ -100,12 +100,17 @@ def description(checkpoint: Checkpoint) -> str:
     described: dict[str, Any] = {
         "format_version": _VERSION,
         "config": checkpoint.config.to_dict(),
-        "special_pieces": {role: getattr(checkpoint.vocabulary, role) for role in SPECIAL_ROLES},
+        "special_pieces": special_pieces(checkpoint.vocabulary),
         "converted_from": checkpoint.origin.format,
     }
     if checkpoint.head is not None:
         described["head"] = {name: getattr(checkpoint.head, name) for name in _HEAD_SETTINGS}
     return json.dumps(described, indent=2) + "\n"
+
+
+def special_pieces(vocabulary: Vocabulary) -> dict[str, str]:
+    """The special pieces by role: what `Vocabulary` takes beside the pieces."""
+    return {role: getattr(vocabulary, role) for role in _SPECIAL_ROLES}
 
 
 def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:

@@ -15,7 +15,7 @@ from berthub.encoding.arrays import inputs_by_name
 from berthub.errors import CheckpointError, InputError
 from berthub.formats import read
 from berthub.formats.files import read_lines
-from berthub.formats.native import SPECIAL_ROLES, write_native, write_vocabulary
+from berthub.formats.native import special_pieces, write_native, write_vocabulary
 from berthub.hub.resolve import resolve
 from berthub.networks import bert
 from berthub.networks.ops import Ops
@@ -76,7 +76,7 @@ class KerasLayer(keras.layers.Layer):
             model = read(folder, settings=settings)
         self.config = model.config
         self.vocabulary = model.vocabulary if isinstance(model, Checkpoint) else None
-        self._special = model.special if isinstance(model, _Skeleton) else _special(model.vocabulary)
+        self._special = model.special if isinstance(model, _Skeleton) else special_pieces(model.vocabulary)
         self._pad = model.pad if isinstance(model, _Skeleton) else model.vocabulary.ids[model.vocabulary.pad]
         self.output_key = _checked_key(output_key, self.config)
         self.freeze_layers = _checked_count("freeze_layers", freeze_layers, least=0, most=self.config.num_layers)
@@ -282,8 +282,7 @@ class KerasLayer(keras.layers.Layer):
         from berthub.training.torch_ops import TorchOps, generator, torch_dtype
 
         drawn = generator(self._seed_generator) if dropout else None
-        sparse = unpadded is not None
-        return TorchOps(torch_dtype(self.compute_dtype), drawn, unpadded=unpadded, sparse=sparse)
+        return TorchOps(torch_dtype(self.compute_dtype), drawn, unpadded=unpadded)
 
 
 _POOLED = frozenset({"default", "pooled_output"})
@@ -297,10 +296,6 @@ class _Skeleton:
     config: BertConfig
     pad: int
     special: Mapping[str, str]
-
-
-def _special(vocabulary: Vocabulary) -> dict[str, str]:
-    return {role: getattr(vocabulary, role) for role in SPECIAL_ROLES}
 
 
 def _initial(config: BertConfig, seed: int | None) -> dict[str, Floats]:

@@ -86,9 +86,6 @@ def build_model(
         dtype=policy,
         name="bert",
     )
-    if pooling != "pooled" and "pooler" in layer.groups:
-        # Nothing depends on it, so that there is no gradient.
-        layer.groups["pooler"].trainable = False
     inputs = {
         name: keras.Input((None,), dtype="int32", name=name)
         for name in ("input_word_ids", "input_mask", "input_type_ids")

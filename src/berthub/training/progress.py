@@ -40,7 +40,7 @@ class TrainingProgress(Watcher):
     ) -> None:
         self._bar.stop()
 
-    def step(self, *, epoch: int, step: int, steps: int, loss: float, examples: int) -> None:
+    def step(self, *, epoch: int, step: int, steps: int, loss: float) -> None:
         """Move the bar; the loss shown is a running mean."""
         if epoch != self._epoch:
             self._epoch, self._shown_loss = epoch, loss

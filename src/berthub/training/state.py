@@ -25,15 +25,14 @@ _POINTER = "latest.json"
 class Progress:
     """How far training is: `epoch` epochs, and `step` steps of the next one.
 
-    `total`, `examples`, `timed` and `seconds` are of that one: the sum of the examples' losses, how many they are,
-    how many of them were timed and for how long. `best_score` None means that nothing was scored yet.
+    `total`, `examples` and `seconds` are of that one: the sum of the examples' losses, how many they are, and how long
+    they took. `best_score` None means that nothing was scored yet.
     """
 
     epoch: int = 0
     step: int = 0
     total: float = 0.0
     examples: int = 0
-    timed: int = 0
     seconds: float = 0.0
     best_epoch: int = 0
     best_score: float | None = None
@@ -48,9 +47,9 @@ class Progress:
             examples=self.examples + examples,
         )
 
-    def after_seconds(self, seconds: float, examples: int) -> Self:
-        """The progress with the time that steps on `examples` examples took."""
-        return dataclasses.replace(self, seconds=self.seconds + seconds, timed=self.timed + examples)
+    def after_seconds(self, seconds: float) -> Self:
+        """The progress with the time that the steps since the last call took."""
+        return dataclasses.replace(self, seconds=self.seconds + seconds)
 
     def after_epoch(self, scores: Mapping[str, float]) -> Self:
         """The progress after the last step of an epoch; `scores` are those of the dev data, if there are any."""
@@ -62,7 +61,7 @@ class Progress:
             "loss": self.total / max(1, self.examples),
             **{name: value for name, value in scores.items() if name != "dev_main"},
             "seconds": self.seconds,
-            "examples_per_second": self.timed / max(self.seconds, 1e-9),
+            "examples_per_second": self.examples / max(self.seconds, 1e-9),
         }
         return type(self)(
             epoch=epoch,

@@ -85,8 +85,8 @@ class TorchOps(Ops[Tensor, Weight]):
 
     `generator` is what dropout draws from; None means no dropout. With `unpadded` the tokens of all texts follow each
     other without padding, [1, t, h] instead of [b, s, h] (and one vector a text is [b, h]); only attention looks at one
-    text after the other. With `sparse` the gradient of a table that rows are gathered from is sparse: of the few rows
-    that a batch has.
+    text after the other. The gradient of a table that rows are gathered from is sparse then: of the few rows that a
+    batch has.
     """
 
     def __init__(
@@ -95,15 +95,13 @@ class TorchOps(Ops[Tensor, Weight]):
         generator: torch.Generator | None,
         *,
         unpadded: Unpadded | None = None,
-        sparse: bool = False,
     ) -> None:
         self._dtype = dtype
         self._generator = generator
         self._unpadded = unpadded
-        self._sparse = sparse
 
     def gather(self, table: Weight, ids: Tensor) -> Tensor:
-        return functional.embedding(ids, table.value, sparse=self._sparse).to(self._dtype)
+        return functional.embedding(ids, table.value, sparse=self._unpadded is not None).to(self._dtype)
 
     def leading_rows(self, table: Weight, ids: Tensor) -> Tensor:
         if self._unpadded is not None:

@@ -22,8 +22,8 @@ Evaluation = Callable[[Checkpoint], Mapping[str, float]]
 class Watcher:
     """What is told how training goes; this one does nothing."""
 
-    def step(self, *, epoch: int, step: int, steps: int, loss: float, examples: int) -> None:
-        """A step is done: `step` of `steps` of the epoch, on `examples` examples."""
+    def step(self, *, epoch: int, step: int, steps: int, loss: float) -> None:
+        """A step is done: `step` of `steps` of the epoch."""
 
     def epoch(self, entry: Mapping[str, float]) -> None:
         """An epoch is done; `entry` is what the history has of it."""
@@ -70,7 +70,6 @@ def train(
 
     while progress.epoch < hyperparameters.epochs and not _out_of_patience(progress, hyperparameters):
         begin = time.perf_counter()
-        seen = 0
         batches = training_batches(
             examples,
             batch_size=hyperparameters.batch_size,
@@ -89,13 +88,12 @@ def train(
                 where = f"in step {progress.step + 1} of epoch {progress.epoch + 1}, at learning rate {rate:.3g}"
                 return Trained(best, progress.best_epoch, progress.history, diverged=where)
             progress = progress.after_step(loss, batch.examples)
-            seen += batch.examples
-            watcher.step(epoch=progress.epoch + 1, step=progress.step, steps=steps, loss=loss, examples=batch.examples)
+            watcher.step(epoch=progress.epoch + 1, step=progress.step, steps=steps, loss=loss)
             if store is not None and progress.step % hyperparameters.checkpoint_steps == 0 and progress.step < steps:
-                progress = progress.after_seconds(time.perf_counter() - begin, seen)
+                progress = progress.after_seconds(time.perf_counter() - begin)
                 store.write(step.state(), progress, best)
-                begin, seen = time.perf_counter(), 0
-        progress = progress.after_seconds(time.perf_counter() - begin, seen)
+                begin = time.perf_counter()
+        progress = progress.after_seconds(time.perf_counter() - begin)
         model = snapshot()
         finite = _finite(model)
         scores = dict(evaluation(model)) if finite and evaluation is not None else {}
