@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from berthub.config import BertConfig
+from berthub.networks.bert import BertConfig
 
 _ROOT = Path(__file__).parent.parent
 

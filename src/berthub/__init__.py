@@ -11,13 +11,13 @@ from berthub.keras_registration import register_when_keras_is_there
 if TYPE_CHECKING:
     from berthub import sklearn
     from berthub.checkpoint import Checkpoint
-    from berthub.config import BertConfig
     from berthub.encoding.encoder import Encoder
     from berthub.encoding.encodings import Encodings
     from berthub.encoding.load import load
     from berthub.encoding.preprocessor import Preprocessor
     from berthub.errors import BerthubError, TruncationWarning
     from berthub.hub.resolve import resolve
+    from berthub.networks.bert import BertConfig
     from berthub.tokenization.tokenizer import Tokenizer
     from berthub.training.hyperparameters import Hyperparameters
     from berthub.training.keras_layer import KerasLayer
@@ -49,7 +49,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BertConfig": "config",
+    "BertConfig": "networks.bert",
     "BerthubError": "errors",
     "Checkpoint": "checkpoint",
     "Encoder": "encoding.encoder",

@@ -8,12 +8,13 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from berthub.config import BertConfig
+from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError
 from berthub.head import Head
+from berthub.networks.network import weight_shapes
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["Checkpoint", "Origin", "Weights", "weight_shapes"]
+__all__ = ["Checkpoint", "Origin", "Weights"]
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
@@ -36,12 +37,13 @@ class Origin:
 class Checkpoint:
     """A model: configuration, weights and vocabulary, and the head if it was fine-tuned for a task.
 
-    `weights` are float32 arrays under the names of Google's 2018 release, kernels `[in, out]` (`weight_shapes` lists
-    them); as a rule they are views of memory-mapped files. Making one validates it: every missing, extra and
-    mis-shaped weight, and a vocabulary of another size than the embedding table, are named in one `CheckpointError`.
+    `weights` are float32 arrays under the names of the original releases, kernels `[in, out]`
+    (`berthub.networks.network.weight_shapes` lists them); as a rule they are views of memory-mapped files. Making one
+    validates it: every missing, extra and mis-shaped weight, and a vocabulary of another size than the embedding
+    table, are named in one `CheckpointError`.
     """
 
-    config: BertConfig
+    config: EncoderConfig
     weights: Weights
     vocabulary: Vocabulary
     origin: Origin
@@ -62,42 +64,11 @@ class Checkpoint:
 
     @property
     def parameters(self) -> int:
-        """The number of parameters of the encoder."""
+        """The number of parameters, of the masked-language-model head, too."""
         return sum(weight.size for weight in self.weights.values())
 
 
-def weight_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
-    """The names and shapes of the weights that `config` calls for, in the order of Google's 2018 release."""
-    hidden, inner = config.hidden_size, config.intermediate_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "bert/embeddings/word_embeddings": (config.vocab_size, hidden),
-        "bert/embeddings/position_embeddings": (config.max_positions, hidden),
-        "bert/embeddings/token_type_embeddings": (config.type_vocab_size, hidden),
-        **_layer_norm("bert/embeddings/LayerNorm", hidden),
-    }
-    for layer in range(config.num_layers):
-        scope = f"bert/encoder/layer_{layer}"
-        for part in ("query", "key", "value"):
-            shapes |= _dense(f"{scope}/attention/self/{part}", hidden, hidden)
-        shapes |= _dense(f"{scope}/attention/output/dense", hidden, hidden)
-        shapes |= _layer_norm(f"{scope}/attention/output/LayerNorm", hidden)
-        shapes |= _dense(f"{scope}/intermediate/dense", hidden, inner)
-        shapes |= _dense(f"{scope}/output/dense", inner, hidden)
-        shapes |= _layer_norm(f"{scope}/output/LayerNorm", hidden)
-    if config.pooler:
-        shapes |= _dense("bert/pooler/dense", hidden, hidden)
-    return shapes
-
-
-def _dense(scope: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
-    return {f"{scope}/kernel": (inputs, outputs), f"{scope}/bias": (outputs,)}
-
-
-def _layer_norm(scope: str, width: int) -> dict[str, tuple[int, ...]]:
-    return {f"{scope}/gamma": (width,), f"{scope}/beta": (width,)}
-
-
-def _weight_faults(config: BertConfig, weights: Weights) -> list[str]:
+def _weight_faults(config: EncoderConfig, weights: Weights) -> list[str]:
     expected = weight_shapes(config)
     faults = [f"{name} {shape} is missing" for name, shape in expected.items() if name not in weights]
     for name, weight in weights.items():
@@ -110,7 +81,7 @@ def _weight_faults(config: BertConfig, weights: Weights) -> list[str]:
     return faults
 
 
-def _vocabulary_faults(config: BertConfig, vocabulary: Vocabulary) -> list[str]:
+def _vocabulary_faults(config: EncoderConfig, vocabulary: Vocabulary) -> list[str]:
     if len(vocabulary) == config.vocab_size:
         return []
     return [
@@ -119,13 +90,13 @@ def _vocabulary_faults(config: BertConfig, vocabulary: Vocabulary) -> list[str]:
     ]
 
 
-def _head_faults(config: BertConfig, head: Head | None) -> list[str]:
+def _head_faults(config: EncoderConfig, head: Head | None) -> list[str]:
     if head is None:
         return []
     faults = []
     if len(head.kernel) != config.hidden_size:
         faults.append(f"the head's kernel has shape {head.kernel.shape}, not {(config.hidden_size, len(head.labels))}")
-    if head.pooling == "pooled" and not config.pooler:
+    if head.pooling == "pooled" and not config.has_pooled_output:
         faults.append("the head wants the pooler's output, and the model has no pooler")
     if head.max_length > config.max_positions:
         faults.append(f"the head's max_length is {head.max_length}, and the model has {config.max_positions} positions")

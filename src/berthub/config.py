@@ -1,14 +1,15 @@
-"""The settings of a BERT: everything that changes a number, frozen, read and never guessed."""
+"""The settings that all encoders have: everything that changes a number, frozen, read and never guessed."""
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from berthub.errors import CheckpointError
 
-__all__ = ["POOLINGS", "Activation", "BertConfig", "Pooling"]
+__all__ = ["POOLINGS", "Activation", "EncoderConfig", "Pooling", "size_faults"]
 
 Activation = Literal["gelu_erf", "gelu_tanh", "relu"]
 """`gelu_tanh` is Google's and TF Hub's form, 0.5x(1 + tanh(sqrt(2/pi)(x + 0.044715x^3))); `gelu_erf` is the exact
@@ -34,16 +35,28 @@ _LARGEST = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BertConfig:
-    """The settings of one BERT encoder (Devlin et al., 2018, https://arxiv.org/abs/1810.04805).
+class EncoderConfig(ABC):
+    """What the settings of every architecture have in common; `berthub.networks` has one class for each.
 
     Sizes are counts; `max_positions` is the longest sequence in tokens, `[CLS]` and `[SEP]` included. `pooler` tells
-    whether the model has the dense layer behind `pooled_output`. `lower_case`, `strip_accents` (None: as
-    `lower_case`) and `split_chinese` belong to the tokenization that the weights were trained with. The dropout
-    rates matter in training only. Values that contradict each other raise `CheckpointError`.
+    whether the model has the dense layer behind `pooled_output`, `mlm` whether it has the masked-language-model head.
+    `lower_case`, `strip_accents` (None: as `lower_case`) and `split_chinese` belong to the tokenization that the
+    weights were trained with. The dropout rates matter in training only. Values that contradict each other raise
+    `CheckpointError`.
     """
 
-    architecture: ClassVar[str] = "bert"
+    architecture: ClassVar[str]
+    # The setting that says how wide the queries, keys and values of all heads together are.
+    width_of_heads: ClassVar[str] = "hidden_size"
+    # Whether the vector of the first token counts as pooled_output where there is no pooler.
+    pools_first_token: ClassVar[bool] = False
+    # Whether encoder_outputs begin with what goes into the first layer.
+    embeddings_are_state: ClassVar[bool] = False
+    # Whether a token's encoding depends on the padding next to it: then every text that is not as long as can be has
+    # some, as in the original, where texts are padded to one length.
+    sees_padding: ClassVar[bool] = False
+    # Whether the layers share weights, so that single ones cannot be frozen.
+    shares_layers: ClassVar[bool] = False
 
     vocab_size: int
     hidden_size: int
@@ -58,44 +71,40 @@ class BertConfig:
     strip_accents: bool | None = None
     split_chinese: bool = True
     pooler: bool = True
+    mlm: bool = False
     hidden_dropout: float = 0.1
     attention_dropout: float = 0.1
     initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
-        faults = list(self._faults())
+        faults = size_faults(self, _LARGEST) + self.own_faults() or self._faults()
         if faults:
             raise CheckpointError("the model's configuration cannot be used: " + "; ".join(faults))
 
-    def _faults(self) -> list[str]:
-        faults = []
-        for name, largest in _LARGEST.items():
-            value = getattr(self, name)
-            if not _is_int(value) or not 1 <= value <= largest:
-                faults.append(f"{name} must be an integer from 1 to {largest:,}, not {value!r}")
-        if not faults and self.hidden_size % self.num_heads:
-            faults.append(f"hidden_size {self.hidden_size} is no multiple of num_heads {self.num_heads}")
-        if self.activation not in get_args(Activation):
-            faults.append(f"activation must be one of {', '.join(get_args(Activation))}, not {self.activation!r}")
-        if not _is_finite(self.layer_norm_eps) or not 0 < self.layer_norm_eps < 1:
-            faults.append(f"layer_norm_eps must lie between 0 and 1, not {self.layer_norm_eps!r}")
-        for name in ("hidden_dropout", "attention_dropout"):
-            value = getattr(self, name)
-            if not _is_finite(value) or not 0 <= value < 1:
-                faults.append(f"{name} must be at least 0 and less than 1, not {value!r}")
-        if not _is_finite(self.initializer_range) or self.initializer_range <= 0:
-            faults.append(f"initializer_range must be a positive number, not {self.initializer_range!r}")
-        for name in ("lower_case", "split_chinese", "pooler"):
-            if not isinstance(getattr(self, name), bool):
-                faults.append(f"{name} must be true or false, not {getattr(self, name)!r}")
-        if self.strip_accents is not None and not isinstance(self.strip_accents, bool):
-            faults.append(f"strip_accents must be true, false or null, not {self.strip_accents!r}")
-        return faults
+    @abstractmethod
+    def own_faults(self) -> list[str]:
+        """What is wrong with the settings that this architecture alone has."""
+
+    @property
+    def attention_size(self) -> int:
+        """The width of the queries, keys and values of all heads together."""
+        size: int = getattr(self, self.width_of_heads)
+        return size
 
     @property
     def head_size(self) -> int:
-        """The width of one attention head: `hidden_size / num_heads`."""
-        return self.hidden_size // self.num_heads
+        """The width of one attention head."""
+        return self.attention_size // self.num_heads
+
+    @property
+    def has_pooled_output(self) -> bool:
+        """Whether there is a vector for the whole text."""
+        return self.pooler or self.pools_first_token
+
+    @property
+    def num_states(self) -> int:
+        """How many entries `encoder_outputs` has: the layers, and the embeddings where they are among them."""
+        return self.num_layers + self.embeddings_are_state
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain JSON values, with `architecture`."""
@@ -117,6 +126,37 @@ class BertConfig:
                 + "; ".join([f"{name} is missing" for name in missing] + [f"{name} is no setting" for name in unknown])
             )
         return cls(**values)
+
+    def _faults(self) -> list[str]:
+        """What is wrong with settings whose sizes are right."""
+        faults = []
+        if self.attention_size % self.num_heads:
+            faults.append(f"{self.width_of_heads} {self.attention_size} is no multiple of num_heads {self.num_heads}")
+        if self.activation not in get_args(Activation):
+            faults.append(f"activation must be one of {', '.join(get_args(Activation))}, not {self.activation!r}")
+        if not _is_finite(self.layer_norm_eps) or not 0 < self.layer_norm_eps < 1:
+            faults.append(f"layer_norm_eps must lie between 0 and 1, not {self.layer_norm_eps!r}")
+        for name in ("hidden_dropout", "attention_dropout"):
+            value = getattr(self, name)
+            if not _is_finite(value) or not 0 <= value < 1:
+                faults.append(f"{name} must be at least 0 and less than 1, not {value!r}")
+        if not _is_finite(self.initializer_range) or self.initializer_range <= 0:
+            faults.append(f"initializer_range must be a positive number, not {self.initializer_range!r}")
+        for name in ("lower_case", "split_chinese", "pooler", "mlm"):
+            if not isinstance(getattr(self, name), bool):
+                faults.append(f"{name} must be true or false, not {getattr(self, name)!r}")
+        if self.strip_accents is not None and not isinstance(self.strip_accents, bool):
+            faults.append(f"strip_accents must be true, false or null, not {self.strip_accents!r}")
+        return faults
+
+
+def size_faults(config: EncoderConfig, largest: Mapping[str, int]) -> list[str]:
+    """What is wrong with the settings that are counts, given the largest value of each."""
+    return [
+        f"{name} must be an integer from 1 to {most:,}, not {getattr(config, name)!r}"
+        for name, most in largest.items()
+        if not _is_int(getattr(config, name)) or not 1 <= getattr(config, name) <= most
+    ]
 
 
 def _is_int(value: object) -> bool:

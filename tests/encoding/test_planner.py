@@ -3,7 +3,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berthub.encoding.planner import cut, plan
+from berthub.networks.bert import BertConfig
 from berthub.tokenization.tokens import Tokens
+
+
+def _config(max_positions: int) -> BertConfig:
+    return BertConfig(
+        vocab_size=100,
+        hidden_size=8,
+        num_layers=1,
+        num_heads=1,
+        intermediate_size=8,
+        max_positions=max_positions,
+        type_vocab_size=2,
+        activation="relu",
+        layer_norm_eps=1e-12,
+        lower_case=True,
+    )
+
 
 _LENGTHS = st.lists(st.integers(0, 600), max_size=200).map(lambda values: np.array(values, np.int64))
 
@@ -32,7 +49,7 @@ def test_batches_hold_the_rows(rows: list[list[int]], budget: int) -> None:
     ids = np.array([index for row in rows for index in row], np.int32)
     splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.array(lengths, np.int64))])
     tokens = Tokens(ids=ids, type_ids=ids % 2, row_splits=splits, truncated=np.zeros(len(rows), bool))
-    for batch in cut(tokens, pad=0, max_width=19, budget=budget):
+    for batch in cut(tokens, _config(19), pad=0, budget=budget):
         assert batch.ids.shape[1] <= 19
         for place, row in enumerate(batch.rows):
             assert batch.ids[place][batch.mask[place] == 1].tolist() == rows[row]
@@ -49,7 +66,7 @@ def test_few_shapes_occur_and_little_padding() -> None:
         splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         ids = np.ones(splits[-1], np.int32)
         rows = Tokens(ids=ids, type_ids=ids * 0, row_splits=splits, truncated=np.zeros(5000, bool))
-        for batch in cut(rows, pad=0, max_width=512):
+        for batch in cut(rows, _config(512), pad=0):
             shapes.add(batch.ids.shape)
             tokens += int(batch.mask.sum())
             padded += batch.ids.size

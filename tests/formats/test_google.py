@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from berthub.checkpoint import weight_shapes
-from berthub.config import BertConfig
 from berthub.errors import CheckpointError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats import read
+from berthub.networks.bert import BertConfig
+from berthub.networks.network import weight_shapes
 from support.bundles import write_bundle
 
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from berthub.config import BertConfig
 from berthub.engines.numpy import NumpyOps
 from berthub.errors import InputError
 from berthub.formats import read
+from berthub.networks.bert import BertConfig
 from berthub.networks.outputs import Output, build
 
 

@@ -16,8 +16,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
-from berthub.checkpoint import weight_shapes
 from berthub.formats import read
+from berthub.networks.network import weight_shapes
 from support.gradients import GOLDEN, MODEL, batch, loss
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import berthub as hub
-from berthub.checkpoint import weight_shapes
 from berthub.errors import CheckpointError, HandleError, InputError
+from berthub.networks.network import weight_shapes
 from support.golden import READABLE, batches
 
 TOLERANCE = 1e-5

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.cli.options import DType, Vectors
-from berthub.config import BertConfig, Pooling
+from berthub.config import EncoderConfig, Pooling
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.encodings import Encodings
 from berthub.encoding.normalize import unit_length
@@ -71,15 +71,15 @@ def resolve_request(
     vectors: Vectors | None,
     layer: int | None,
     *,
-    config: BertConfig,
+    config: EncoderConfig,
     normalize: bool,
     dtype: DType,
     column: str | None,
 ) -> Request:
     """What is to be computed with this model; `InputError` for what it does not have."""
     if vectors is None:
-        vectors = Vectors.POOLED_OUTPUT if config.pooler and layer is None else Vectors.MEAN
-    if vectors is Vectors.POOLED_OUTPUT and not config.pooler:
+        vectors = Vectors.POOLED_OUTPUT if config.has_pooled_output and layer is None else Vectors.MEAN
+    if vectors is Vectors.POOLED_OUTPUT and not config.has_pooled_output:
         raise InputError("the model has no pooler, so no pooled_output; use --output mean, max or cls")
     resolved = Output(-1 if layer is None else layer, _POOLINGS[vectors]).resolved(config)
     return Request(

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berthub.config import BertConfig
+from berthub.config import EncoderConfig
 from berthub.errors import InputError
 
-__all__ = ["ArrayInputs", "array_inputs", "inputs_by_name"]
+__all__ = ["POSITIONS", "ArrayInputs", "array_inputs", "inputs_by_name"]
+
+POSITIONS = "masked_lm_positions"
+"""The input that asks for `mlm_logits`."""
 
 _NAMES = {
     "input_word_ids": "ids",
@@ -20,23 +23,26 @@ _NAMES = {
     "input_type_ids": "type_ids",
     "segment_ids": "type_ids",
     "token_type_ids": "type_ids",
+    POSITIONS: "positions",
 }
 _ACCEPTED = (
     "a dict with input_word_ids, input_mask and input_type_ids (or input_ids, attention_mask and token_type_ids), "
-    "or a list of the three; the last two may be left out; all are integers [batch, seq]"
+    "or a list of the three; the last two may be left out; all are integers [batch, seq]. With masked_lm_positions, "
+    "integers [batch, positions], there are mlm_logits, too"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayInputs:
-    """`ids`, `mask` and `type_ids`: int32 [batch, seq], within what the model has."""
+    """`ids`, `mask` and `type_ids`: int32 [batch, seq], within what the model has; `positions` [batch, p] or None."""
 
     ids: npt.NDArray[np.int32]
     mask: npt.NDArray[np.int32]
     type_ids: npt.NDArray[np.int32]
+    positions: npt.NDArray[np.int32] | None = None
 
 
-def array_inputs(inputs: Any, config: BertConfig, *, pad: int) -> ArrayInputs:
+def array_inputs(inputs: Any, config: EncoderConfig, *, pad: int) -> ArrayInputs:
     """The inputs of an encoder call, whichever form they have.
 
     A mask that is left out is 1 wherever the id is not `pad`; type ids that are left out are 0.
@@ -46,7 +52,10 @@ def array_inputs(inputs: Any, config: BertConfig, *, pad: int) -> ArrayInputs:
     if ids.ndim != 2 or not ids.shape[1]:
         raise InputError(f"the ids have the shape {ids.shape}; accepted: [batch, seq], with seq at least 1")
     for name, value in given.items():
-        if value.shape != ids.shape:
+        if name == "positions":
+            if value.ndim != 2 or len(value) != len(ids):
+                raise InputError(f"the {POSITIONS} have the shape {value.shape}; accepted: [{len(ids)}, positions]")
+        elif value.shape != ids.shape:
             raise InputError(f"the {name} have the shape {value.shape} and the ids {ids.shape}; they must be equal")
     if ids.shape[1] > config.max_positions:
         raise InputError(f"the inputs have {ids.shape[1]} positions; the model has {config.max_positions}")
@@ -56,13 +65,15 @@ def array_inputs(inputs: Any, config: BertConfig, *, pad: int) -> ArrayInputs:
         ("ids", ids, config.vocab_size),
         ("type_ids", type_ids, config.type_vocab_size),
         ("mask", mask, 2),
+        ("positions", given.get("positions", np.zeros(0)), ids.shape[1]),
     ):
         if value.size and (value.min() < 0 or value.max() >= size):
             wrong = np.argwhere((value < 0) | (value >= size))[0]
             raise InputError(
                 f"the {name} must be from 0 to {size - 1}; at {tuple(wrong.tolist())} there is {value[tuple(wrong)]}"
             )
-    return ArrayInputs(*(np.ascontiguousarray(value, np.int32) for value in (ids, mask, type_ids)))
+    positions = [given["positions"]] if "positions" in given else []
+    return ArrayInputs(*(np.ascontiguousarray(value, np.int32) for value in (ids, mask, type_ids, *positions)))
 
 
 def inputs_by_name(inputs: Any) -> dict[str, Any]:

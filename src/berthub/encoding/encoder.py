@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
-from berthub.config import BertConfig, Pooling
+from berthub.config import EncoderConfig, Pooling
 from berthub.encoding.arrays import ArrayInputs, array_inputs
 from berthub.encoding.encodings import Encodings, LayerOutputs
 from berthub.encoding.normalize import unit_length
@@ -59,7 +59,7 @@ class Encoder:
         self._batch_tokens = batch_tokens
 
     @property
-    def config(self) -> BertConfig:
+    def config(self) -> EncoderConfig:
         """The model's settings."""
         return self._checkpoint.config
 
@@ -188,21 +188,27 @@ class Encoder:
         left out is 1 where the id is not that of `[PAD]`, type ids are 0. A mask may have holes; positions count
         from the row's start all the same. Returns float32 arrays under default, pooled_output [batch, hidden],
         sequence_output [batch, seq, hidden] and encoder_outputs, a list of one [batch, seq, hidden] for each layer;
-        values at masked positions are those that TensorFlow computes there, too. `InputError` says what is wrong.
+        values at masked positions are those that TensorFlow computes there, too. With masked_lm_positions, integers
+        [batch, positions], there are mlm_logits [batch, positions, vocabulary], too, where the model has that head.
+        `InputError` says what is wrong.
         """
         config = self.config
         arrays = array_inputs(inputs, config, pad=self.vocabulary.ids[self.vocabulary.pad])
+        wanted = {f"layer {layer}": Output(layer) for layer in range(config.num_states)}
+        if config.has_pooled_output:
+            wanted["pooled_output"] = Output(-1, "pooled").resolved(config)
+        if arrays.positions is not None:
+            wanted["mlm_logits"] = Output(mlm=True).resolved(config)
+        outputs = list(wanted.values())
         count, width = arrays.ids.shape
-        wanted = [Output(layer) for layer in range(config.num_layers)]
-        if config.pooler:
-            wanted.append(Output(config.num_layers - 1, "pooled"))
-        results = self._allocate(wanted, count, width)
-        for done in self._engine.run(_slices(arrays, self._batch_tokens), wanted):
-            for result, array in zip(results, done.outputs, strict=True):
+        at = 0 if arrays.positions is None else arrays.positions.shape[1]
+        results = dict(zip(wanted, self._allocate(outputs, count, width, positions=at), strict=True))
+        for done in self._engine.run(_slices(arrays, self._batch_tokens), outputs):
+            for result, array in zip(results.values(), done.outputs, strict=True):
                 result[done.batch.rows] = array
-        layers = results[: config.num_layers]
-        pooled = dict.fromkeys(("default", "pooled_output"), results[-1]) if config.pooler else {}
-        return {**pooled, "sequence_output": layers[-1], "encoder_outputs": layers}
+        layers = [results.pop(f"layer {layer}") for layer in range(config.num_states)]
+        pooled = {"default": results["pooled_output"]} if config.has_pooled_output else {}
+        return {**pooled, **results, "sequence_output": layers[-1], "encoder_outputs": layers}
 
     def summary(self) -> str:
         """The model, its sizes and how it runs, as a few lines of text."""
@@ -213,7 +219,7 @@ class Encoder:
             "vocabulary": f"{config.vocab_size:,} pieces, {'lower-cased' if config.lower_case else 'cased'}",
             "longest text": f"{self.max_length} tokens, of {config.max_positions} positions",
             "activation": f"{config.activation}, layer norm epsilon {config.layer_norm_eps:g}",
-            "outputs": "sequence_output, encoder_outputs" + (", pooled_output" if config.pooler else ""),
+            "outputs": "sequence_output, encoder_outputs" + (", pooled_output" if config.has_pooled_output else ""),
             **({"fine-tuned": _described(self.head)} if self.head else {}),
             "engine": f"{self._engine.name}, {self.precision}",
             "source": f"{origin.format} in {origin.folder}",
@@ -244,7 +250,7 @@ class Encoder:
         outputs: dict[str, Any] = {name: arrays[output] for name, output in request.named.items()}
         if request.layers:
             computed = {layer: arrays[output] for layer, output in request.layers.items()}
-            outputs["encoder_outputs"] = LayerOutputs(computed, self.config.num_layers)
+            outputs["encoder_outputs"] = LayerOutputs(computed, self.config.num_states)
         if request.embedding:
             vectors = [arrays[output] for output in request.embedding]
             outputs["embedding"] = vectors[0] if len(vectors) == 1 else np.concatenate(vectors, axis=1)
@@ -299,16 +305,22 @@ class Encoder:
             )
         return logits
 
-    def _allocate(self, outputs: Sequence[Output], rows: int, width: int) -> list[Floats]:
-        hidden = self.config.hidden_size
-        return [np.zeros((rows, hidden) if o.pooling else (rows, width, hidden), np.float32) for o in outputs]
+    def _allocate(self, outputs: Sequence[Output], rows: int, width: int, *, positions: int = 0) -> list[Floats]:
+        hidden, vocabulary = self.config.hidden_size, self.config.vocab_size
+        return [
+            np.zeros(
+                (rows, positions, vocabulary) if o.mlm else (rows, hidden) if o.pooling else (rows, width, hidden),
+                np.float32,
+            )
+            for o in outputs
+        ]
 
     def _run(self, tokens: Tokens, outputs: Sequence[Output]) -> list[Floats]:
         """One array for each output: [n, h], or [n, seq, h] with zeros behind the last token."""
         lengths = tokens.lengths
         results = self._allocate(outputs, len(tokens), int(lengths.max(initial=0)))
         pad = self.vocabulary.ids[self.vocabulary.pad]
-        batches = cut(tokens, pad=pad, max_width=self.config.max_positions, budget=self._batch_tokens)
+        batches = cut(tokens, self.config, pad=pad, budget=self._batch_tokens)
         for done in self._engine.run(batches, outputs):
             for output, result, array in zip(outputs, results, done.outputs, strict=True):
                 if output.pooling:
@@ -331,4 +343,10 @@ def _slices(arrays: ArrayInputs, budget: int) -> Iterator[Batch]:
     for start in range(0, count, step):
         part = slice(start, start + step)
         rows = np.arange(start, min(start + step, count))
-        yield Batch(ids=arrays.ids[part], mask=arrays.mask[part], type_ids=arrays.type_ids[part], rows=rows)
+        yield Batch(
+            ids=arrays.ids[part],
+            mask=arrays.mask[part],
+            type_ids=arrays.type_ids[part],
+            rows=rows,
+            positions=None if arrays.positions is None else arrays.positions[part],
+        )

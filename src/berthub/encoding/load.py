@@ -30,7 +30,7 @@ def load(
     Without a handle it is the default model, all-MiniLM-L6-v2. `engine` is auto, openvino or numpy (the reference);
     `precision` auto is bfloat16 where the processor computes in it natively, else float32. `max_length` is the most
     tokens of a text, by default as many as in the model's fine-tuning, or all of its positions where it has had none.
-    `settings` gives values by their `BertConfig` names for what a model's files do not store, such as
+    `settings` gives values by the names of the configuration for what a model's files do not store, such as
     {"lower_case": False}. `sha256` pins the files, `cache_dir` and `offline` govern fetching (see
     `berthub.hub.resolve`). Raises `BerthubError`s only.
     """

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from berthub.config import EncoderConfig
 from berthub.engines.engine import Batch
 from berthub.tokenization.tokens import Tokens
 
@@ -38,14 +39,15 @@ def plan(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET) -> list[npt.ND
     return batches
 
 
-def cut(tokens: Tokens, *, pad: int, max_width: int, budget: int = BUDGET) -> Iterator[Batch]:
+def cut(tokens: Tokens, config: EncoderConfig, *, pad: int, budget: int = BUDGET) -> Iterator[Batch]:
     """The tokens as padded batches; `pad` is the id that fills them up.
 
-    The width of a batch is that of its longest row or a little more, up to `max_width`, so that few widths occur.
+    The width of a batch is that of its longest row or a little more, so that few widths occur; at most as many as the
+    model has positions. A model that sees its padding gets some behind every row, and behind every one the same.
     """
     lengths = tokens.lengths
     for rows in plan(lengths, budget=budget):
-        width = min(_round(int(lengths[rows[0]]), bits=6, up=True), max_width)
+        width = min(_round(int(lengths[rows[0]]) + config.sees_padding, bits=6, up=True), config.max_positions)
         yield pad_batch(tokens, rows, width=width, pad=pad)
 
 

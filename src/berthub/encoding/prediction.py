@@ -91,7 +91,7 @@ def compute_logits(
 
     def run(tokens: Tokens) -> Iterator[Result]:
         pad = vocabulary.ids[vocabulary.pad]
-        batches = cut(tokens, pad=pad, max_width=config.max_positions, budget=batch_tokens)
+        batches = cut(tokens, config, pad=pad, budget=batch_tokens)
         return engine.run(batches, [Output(pooling=head.pooling).resolved(config)])
 
     if head.task != "tag":

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
-from berthub.config import BertConfig, Pooling
+from berthub.config import EncoderConfig, Pooling
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
 
@@ -24,10 +24,10 @@ class Request:
     embedding: tuple[Output, ...] = ()
 
     @classmethod
-    def of(cls, config: BertConfig, outputs: Sequence[str] | None, layers: Layers | None) -> Self:
+    def of(cls, config: EncoderConfig, outputs: Sequence[str] | None, layers: Layers | None) -> Self:
         """What `outputs` and `layers`, as `Encoder.encode` takes them, mean for a model; `InputError` if nothing."""
         if outputs is None:
-            outputs = ("pooled_output", "sequence_output") if config.pooler else ("sequence_output",)
+            outputs = ("pooled_output", "sequence_output") if config.has_pooled_output else ("sequence_output",)
         if isinstance(outputs, str):
             outputs = (outputs,)
         unknown = [name for name in outputs if name not in _OUTPUTS]
@@ -39,14 +39,14 @@ class Request:
         if "sequence_output" in outputs:
             named["sequence_output"] = Output().resolved(config)
         if layers == "all" or "encoder_outputs" in outputs:
-            layers = range(config.num_layers)
+            layers = range(config.num_states)
         elif isinstance(layers, str):
             raise InputError(f'layers={layers!r} is not known; use "all", a number or a list of numbers')
         chosen = [layers] if isinstance(layers, int) else list(layers or ())
         by_layer = [Output(layer).resolved(config) for layer in chosen]
         return cls(named, {output.layer: output for output in by_layer})
 
-    def with_embedding(self, config: BertConfig, layer: int | Sequence[int], pooling: Pooling) -> Self:
+    def with_embedding(self, config: EncoderConfig, layer: int | Sequence[int], pooling: Pooling) -> Self:
         """The same with an embedding: the pooled vectors of a layer, or those of several, joined in their order."""
         layers = tuple(layer) if isinstance(layer, Sequence) and not isinstance(layer, str) else (layer,)
         if not layers:

@@ -22,17 +22,22 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Padded inputs: `ids`, `mask`, `type_ids` int32 [b, s], and `rows` int64 [b]: which texts of the call they are."""
+    """Padded inputs: `ids`, `mask`, `type_ids` int32 [b, s], and `rows` int64 [b]: which texts of the call they are.
+
+    `positions` int32 [b, p] are there where outputs are asked for at single positions.
+    """
 
     ids: npt.NDArray[np.int32]
     mask: npt.NDArray[np.int32]
     type_ids: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A batch and its outputs, float32 in the order they were asked for: [b, s, h] for tokens, [b, h] when pooled.
+    """A batch and its outputs, float32 in the order they were asked for: [b, s, h] for tokens, [b, h] when
+    pooled, [b, p, vocabulary] of the masked-language-model head.
 
     The arrays may be views of memory that the engine uses again: they hold until the next result is taken.
     """

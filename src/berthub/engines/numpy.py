@@ -42,6 +42,7 @@ class NumpyEngine(Engine):
                 ids=batch.ids,
                 mask=batch.mask,
                 type_ids=batch.type_ids,
+                positions=batch.positions,
             )
             yield Result(batch, arrays)
 
@@ -52,11 +53,17 @@ class NumpyOps(Ops[Array, Floats]):
     def gather(self, table: Floats, ids: Array) -> Array:
         return table[ids]
 
-    def leading_rows(self, table: Floats, ids: Array) -> Array:
-        return table[None, : ids.shape[1]]
+    def leading_rows(self, table: Floats, ids: Array, *, first: int = 0) -> Array:
+        return table[None, first : first + ids.shape[1]]
 
     def dense(self, x: Array, kernel: Floats, bias: Floats) -> Array:
         return x @ kernel + bias
+
+    def tied_dense(self, x: Array, table: Floats, bias: Floats) -> Array:
+        return x @ table.T + bias
+
+    def scale_shift(self, x: Array, gamma: Floats, beta: Floats) -> Array:
+        return x * gamma + beta
 
     def layer_norm(self, x: Array, gamma: Floats, beta: Floats, *, eps: float) -> Array:
         centred = x - x.mean(-1, keepdims=True)
@@ -79,20 +86,45 @@ class NumpyOps(Ops[Array, Floats]):
     def add(self, x: Array, y: Array) -> Array:
         return x + y
 
+    def multiply(self, x: Array, y: Array) -> Array:
+        return x * y
+
+    def neighbours(self, x: Array) -> Array:
+        outside = np.zeros_like(x[:, :1])
+        following = np.concatenate([x[:, 1:], outside], axis=1)
+        previous = np.concatenate([outside, x[:, :-1]], axis=1)
+        return np.concatenate([following, x, previous], axis=2)
+
     def dropout(self, x: Array, rate: float) -> Array:
         return x
 
     def attention_bias(self, mask: Array) -> Array:
         return np.where(mask[:, None, None, :] != 0, np.float32(0), np.float32(MASKED))
 
-    def attention(self, query: Array, key: Array, value: Floats, bias: Floats, *, heads: int, dropout: float) -> Array:
+    def attention(
+        self,
+        query: Array,
+        key: Array,
+        value: Array,
+        bias: Array,
+        *,
+        heads: int,
+        dropout: float,
+        mixing: tuple[Floats, Floats] | None = None,
+    ) -> Array:
         def split(x: Array) -> Array:
             return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
 
         query, key, value = split(query), split(key), split(value)
-        scores = query @ key.swapaxes(-1, -2) / np.float32(math.sqrt(query.shape[-1])) + bias
+        scores = query @ key.swapaxes(-1, -2) / np.float32(math.sqrt(query.shape[-1]))
+        if mixing is not None:
+            scores = np.einsum("bnqk,nm->bmqk", scores, mixing[0])
+        scores = scores + bias
         exponentials = np.exp(scores - scores.max(-1, keepdims=True))
-        context = (exponentials / exponentials.sum(-1, keepdims=True)) @ value
+        weights = exponentials / exponentials.sum(-1, keepdims=True)
+        if mixing is not None:
+            weights = np.einsum("bnqk,nm->bmqk", weights, mixing[1])
+        context = weights @ value
         return context.transpose(0, 2, 1, 3).reshape(context.shape[0], context.shape[2], -1)
 
     def first(self, x: Array) -> Array:
@@ -100,6 +132,9 @@ class NumpyOps(Ops[Array, Floats]):
 
     def first_alone(self, x: Array) -> Array:
         return x[:, :1]
+
+    def at_positions(self, x: Array, positions: Array) -> Array:
+        return np.take_along_axis(x, positions[:, :, None], axis=1)
 
     def masked_mean(self, x: Array, mask: Array) -> Array:
         weights = mask[:, :, None].astype(np.float32)

@@ -53,7 +53,10 @@ class OpenVinoEngine(Engine):
                     yield _result(request, done)
                     idle.append(request)
                 request = idle.pop()
-                request.start_async([batch.ids, batch.mask, batch.type_ids], share_inputs=True)
+                inputs = [batch.ids, batch.mask, batch.type_ids]
+                request.start_async(
+                    inputs if batch.positions is None else [*inputs, batch.positions], share_inputs=True
+                )
                 running.append((request, batch))
             while running:
                 yield _result(*running.popleft())
@@ -82,11 +85,10 @@ def _core() -> ov.Core:
 
 
 def _graph(checkpoint: Checkpoint, outputs: tuple[Output, ...]) -> ov.Model:
-    ids, mask, type_ids = (op.parameter([-1, -1], np.int32, name=name) for name in ("ids", "mask", "type_ids"))
-    results = build(
-        OpenVinoOps(), checkpoint.config, checkpoint.weights, outputs, ids=ids, mask=mask, type_ids=type_ids
-    )
-    return ov.Model(results, [ids, mask, type_ids], "bert")
+    names = ["ids", "mask", "type_ids", *(["positions"] if any(output.mlm for output in outputs) else [])]
+    inputs = {name: op.parameter([-1, -1], np.int32, name=name) for name in names}
+    results = build(OpenVinoOps(), checkpoint.config, checkpoint.weights, outputs, **inputs)
+    return ov.Model(results, list(inputs.values()), checkpoint.config.architecture)
 
 
 def processor_has_bfloat16() -> bool:
@@ -100,9 +102,9 @@ class OpenVinoOps(Ops[Any, Floats]):
     def gather(self, table: Floats, ids: Any) -> Any:
         return op.gather(_shared(table), ids, _integers(0))
 
-    def leading_rows(self, table: Floats, ids: Any) -> Any:
+    def leading_rows(self, table: Floats, ids: Any, *, first: int = 0) -> Any:
         length = op.gather(op.shape_of(ids, output_type="i32"), _integers([1]), _integers(0))
-        rows = op.slice(_shared(table), _integers([0]), length, _integers([1]), _integers([0]))
+        rows = op.slice(_shared(table[first:]), _integers([0]), length, _integers([1]), _integers([0]))
         return op.unsqueeze(rows, _integers([0]))
 
     def dense(self, x: Any, kernel: Floats, bias: Floats) -> Any:
@@ -110,6 +112,12 @@ class OpenVinoOps(Ops[Any, Floats]):
         transposed = not kernel.flags.c_contiguous and kernel.T.flags.c_contiguous
         weight = _shared(kernel.T if transposed else kernel)
         return op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), _shared(bias))
+
+    def tied_dense(self, x: Any, table: Floats, bias: Floats) -> Any:
+        return op.add(op.matmul(x, _shared(table), transpose_a=False, transpose_b=True), _shared(bias))
+
+    def scale_shift(self, x: Any, gamma: Floats, beta: Floats) -> Any:
+        return op.add(op.multiply(x, _shared(gamma)), _shared(beta))
 
     def layer_norm(self, x: Any, gamma: Floats, beta: Floats, *, eps: float) -> Any:
         normed = op.mvn(x, _integers([-1]), normalize_variance=True, eps=eps, eps_mode="inside_sqrt")
@@ -130,13 +138,35 @@ class OpenVinoOps(Ops[Any, Floats]):
     def add(self, x: Any, y: Any) -> Any:
         return op.add(x, y)
 
+    def multiply(self, x: Any, y: Any) -> Any:
+        return op.multiply(x, y)
+
+    def neighbours(self, x: Any) -> Any:
+        # One position of zeros at either end, and then the row from the third, second and first position on.
+        padded = op.pad(x, _integers([0, 1, 0]), _integers([0, 1, 0]), "constant", _floats(0))
+        first, last = (
+            op.slice(padded, _integers([at]), _integers([end]), _integers([1]), _integers([1]))
+            for at, end in ((0, -2), (2, 2**31 - 1))
+        )
+        return op.concat([last, x, first], 2)
+
     def dropout(self, x: Any, rate: float) -> Any:
         return x
 
     def attention_bias(self, mask: Any) -> Any:
         return op.unsqueeze(_penalty(mask), _integers([1, 2]))
 
-    def attention(self, query: Any, key: Any, value: Any, bias: Any, *, heads: int, dropout: float) -> Any:
+    def attention(
+        self,
+        query: Any,
+        key: Any,
+        value: Any,
+        bias: Any,
+        *,
+        heads: int,
+        dropout: float,
+        mixing: tuple[Floats, Floats] | None = None,
+    ) -> Any:
         width = query.get_output_partial_shape(0)[2].get_length()
 
         def split(x: Any) -> Any:
@@ -147,8 +177,11 @@ class OpenVinoOps(Ops[Any, Floats]):
 
         # Spelled out, since the plugin recognises this pattern and runs it as one operation.
         scores = op.matmul(split(query), split(key), transpose_a=False, transpose_b=True)
-        scores = op.add(op.multiply(scores, _floats((width // heads) ** -0.5)), bias)
-        context = op.matmul(op.softmax(scores, -1), split(value), transpose_a=False, transpose_b=False)
+        scores = op.multiply(scores, _floats((width // heads) ** -0.5))
+        scores = op.add(scores if mixing is None else _mixed(scores, mixing[0]), bias)
+        weights = op.softmax(scores, -1)
+        weights = weights if mixing is None else _mixed(weights, mixing[1])
+        context = op.matmul(weights, split(value), transpose_a=False, transpose_b=False)
         return op.reshape(op.transpose(context, _integers([0, 2, 1, 3])), _integers([0, 0, width]), special_zero=True)
 
     def first(self, x: Any) -> Any:
@@ -156,6 +189,9 @@ class OpenVinoOps(Ops[Any, Floats]):
 
     def first_alone(self, x: Any) -> Any:
         return op.gather(x, _integers([0]), _integers(1))
+
+    def at_positions(self, x: Any, positions: Any) -> Any:
+        return op.gather(x, positions, _integers(1), batch_dims=1)
 
     def masked_mean(self, x: Any, mask: Any) -> Any:
         weights = op.convert(mask, "f32")
@@ -166,6 +202,15 @@ class OpenVinoOps(Ops[Any, Floats]):
 
     def masked_max(self, x: Any, mask: Any) -> Any:
         return op.reduce_max(op.add(x, op.unsqueeze(_penalty(mask), _integers([2]))), _integers([1]), keep_dims=False)
+
+
+def _mixed(x: Any, matrix: Floats) -> Any:
+    """[b, n, q, k] to [b, m, q, k], the heads `n` mixed to `m` by a matrix [n, m]."""
+    count = len(matrix)
+    shape = op.shape_of(x, output_type="i32")
+    flat = op.reshape(x, _integers([0, count, -1]), special_zero=True)
+    mixed = op.matmul(_shared(matrix), flat, transpose_a=True, transpose_b=False)
+    return op.reshape(mixed, shape, special_zero=False)
 
 
 def _penalty(mask: Any) -> Any:

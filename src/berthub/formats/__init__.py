@@ -12,7 +12,8 @@ __all__ = ["read"]
 def read(folder: Path, *, settings: Mapping[str, Any] | None = None) -> Checkpoint:
     """The model in `folder` or in the nearest folder below it, whatever its packaging.
 
-    `settings` gives values by their `BertConfig` names, for what the files do not store (or store wrongly).
+    `settings` gives values by the names of the configuration (`Checkpoint.config`), for what the files do not store
+    (or store wrongly).
     Anything wrong with the files raises an error of `ModelError`'s branch.
     """
     from berthub.formats.layouts import find_model

@@ -10,6 +10,7 @@ from berthub.formats.files import read_json, read_lines
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import BERT_CONFIG, Settings, look_up
 from berthub.formats.tensorbundle import TensorBundle
+from berthub.networks.bert import BertConfig
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["read_google"]
@@ -55,7 +56,7 @@ def read_google(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
     settings.put_case(vocabulary)
     settings.put("the variables", pooler="bert/pooler/dense/kernel" in renamed)
     return Checkpoint(
-        config=settings.config(what=str(path)),
+        config=settings.config(BertConfig, what=str(path)),
         weights={canonical: bundle.array(name) for canonical, name in renamed.items()},
         vocabulary=vocabulary,
         origin=Origin(format=FORMAT, folder=folder, settings=settings.sources, unused=tuple(sorted(unknown))),

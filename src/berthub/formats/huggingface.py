@@ -12,6 +12,7 @@ from berthub.formats.files import read_json, read_lines
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.safetensors import read_safetensors
 from berthub.formats.settings import BERT_CONFIG, Settings, look_up
+from berthub.networks.bert import BertConfig
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["read_huggingface"]
@@ -95,7 +96,7 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     settings.put("the tensors", pooler="bert/pooler/dense/kernel" in renamed)
     vocabulary = _read_tokenization(folder, settings)
     return Checkpoint(
-        config=settings.config(what=str(path)),
+        config=settings.config(BertConfig, what=str(path)),
         weights={
             canonical: arrays[name].T if canonical.endswith("/kernel") else arrays[name]
             for canonical, name in renamed.items()

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from berthub.checkpoint import Checkpoint, Origin, weight_shapes
-from berthub.config import BertConfig
+from berthub.checkpoint import Checkpoint, Origin
 from berthub.errors import CheckpointError, CorruptFileError, InputError, UnsupportedModelError
 from berthub.formats.files import read_json, read_lines
 from berthub.formats.safetensors import read_safetensors, write_safetensors
 from berthub.head import Head
+from berthub.networks.network import config_from_dict, weight_shapes
 from berthub.vocabulary import Vocabulary
 
 __all__ = [
@@ -48,7 +48,7 @@ def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
     sources = {name: path.name for name in config if name != "architecture"}
     sources |= dict.fromkeys(given or {}, "given by the caller")
     return Checkpoint(
-        config=BertConfig.from_dict({**config, **(given or {})}),
+        config=config_from_dict({**config, **(given or {})}),
         weights=weights,
         vocabulary=Vocabulary(tuple(read_lines(folder / _VOCABULARY)), **roles),
         origin=Origin(format=FORMAT, folder=folder, settings=sources),

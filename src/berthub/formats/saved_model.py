@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from berthub.checkpoint import Checkpoint, Origin
-from berthub.config import BertConfig
 from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_bytes, read_lines
 from berthub.formats.graph import graph_settings
@@ -22,6 +21,8 @@ from berthub.formats.protos import parse
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import Settings
 from berthub.formats.tensorbundle import TensorBundle
+from berthub.networks.bert import BertConfig
+from berthub.networks.network import config_from_dict
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["DESCRIPTION", "read_saved_model"]
@@ -92,7 +93,7 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     special: dict[str, str] = {}
     if (folder / DESCRIPTION).exists():
         described = read_description(folder / DESCRIPTION)
-        settings.put(DESCRIPTION, **dataclasses.asdict(BertConfig.from_dict(described["config"])))
+        settings.put(DESCRIPTION, **dataclasses.asdict(config_from_dict(described["config"])))
         special = described["special_pieces"]
     vocabulary = Vocabulary(pieces, **special)
     _put_metadata(settings, metadata)
@@ -102,7 +103,7 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
         settings.put("the variable do_lower_case", lower_case=bool(bundle.array(_LOWER_CASE)))
     settings.put_case(vocabulary)
 
-    config = settings.config(what=str(path))
+    config = settings.config(BertConfig, what=str(path))
     return Checkpoint(
         config=config,
         weights={name: _as_matrix(name, array) for name, array in arrays.items()},

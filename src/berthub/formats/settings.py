@@ -2,13 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from berthub.config import BertConfig
+from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, InputError, UnsupportedModelError
+from berthub.networks.network import known_settings
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["BERT_CONFIG", "Settings", "look_up"]
+
+C = TypeVar("C", bound=EncoderConfig)
 
 # The keys of Google's `bert_config.json`, which transformers took over (and added the epsilon) -> ours.
 BERT_CONFIG = {
@@ -34,7 +37,7 @@ def look_up(table: Mapping[str, Any], value: object, *, setting: str, source: st
 
 
 class Settings:
-    """Settings by their `BertConfig` names, each with its source.
+    """Settings by the names that they have in a configuration, each with its source.
 
     `given` are the user's: they stand above whatever the files say.
     """
@@ -42,7 +45,7 @@ class Settings:
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
         self._values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
-        known = {field.name for field in dataclasses.fields(BertConfig)}
+        known = known_settings()
         unknown = sorted((given or {}).keys() - known)
         if unknown:
             raise InputError(f"settings has the unknown key {', '.join(unknown)}; known: {', '.join(sorted(known))}")
@@ -65,9 +68,9 @@ class Settings:
         if "lower_case" not in self:
             self.put("whether the vocabulary has capitals", lower_case=not vocabulary.has_upper_case)
 
-    def config(self, *, what: str) -> BertConfig:
-        """The configuration; settings that are still missing are asked for by name."""
-        required = [f.name for f in dataclasses.fields(BertConfig) if f.default is dataclasses.MISSING]
+    def config(self, kind: type[C], *, what: str) -> C:
+        """The configuration of that kind; settings that are still missing are asked for by name."""
+        required = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
         missing = [name for name in required if name not in self._values]
         if missing:
             example = ", ".join(f'"{name}": ...' for name in missing)
@@ -75,6 +78,9 @@ class Settings:
                 f"{what} does not store {', '.join(missing)}, and it cannot be told from its other files; "
                 f"pass it: settings={{{example}}}"
             )
-        for field in dataclasses.fields(BertConfig):
+        fields = {field.name for field in dataclasses.fields(kind)}
+        if foreign := sorted(self._values.keys() - fields):
+            raise InputError(f"settings has {', '.join(foreign)}, which a {kind.architecture} model does not have")
+        for field in dataclasses.fields(kind):
             self.sources.setdefault(field.name, "the usual value")
-        return BertConfig(**self._values)
+        return kind(**self._values)

@@ -23,11 +23,17 @@ class Ops(Protocol[T, W_contra]):
     def gather(self, table: W_contra, ids: T) -> T:
         """Rows of `table` [n, h] at `ids` [b, s]: [b, s, h]."""
 
-    def leading_rows(self, table: W_contra, ids: T) -> T:
-        """As many rows of `table` [n, h] as `ids` [b, s] has positions: [1, s, h]."""
+    def leading_rows(self, table: W_contra, ids: T, *, first: int = 0) -> T:
+        """As many rows of `table` [n, h], from row `first` on, as `ids` [b, s] has positions: [1, s, h]."""
 
     def dense(self, x: T, kernel: W_contra, bias: W_contra) -> T:
         """`x @ kernel + bias`: [..., in] to [..., out], with `kernel` [in, out]."""
+
+    def tied_dense(self, x: T, table: W_contra, bias: W_contra) -> T:
+        """`x @ table.T + bias`: [..., h] to [..., n], with an embedding table [n, h]."""
+
+    def scale_shift(self, x: T, gamma: W_contra, beta: W_contra) -> T:
+        """`x * gamma + beta`, along the last axis."""
 
     def layer_norm(self, x: T, gamma: W_contra, beta: W_contra, *, eps: float) -> T:
         """Zero mean and unit variance along the last axis, then scaled and shifted (https://arxiv.org/abs/1607.06450)."""
@@ -41,17 +47,37 @@ class Ops(Protocol[T, W_contra]):
     def add(self, x: T, y: T) -> T:
         """The sum, broadcast."""
 
+    def multiply(self, x: T, y: T) -> T:
+        """The product, elementwise, of two of the same shape."""
+
+    def neighbours(self, x: T) -> T:
+        """Each position's vector between those of the next and of the previous position: [b, s, h] to [b, s, 3h].
+
+        Zeros stand for what is outside the row.
+        """
+
     def dropout(self, x: T, rate: float) -> T:
         """In training a random `rate` of `x` set to zero and the rest scaled up; otherwise `x` itself."""
 
     def attention_bias(self, mask: T) -> T:
         """What to add to attention scores, from a mask [b, s] of ones and zeros: see `attention`."""
 
-    def attention(self, query: T, key: T, value: T, bias: T, *, heads: int, dropout: float) -> T:
+    def attention(
+        self,
+        query: T,
+        key: T,
+        value: T,
+        bias: T,
+        *,
+        heads: int,
+        dropout: float,
+        mixing: tuple[W_contra, W_contra] | None = None,
+    ) -> T:
         """Scaled dot-product attention in `heads` heads (https://arxiv.org/abs/1706.03762): all [b, s, h].
 
         `query` may have fewer positions than the others; the result has as many as it. Masked keys get no weight.
-        `dropout` falls on the weights.
+        `dropout` falls on the weights. `mixing` are two matrices [heads, heads], from heads to heads, that mix the
+        scores and the weights of the heads: talking-heads attention (https://arxiv.org/abs/2003.02436).
         """
 
     def first(self, x: T) -> T:
@@ -59,6 +85,9 @@ class Ops(Protocol[T, W_contra]):
 
     def first_alone(self, x: T) -> T:
         """The first position as a sequence of one: [b, s, h] to [b, 1, h]."""
+
+    def at_positions(self, x: T, positions: T) -> T:
+        """The vectors at `positions` [b, p] of each row: [b, s, h] to [b, p, h]."""
 
     def masked_mean(self, x: T, mask: T) -> T:
         """The mean of the unmasked positions' vectors: [b, s, h] and [b, s] to [b, h]; zeros where all are masked."""

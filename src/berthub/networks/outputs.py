@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from berthub.config import POOLINGS, BertConfig, Pooling
+from berthub.config import POOLINGS, EncoderConfig, Pooling
 from berthub.errors import InputError
-from berthub.networks import bert
+from berthub.networks import network
 from berthub.networks.ops import Ops
 
 __all__ = ["Output", "build"]
@@ -19,61 +19,72 @@ W = TypeVar("W")
 class Output:
     """One output: the token vectors [b, s, h] of a layer, or with `pooling` one vector a text [b, h].
 
-    `layer` counts from 0, the first layer, or from the top: -1, the last.
+    `layer` counts the entries of encoder_outputs from 0, or from the top: -1, the last. With `mlm` it is what the
+    masked-language-model head makes of the last layer at the positions that the inputs name, [b, p, vocabulary].
     """
 
     layer: int = -1
     pooling: Pooling | None = None
+    mlm: bool = False
 
-    def resolved(self, config: BertConfig) -> "Output":
+    def resolved(self, config: EncoderConfig) -> "Output":
         """The same output with `layer` counted from 0; `InputError` for what the model does not have."""
         if self.pooling is not None and self.pooling not in POOLINGS:
             raise InputError(f"pooling={self.pooling!r} is not known; use one of {', '.join(POOLINGS)}")
         if (
             isinstance(self.layer, bool)
             or not isinstance(self.layer, int)
-            or not (-config.num_layers <= self.layer < config.num_layers)
+            or not (-config.num_states <= self.layer < config.num_states)
         ):
             raise InputError(
-                f"layer {self.layer!r} does not exist: the model's {config.num_layers} layers are "
-                f"0 to {config.num_layers - 1}, or counted from the top -1 to {-config.num_layers}"
+                f"layer {self.layer!r} does not exist: the model's {config.num_states} layers are "
+                f"0 to {config.num_states - 1}, or counted from the top -1 to {-config.num_states}"
             )
-        layer = self.layer % config.num_layers
-        if self.pooling == "pooled" and not config.pooler:
+        layer = self.layer % config.num_states
+        if self.pooling == "pooled" and not config.has_pooled_output:
             raise InputError(
                 "this model has no pooler, so it has no pooled_output; "
                 'use sequence_output, or embed(..., pooling="mean") or "cls"'
             )
-        if self.pooling == "pooled" and layer != config.num_layers - 1:
+        if self.pooling == "pooled" and layer != config.num_states - 1:
             raise InputError(
                 f"the pooler belongs to the last layer, not to layer {self.layer}; use cls, mean or max there"
             )
-        return Output(layer, self.pooling)
+        if self.mlm and not config.mlm:
+            raise InputError(
+                "this model has no masked-language-model head, so it has no mlm_logits: the files that it was read "
+                "from hold the encoder alone"
+            )
+        return Output(layer, self.pooling, self.mlm)
 
 
 def build(
     ops: Ops[T, W],
-    config: BertConfig,
+    config: EncoderConfig,
     weights: Mapping[str, W],
     outputs: Sequence[Output],
     *,
     ids: T,
     mask: T,
     type_ids: T,
+    positions: T | None = None,
 ) -> list[T]:
     """The resolved `outputs` in their order; what none of them needs is left out.
 
     Layers above the highest one are not computed, and of the highest one only the first position, if the rest of it
-    is not asked for.
+    is not asked for. `positions` [b, p] are those of the `mlm` outputs.
     """
     layers = 1 + max(output.layer for output in outputs)
     first_alone = all(output.pooling in ("cls", "pooled") for output in outputs if output.layer == layers - 1)
-    states = bert.hidden_states(
+    states = network.hidden_states(
         ops, config, weights, ids=ids, mask=mask, type_ids=type_ids, layers=layers, first_alone=first_alone
     )
 
     def one(output: Output) -> T:
         state = states[output.layer]
+        if output.mlm:
+            assert positions is not None, "the positions belong to the output"
+            return network.mlm_logits(ops, config, weights, state, positions)
         match output.pooling:
             case None:
                 return state
@@ -84,6 +95,6 @@ def build(
             case "max":
                 return ops.masked_max(state, mask)
             case "pooled":
-                return bert.pooled_output(ops, weights, state)
+                return network.pooled_output(ops, config, weights, state)
 
     return [one(output) for output in outputs]

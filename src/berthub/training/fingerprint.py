@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berthub.checkpoint import Checkpoint, weight_shapes
+from berthub.checkpoint import Checkpoint
+from berthub.networks.network import weight_shapes
 
 __all__ = ["fingerprint", "fingerprint_of_model"]
 

@@ -9,15 +9,16 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from berthub.checkpoint import Checkpoint, Origin, weight_shapes
-from berthub.config import BertConfig
-from berthub.encoding.arrays import inputs_by_name
+from berthub.checkpoint import Checkpoint, Origin
+from berthub.config import EncoderConfig
+from berthub.encoding.arrays import POSITIONS, inputs_by_name
 from berthub.errors import CheckpointError, InputError
 from berthub.formats import read
 from berthub.formats.files import read_lines
 from berthub.formats.native import special_pieces, write_native, write_vocabulary
 from berthub.hub.resolve import resolve
-from berthub.networks import bert
+from berthub.networks import network
+from berthub.networks.network import config_from_dict, weight_shapes
 from berthub.networks.ops import Ops
 from berthub.training.weights import Floats, WeightGroup, group_of, initial_value
 from berthub.vocabulary import Vocabulary
@@ -25,7 +26,9 @@ from berthub.vocabulary import Vocabulary
 __all__ = ["OUTPUTS", "KerasLayer"]
 
 OUTPUTS = ("default", "encoder_outputs", "pooled_output", "sequence_output")
-"""What the layer returns, in TF Hub's names; the two about the whole text only where the model has a pooler."""
+"""What the layer returns, in TF Hub's names; the two about the whole text only where the model has such a vector."""
+
+MLM_LOGITS = "mlm_logits"
 
 
 @keras.saving.register_keras_serializable("berthub")
@@ -39,14 +42,17 @@ class KerasLayer(keras.layers.Layer):
 
     Returns a dict of TF Hub's names: `pooled_output` (also `default`) [batch, hidden], `sequence_output`
     [batch, seq, hidden] and `encoder_outputs`, a list of that for every layer. `output_key` chooses one of them, or
-    several as a tuple: ("pooled_output", "sequence_output") is what version 1 and 2 of the models returned.
+    several as a tuple: ("pooled_output", "sequence_output") is what version 1 and 2 of the models returned. With
+    the input `masked_lm_positions`, integers [batch, positions], a model with a masked-language-model head also
+    returns `mlm_logits` [batch, positions, vocabulary]; that head is trained where `output_key` names it.
 
     `trainable` is False as it was in TF Hub: without it nothing is trained, and there is no dropout.
     `freeze_layers` keeps the embeddings and the lowest n layers as they are, `freeze_embeddings` the embeddings alone,
     and an `output_key` without the pooler's output the pooler; single groups (`groups`: embeddings, layer_0 ...,
-    pooler) can be set `trainable` at any time. `lora_rank` freezes all, and trains what LoRA adds to every dense
-    kernel (https://arxiv.org/abs/2106.09685), scaled by `lora_alpha / lora_rank`; whatever saves or returns weights
-    merges it. Dropout has the rates of the model's configuration; `seed` makes it, and LoRA's beginning, reproducible.
+    pooler, predictions) can be set `trainable` at any time. `lora_rank` freezes all, and trains what LoRA adds to
+    every dense kernel (https://arxiv.org/abs/2106.09685), scaled by `lora_alpha / lora_rank`; whatever saves or
+    returns weights merges it. Dropout has the rates of the model's configuration; `seed` makes it, and LoRA's
+    beginning, reproducible.
 
     `dtype` takes Keras's policies, such as "mixed_bfloat16"; sums and normalisations stay in float32.
     """
@@ -79,6 +85,8 @@ class KerasLayer(keras.layers.Layer):
         self._special = model.special if isinstance(model, _Skeleton) else special_pieces(model.vocabulary)
         self._pad = model.pad if isinstance(model, _Skeleton) else model.vocabulary.ids[model.vocabulary.pad]
         self.output_key = _checked_key(output_key, self.config)
+        if freeze_layers and self.config.shares_layers:
+            raise InputError("freeze_layers: the layers of this model share their weights; freeze groups, see `groups`")
         self.freeze_layers = _checked_count("freeze_layers", freeze_layers, least=0, most=self.config.num_layers)
         self.freeze_embeddings = freeze_embeddings
         if lora_rank is not None:
@@ -115,7 +123,10 @@ class KerasLayer(keras.layers.Layer):
 
     @property
     def groups(self) -> dict[str, WeightGroup]:
-        """The layer's weights in groups that can be frozen one by one: embeddings, layer_0, layer_1 ..., pooler."""
+        """The layer's weights in groups that can be frozen one by one: embeddings, layer_0, layer_1 ..., pooler.
+
+        Where layers share weights there are groups of them, group_0 ..., and with a head predictions.
+        """
         return {group.name: group for group in self._groups}
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -126,8 +137,10 @@ class KerasLayer(keras.layers.Layer):
         for name, value in named.items():
             _check_input(name, value, self.config)
             _check_shape(name, value, named["ids"])
+        if "positions" in named and not self.config.mlm:
+            raise InputError(f"{POSITIONS}: this model has no masked-language-model head")
         # Keras repeats the call with what it was given here: so in names that are accepted.
-        arrays = {f"input_{'word_ids' if name == 'ids' else name}": value for name, value in named.items()}
+        arrays = {_INPUTS[name]: value for name, value in named.items()}
         return super().__call__(arrays, *args, **kwargs)
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
@@ -137,29 +150,34 @@ class KerasLayer(keras.layers.Layer):
         type_ids = inputs.get("input_type_ids")
         mask = keras.ops.cast(ids != self._pad if mask is None else mask, "int32")
         type_ids = keras.ops.zeros_like(ids) if type_ids is None else keras.ops.cast(type_ids, "int32")
-        unpadded = self._without_padding(mask) if self.unpadded and training else None
+        positions = inputs.get(POSITIONS)
+        free = self.unpadded and training and positions is None and not self.config.sees_padding
+        unpadded = self._without_padding(mask) if free else None
         if unpadded is not None:
             ids, type_ids = unpadded.take(ids), unpadded.take(type_ids)
         ops = self._operations(dropout=bool(training) and self.trainable, unpadded=unpadded)
         weights = {name: weight for group in self._groups for name, weight in group.weights_by_name.items()}
-        pooled_only = self._wanted <= _POOLED
-        states = bert.hidden_states(
+        pooled_only = self._wanted <= _POOLED and positions is None
+        states = network.hidden_states(
             ops,
             self.config,
             weights,
             ids=ids,
             mask=mask,
             type_ids=type_ids,
-            layers=self.config.num_layers,
+            layers=self.config.num_states,
             first_alone=pooled_only,
         )
         outputs: dict[str, Any] = {}
         if self._wanted & _POOLED:
-            pooled = bert.pooled_output(ops, weights, states[-1])
+            pooled = network.pooled_output(ops, self.config, weights, states[-1])
             outputs |= {"default": pooled, "pooled_output": pooled}
         if unpadded is not None and not pooled_only:
             states = [unpadded.padded(state) for state in states]
         outputs |= {"encoder_outputs": states, "sequence_output": states[-1]}
+        if positions is not None:
+            positions = keras.ops.cast(positions, "int32")
+            outputs[MLM_LOGITS] = network.mlm_logits(ops, self.config, weights, states[-1], positions)
         return self._chosen(outputs)
 
     def compute_output_spec(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
@@ -168,13 +186,16 @@ class KerasLayer(keras.layers.Layer):
         text = keras.KerasTensor((batch, self.config.hidden_size), self.compute_dtype)
         tokens = [
             keras.KerasTensor((batch, width, self.config.hidden_size), self.compute_dtype)
-            for _ in range(self.config.num_layers)
+            for _ in range(self.config.num_states)
         ]
-        pooled = {"default": text, "pooled_output": text}
-        return self._chosen({**pooled, "sequence_output": tokens[-1], "encoder_outputs": tokens})
+        outputs = {"default": text, "pooled_output": text, "sequence_output": tokens[-1], "encoder_outputs": tokens}
+        if POSITIONS in inputs:
+            shape = (*inputs[POSITIONS].shape, self.config.vocab_size)
+            outputs[MLM_LOGITS] = keras.KerasTensor(shape, self.compute_dtype)
+        return self._chosen(outputs)
 
     def weights_by_name(self) -> dict[str, Floats]:
-        """Every weight by its canonical name (`berthub.checkpoint.weight_shapes`), float32, LoRA merged."""
+        """Every weight by its canonical name (`berthub.networks.network.weight_shapes`), float32, LoRA merged."""
         return {name: group.get(name) for group in self._groups for name in group.weights_by_name}
 
     def set_weights_by_name(self, weights: Mapping[str, Any]) -> None:
@@ -234,7 +255,7 @@ class KerasLayer(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The layer that `get_config` described, with new random weights: Keras loads the stored ones after it."""
         config = dict(config)
-        skeleton = _Skeleton(BertConfig.from_dict(config.pop("model")), config.pop("pad"), config.pop("special_pieces"))
+        skeleton = _Skeleton(config_from_dict(config.pop("model")), config.pop("pad"), config.pop("special_pieces"))
         return cls(skeleton, **config)  # type: ignore[arg-type]
 
     def save_assets(self, folder: str) -> None:
@@ -251,12 +272,18 @@ class KerasLayer(keras.layers.Layer):
     @property
     def _wanted(self) -> frozenset[str]:
         if self.output_key is None:
-            return frozenset(OUTPUTS if self.config.pooler else set(OUTPUTS) - _POOLED)
+            return frozenset(OUTPUTS if self.config.has_pooled_output else set(OUTPUTS) - _POOLED)
         return frozenset([self.output_key] if isinstance(self.output_key, str) else self.output_key)
 
     def _chosen(self, outputs: Mapping[str, Any]) -> Any:
         if self.output_key is None:
-            return {name: outputs[name] for name in OUTPUTS if name in self._wanted}
+            kept = (
+                *(name for name in OUTPUTS if name in self._wanted),
+                *((MLM_LOGITS,) if MLM_LOGITS in outputs else ()),
+            )
+            return {name: outputs[name] for name in kept}
+        if MLM_LOGITS in self._wanted and MLM_LOGITS not in outputs:
+            raise InputError(f"{MLM_LOGITS} is wanted, and the inputs do not hold {POSITIONS}")
         if isinstance(self.output_key, str):
             return outputs[self.output_key]
         return tuple(outputs[key] for key in self.output_key)
@@ -265,6 +292,8 @@ class KerasLayer(keras.layers.Layer):
         if group == "pooler":
             # What is computed for nobody cannot learn, and Keras warns of variables without gradients.
             return not self._wanted & _POOLED
+        if group == "predictions":
+            return MLM_LOGITS not in self._wanted
         if group == "embeddings":
             return self.freeze_embeddings or self.freeze_layers > 0
         return group.startswith("layer_") and int(group.removeprefix("layer_")) < self.freeze_layers
@@ -286,6 +315,7 @@ class KerasLayer(keras.layers.Layer):
 
 
 _POOLED = frozenset({"default", "pooled_output"})
+_INPUTS = {"ids": "input_word_ids", "mask": "input_mask", "type_ids": "input_type_ids", "positions": POSITIONS}
 _VOCABULARY = "vocab.txt"
 
 
@@ -293,23 +323,24 @@ _VOCABULARY = "vocab.txt"
 class _Skeleton:
     """A model without weights."""
 
-    config: BertConfig
+    config: EncoderConfig
     pad: int
     special: Mapping[str, str]
 
 
-def _initial(config: BertConfig, seed: int | None) -> dict[str, Floats]:
+def _initial(config: EncoderConfig, seed: int | None) -> dict[str, Floats]:
     rng = np.random.default_rng(seed)
     return {name: initial_value(name, shape, config, rng) for name, shape in weight_shapes(config).items()}
 
 
-def _checked_key(key: str | Sequence[str] | None, config: BertConfig) -> str | tuple[str, ...] | None:
+def _checked_key(key: str | Sequence[str] | None, config: EncoderConfig) -> str | tuple[str, ...] | None:
     if key is None:
         return None
     keys = (key,) if isinstance(key, str) else tuple(key)
-    if not keys or any(name not in OUTPUTS for name in keys):
-        raise InputError(f"output_key={key!r} is not known; use None for all, one of {', '.join(OUTPUTS)}, or a tuple")
-    if not config.pooler and _POOLED & set(keys):
+    known = (*OUTPUTS, *((MLM_LOGITS,) if config.mlm else ()))
+    if not keys or any(name not in known for name in keys):
+        raise InputError(f"output_key={key!r} is not known; use None for all, one of {', '.join(known)}, or a tuple")
+    if not config.has_pooled_output and _POOLED & set(keys):
         raise InputError("this model has no pooler, so it has no pooled_output; use sequence_output")
     return key if isinstance(key, str) else keys
 
@@ -340,7 +371,7 @@ def _as_tensor(name: str, value: Any) -> Any:
     return array
 
 
-def _check_input(name: str, value: Any, config: BertConfig) -> None:
+def _check_input(name: str, value: Any, config: EncoderConfig) -> None:
     dtype = keras.backend.standardize_dtype(value.dtype)
     if dtype == "string":
         raise InputError(
@@ -359,7 +390,7 @@ def _check_input(name: str, value: Any, config: BertConfig) -> None:
 
 
 def _check_shape(name: str, value: Any, ids: Any) -> None:
-    pairs = zip(value.shape, ids.shape, strict=True)
+    pairs = list(zip(value.shape, ids.shape, strict=True))[: 1 if name == "positions" else 2]
     if any(isinstance(one, int) and isinstance(other, int) and one != other for one, other in pairs):
         raise InputError(
             f"the {name} have the shape {tuple(value.shape)} and the ids {tuple(ids.shape)}; they must be equal"

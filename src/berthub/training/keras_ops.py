@@ -29,8 +29,8 @@ class KerasOps(Ops[Tensor, Weight]):
     def gather(self, table: Weight, ids: Tensor) -> Tensor:
         return _ops.cast(_ops.take(table.value, ids, axis=0), self._dtype)
 
-    def leading_rows(self, table: Weight, ids: Tensor) -> Tensor:
-        return _ops.cast(table.value[None, : _ops.shape(ids)[1]], self._dtype)
+    def leading_rows(self, table: Weight, ids: Tensor, *, first: int = 0) -> Tensor:
+        return _ops.cast(table.value[None, first : first + _ops.shape(ids)[1]], self._dtype)
 
     def dense(self, x: Tensor, kernel: Weight, bias: Weight) -> Tensor:
         bias = _ops.cast(bias.value, x.dtype)
@@ -39,6 +39,13 @@ class KerasOps(Ops[Tensor, Weight]):
         down, up = (_ops.cast(part.value, x.dtype) for part in (kernel.down, kernel.up))
         added = _ops.matmul(_ops.matmul(x, down), up) * kernel.scale
         return _ops.matmul(x, _ops.cast(kernel.base.value, x.dtype)) + bias + added
+
+    def tied_dense(self, x: Tensor, table: Weight, bias: Weight) -> Tensor:
+        product = _ops.matmul(x, _ops.transpose(_ops.cast(table.value, x.dtype)))
+        return product + _ops.cast(bias.value, x.dtype)
+
+    def scale_shift(self, x: Tensor, gamma: Weight, beta: Weight) -> Tensor:
+        return x * _ops.cast(gamma.value, x.dtype) + _ops.cast(beta.value, x.dtype)
 
     def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight, *, eps: float) -> Tensor:
         wide = _ops.cast(x, "float32")
@@ -57,6 +64,13 @@ class KerasOps(Ops[Tensor, Weight]):
     def add(self, x: Tensor, y: Tensor) -> Tensor:
         return x + y
 
+    def multiply(self, x: Tensor, y: Tensor) -> Tensor:
+        return x * y
+
+    def neighbours(self, x: Tensor) -> Tensor:
+        padded = _ops.pad(x, ((0, 0), (1, 1), (0, 0)))
+        return _ops.concatenate([padded[:, 2:], x, padded[:, :-2]], axis=-1)
+
     def dropout(self, x: Tensor, rate: float) -> Tensor:
         return x if self._seed is None or not rate else keras.random.dropout(x, rate, seed=self._seed)
 
@@ -64,7 +78,15 @@ class KerasOps(Ops[Tensor, Weight]):
         return _ops.cast(_ops.where(mask[:, None, None, :] != 0, 0.0, MASKED), "float32")
 
     def attention(
-        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, heads: int, dropout: float
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor,
+        *,
+        heads: int,
+        dropout: float,
+        mixing: tuple[Weight, Weight] | None = None,
     ) -> Tensor:
         width = query.shape[-1]
 
@@ -72,8 +94,13 @@ class KerasOps(Ops[Tensor, Weight]):
             return _ops.reshape(x, (-1, _ops.shape(x)[1], heads, width // heads))
 
         query = split(query) * (1 / math.sqrt(width // heads))
-        scores = _ops.cast(_ops.einsum("bqhd,bkhd->bhqk", query, split(key)), "float32") + bias
-        weights = _ops.cast(_ops.softmax(scores), query.dtype)
+        scores = _ops.cast(_ops.einsum("bqhd,bkhd->bhqk", query, split(key)), "float32")
+        if mixing is not None:
+            scores = _ops.einsum("bnqk,nm->bmqk", scores, mixing[0].value)
+        weights = _ops.softmax(scores + bias)
+        if mixing is not None:
+            weights = _ops.einsum("bnqk,nm->bmqk", weights, mixing[1].value)
+        weights = _ops.cast(weights, query.dtype)
         context = _ops.einsum("bhqk,bkhd->bqhd", self.dropout(weights, dropout), split(value))
         return _ops.reshape(context, (-1, _ops.shape(context)[1], width))
 
@@ -82,6 +109,9 @@ class KerasOps(Ops[Tensor, Weight]):
 
     def first_alone(self, x: Tensor) -> Tensor:
         return x[:, :1]
+
+    def at_positions(self, x: Tensor, positions: Tensor) -> Tensor:
+        return _ops.take_along_axis(x, positions[:, :, None], axis=1)
 
     def masked_mean(self, x: Tensor, mask: Tensor) -> Tensor:
         weights = _ops.cast(mask[:, :, None] != 0, "float32")

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from berthub.checkpoint import Checkpoint, weight_shapes
-from berthub.config import BertConfig
+from berthub.checkpoint import Checkpoint
+from berthub.config import EncoderConfig
 from berthub.errors import MissingDependencyError
 from berthub.formats.native import description, new_folder, write_vocabulary
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.saved_model import DESCRIPTION
-from berthub.networks import bert
+from berthub.networks import network
+from berthub.networks.network import weight_shapes
 
 __all__ = ["export_saved_model"]
 
@@ -93,27 +94,29 @@ def _model(checkpoint: Checkpoint) -> tuple[Any, Any]:
     return model, tf.function(signature, input_signature=list(lengths.values()))
 
 
-def _outputs(config: BertConfig, weights: dict[str, Any], inputs: dict[str, Any], *, training: bool) -> dict[str, Any]:
+def _outputs(
+    config: EncoderConfig, weights: dict[str, Any], inputs: dict[str, Any], *, training: bool
+) -> dict[str, Any]:
     from berthub.training.tensorflow_ops import TensorFlowOps
 
     ops = TensorFlowOps(training=training)
-    states = bert.hidden_states(
+    states = network.hidden_states(
         ops,
         config,
         weights,
         ids=inputs["input_word_ids"],
         mask=inputs["input_mask"],
         type_ids=inputs["input_type_ids"],
-        layers=config.num_layers,
+        layers=config.num_states,
     )
     outputs: dict[str, Any] = {"encoder_outputs": states, "sequence_output": states[-1]}
-    if config.pooler:
-        pooled = bert.pooled_output(ops, weights, states[-1])
+    if config.has_pooled_output:
+        pooled = network.pooled_output(ops, config, weights, states[-1])
         outputs |= {"default": pooled, "pooled_output": pooled}
     return outputs
 
 
-def _by_head(name: str, weight: Any, config: BertConfig) -> Any:
+def _by_head(name: str, weight: Any, config: EncoderConfig) -> Any:
     """The weights of the attention as TF Hub's models have them: with an axis for the heads."""
     heads = (config.num_heads, config.head_size)
     if "/attention/self/" in name:

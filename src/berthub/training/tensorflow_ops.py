@@ -23,11 +23,17 @@ class TensorFlowOps(Ops[Tensor, Weight]):
     def gather(self, table: Weight, ids: Tensor) -> Tensor:
         return tf.gather(table, ids)
 
-    def leading_rows(self, table: Weight, ids: Tensor) -> Tensor:
-        return table[tf.newaxis, : tf.shape(ids)[1]]
+    def leading_rows(self, table: Weight, ids: Tensor, *, first: int = 0) -> Tensor:
+        return table[tf.newaxis, first : first + tf.shape(ids)[1]]
 
     def dense(self, x: Tensor, kernel: Weight, bias: Weight) -> Tensor:
         return tf.matmul(x, kernel) + bias
+
+    def tied_dense(self, x: Tensor, table: Weight, bias: Weight) -> Tensor:
+        return tf.matmul(x, table, transpose_b=True) + bias
+
+    def scale_shift(self, x: Tensor, gamma: Weight, beta: Weight) -> Tensor:
+        return x * gamma + beta
 
     def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight, *, eps: float) -> Tensor:
         mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
@@ -47,6 +53,13 @@ class TensorFlowOps(Ops[Tensor, Weight]):
     def add(self, x: Tensor, y: Tensor) -> Tensor:
         return x + y
 
+    def multiply(self, x: Tensor, y: Tensor) -> Tensor:
+        return x * y
+
+    def neighbours(self, x: Tensor) -> Tensor:
+        padded = tf.pad(x, ((0, 0), (1, 1), (0, 0)))
+        return tf.concat([padded[:, 2:], x, padded[:, :-2]], axis=-1)
+
     def dropout(self, x: Tensor, rate: float) -> Tensor:
         return tf.nn.dropout(x, rate) if self._training and rate else x
 
@@ -54,15 +67,28 @@ class TensorFlowOps(Ops[Tensor, Weight]):
         return tf.where(tf.cast(mask, tf.bool)[:, tf.newaxis, tf.newaxis, :], 0.0, MASKED)
 
     def attention(
-        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, heads: int, dropout: float
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor,
+        *,
+        heads: int,
+        dropout: float,
+        mixing: tuple[Weight, Weight] | None = None,
     ) -> Tensor:
         width = query.shape[-1]
 
         def split(x: Tensor) -> Tensor:
             return tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], heads, width // heads])
 
-        scores = tf.einsum("bqhd,bkhd->bhqk", split(query) * (1 / math.sqrt(width // heads)), split(key)) + bias
-        context = tf.einsum("bhqk,bkhd->bqhd", self.dropout(tf.nn.softmax(scores), dropout), split(value))
+        scores = tf.einsum("bqhd,bkhd->bhqk", split(query) * (1 / math.sqrt(width // heads)), split(key))
+        if mixing is not None:
+            scores = tf.einsum("bnqk,nm->bmqk", scores, mixing[0])
+        weights = tf.nn.softmax(scores + bias)
+        if mixing is not None:
+            weights = tf.einsum("bnqk,nm->bmqk", weights, mixing[1])
+        context = tf.einsum("bhqk,bkhd->bqhd", self.dropout(weights, dropout), split(value))
         return tf.reshape(context, [tf.shape(query)[0], tf.shape(query)[1], width])
 
     def first(self, x: Tensor) -> Tensor:
@@ -70,6 +96,9 @@ class TensorFlowOps(Ops[Tensor, Weight]):
 
     def first_alone(self, x: Tensor) -> Tensor:
         return x[:, :1]
+
+    def at_positions(self, x: Tensor, positions: Tensor) -> Tensor:
+        return tf.gather(x, positions, batch_dims=1)
 
     def masked_mean(self, x: Tensor, mask: Tensor) -> Tensor:
         weights = tf.cast(tf.cast(mask, tf.bool), x.dtype)[:, :, tf.newaxis]

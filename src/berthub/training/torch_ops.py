@@ -103,10 +103,10 @@ class TorchOps(Ops[Tensor, Weight]):
     def gather(self, table: Weight, ids: Tensor) -> Tensor:
         return functional.embedding(ids, table.value, sparse=self._unpadded is not None).to(self._dtype)
 
-    def leading_rows(self, table: Weight, ids: Tensor) -> Tensor:
+    def leading_rows(self, table: Weight, ids: Tensor, *, first: int = 0) -> Tensor:
         if self._unpadded is not None:
-            return functional.embedding(self._unpadded.positions, table.value)[None].to(self._dtype)
-        return table.value[None, : ids.shape[1]].to(self._dtype)
+            return functional.embedding(self._unpadded.positions + first, table.value)[None].to(self._dtype)
+        return table.value[None, first : first + ids.shape[1]].to(self._dtype)
 
     def dense(self, x: Tensor, kernel: Weight, bias: Weight) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
@@ -118,6 +118,12 @@ class TorchOps(Ops[Tensor, Weight]):
         else:
             out = torch.addmm(bias, rows, kernel.value.to(x.dtype))
         return out.reshape(*x.shape[:-1], -1)
+
+    def tied_dense(self, x: Tensor, table: Weight, bias: Weight) -> Tensor:
+        return functional.linear(x, table.value.to(x.dtype), bias.value.to(x.dtype))
+
+    def scale_shift(self, x: Tensor, gamma: Weight, beta: Weight) -> Tensor:
+        return torch.addcmul(beta.value.to(x.dtype), x, gamma.value.to(x.dtype))
 
     def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight, *, eps: float) -> Tensor:
         # PyTorch sums in float32 by itself.
@@ -133,6 +139,14 @@ class TorchOps(Ops[Tensor, Weight]):
 
     def add(self, x: Tensor, y: Tensor) -> Tensor:
         return x + y
+
+    def multiply(self, x: Tensor, y: Tensor) -> Tensor:
+        return x * y
+
+    def neighbours(self, x: Tensor) -> Tensor:
+        assert self._unpadded is None, "what sees its padding cannot do without it"
+        padded = functional.pad(x, (0, 0, 1, 1))
+        return torch.cat([padded[:, 2:], x, padded[:, :-2]], dim=-1)
 
     def dropout(self, x: Tensor, rate: float) -> Tensor:
         if self._generator is None or not rate:
@@ -152,10 +166,18 @@ class TorchOps(Ops[Tensor, Weight]):
         return torch.where(mask[:, None, None, :] != 0, zero, max(MASKED, torch.finfo(self._dtype).min / 2))
 
     def attention(
-        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, heads: int, dropout: float
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor,
+        *,
+        heads: int,
+        dropout: float,
+        mixing: tuple[Weight, Weight] | None = None,
     ) -> Tensor:
         if self._unpadded is None:
-            return self._attention(query, key, value, bias, heads=heads, dropout=dropout)
+            return self._attention(query, key, value, bias, heads=heads, dropout=dropout, mixing=mixing)
         contexts = []
         for group in self._unpadded.groups:
             mine = query[group.rows, None] if query.ndim == 2 else group.padded(query)
@@ -166,24 +188,38 @@ class TorchOps(Ops[Tensor, Weight]):
                 bias[group.rows, ..., : group.width],
                 heads=heads,
                 dropout=dropout,
+                mixing=mixing,
             )
             contexts.append(context[:, 0] if query.ndim == 2 else group.unpadded(context))
         joined = torch.cat(contexts)
         return joined if query.ndim == 2 else joined[None]
 
     def _attention(
-        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, heads: int, dropout: float
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor,
+        *,
+        heads: int,
+        dropout: float,
+        mixing: tuple[Weight, Weight] | None,
     ) -> Tensor:
         def split(x: Tensor) -> Tensor:
             return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
 
         query, key, value = split(query), split(key), split(value)
-        if self._generator is None or not dropout:
+        if mixing is None and (self._generator is None or not dropout):
             context = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         else:
-            # Written out: PyTorch's own draws its dropout from the global generator.
-            scores = (query * (1 / math.sqrt(query.shape[-1]))) @ key.transpose(-1, -2) + bias
-            context = self.dropout(torch.softmax(scores, -1), dropout) @ value
+            # Written out: PyTorch's own draws its dropout from the global generator, and cannot mix heads.
+            scores = (query * (1 / math.sqrt(query.shape[-1]))) @ key.transpose(-1, -2)
+            if mixing is not None:
+                scores = torch.einsum("bnqk,nm->bmqk", scores, mixing[0].value.to(scores.dtype))
+            weights = torch.softmax(scores + bias, -1)
+            if mixing is not None:
+                weights = torch.einsum("bnqk,nm->bmqk", weights, mixing[1].value.to(weights.dtype))
+            context = self.dropout(weights, dropout) @ value
         return context.transpose(1, 2).reshape(context.shape[0], context.shape[2], -1)
 
     def first(self, x: Tensor) -> Tensor:
@@ -193,6 +229,9 @@ class TorchOps(Ops[Tensor, Weight]):
 
     def first_alone(self, x: Tensor) -> Tensor:
         return x[:, :1] if self._unpadded is None else self.first(x)
+
+    def at_positions(self, x: Tensor, positions: Tensor) -> Tensor:
+        return x.gather(1, positions.long()[:, :, None].expand(-1, -1, x.shape[-1]))
 
     def masked_mean(self, x: Tensor, mask: Tensor) -> Tensor:
         weights = (mask != 0).to(torch.float32)[:, :, None]

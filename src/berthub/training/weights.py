@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from berthub.config import BertConfig
+from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError
 
 __all__ = ["LowRank", "WeightGroup", "group_of", "initial_value"]
@@ -120,15 +120,17 @@ class WeightGroup(keras.layers.Layer):
 
 
 def group_of(names: Iterable[str]) -> dict[str, list[str]]:
-    """Canonical names in groups: embeddings, layer_0, layer_1 ..., pooler."""
+    """Canonical names in groups: embeddings, layer_0, layer_1 ... (or group_0 ...), pooler, predictions."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        parts = name.split("/")
-        groups.setdefault(parts[2] if parts[1] == "encoder" else parts[1], []).append(name)
+        parts = [part for part in name.split("/")[1:] if part not in ("encoder", "transformer")]
+        # What leads from the embeddings to the layers is called by many names.
+        group = "embeddings" if parts[0].startswith("embedding") else parts[0]
+        groups.setdefault(group, []).append(name)
     return groups
 
 
-def initial_value(name: str, shape: tuple[int, ...], config: BertConfig, rng: np.random.Generator) -> Floats:
+def initial_value(name: str, shape: tuple[int, ...], config: EncoderConfig, rng: np.random.Generator) -> Floats:
     """What a weight begins with where there are no trained values: as in Google's `modeling.py`."""
     match name.rsplit("/", 1)[-1]:
         case "gamma":

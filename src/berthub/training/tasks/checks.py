@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from berthub.config import BertConfig
+from berthub.config import EncoderConfig
 from berthub.encoding.texts import listed
 from berthub.errors import InputError
 from berthub.training.model import Adaptation
@@ -90,7 +90,7 @@ def check_number(name: str, value: Any, *, above: float, below: float) -> None:
         raise InputError(f"{name} must be a number more than {above:g}{to}, not {value!r}")
 
 
-def checked_adaptation(config: BertConfig, **options: Any) -> Adaptation:
+def checked_adaptation(config: EncoderConfig, **options: Any) -> Adaptation:
     """The options as an `Adaptation`; `InputError` for what does not fit the model."""
     dropout = options["dropout"]
     if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:

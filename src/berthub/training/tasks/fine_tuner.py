@@ -263,10 +263,10 @@ class FineTuner(ABC):
         if pooling is None:
             if self._own_head is not None:
                 return self._own_head.pooling
-            return "pooled" if self._checkpoint.config.pooler else "cls"
+            return "pooled" if self._checkpoint.config.has_pooled_output else "cls"
         if pooling not in POOLINGS:
             raise InputError(f"pooling={pooling!r} is not known; use one of {', '.join(POOLINGS)}")
-        if pooling == "pooled" and not self._checkpoint.config.pooler:
+        if pooling == "pooled" and not self._checkpoint.config.has_pooled_output:
             raise InputError("this model has no pooler: use pooling='cls', 'mean' or 'max'")
         return pooling
 

@@ -1,0 +1,58 @@
+"""DistilBERT (Sanh et al., 2019, https://arxiv.org/abs/1910.01108): BERT's layers without token types and pooler."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from berthub.config import EncoderConfig
+from berthub.networks.bert import block_shapes, blocks
+from berthub.networks.ops import Ops
+from berthub.networks.parts import Layers, Shapes, mlm_shapes, norm_shapes
+
+__all__ = ["DistilBertConfig", "hidden_states", "weight_shapes"]
+
+T = TypeVar("T")
+W = TypeVar("W")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DistilBertConfig(EncoderConfig):
+    """The settings of a DistilBERT. There is one token type, 0, since none has an embedding."""
+
+    architecture: ClassVar[str] = "distilbert"
+
+    def own_faults(self) -> list[str]:
+        """What does not fit a model without token types and pooler."""
+        faults = [f"a DistilBERT has one token type, not {self.type_vocab_size}"] if self.type_vocab_size != 1 else []
+        return [*faults, *(["a DistilBERT has no pooler"] if self.pooler else [])]
+
+
+def weight_shapes(config: DistilBertConfig) -> Shapes:
+    """The names of BERT."""
+    hidden = config.hidden_size
+    return {
+        "bert/embeddings/word_embeddings": (config.vocab_size, hidden),
+        "bert/embeddings/position_embeddings": (config.max_positions, hidden),
+        **norm_shapes("bert/embeddings/LayerNorm", hidden),
+        **block_shapes(config),
+        **mlm_shapes(config, embedding_size=hidden),
+    }
+
+
+def hidden_states(
+    ops: Ops[T, W],
+    config: DistilBertConfig,
+    weights: Mapping[str, W],
+    *,
+    ids: T,
+    mask: T,
+    type_ids: T,
+    layers: int,
+    first_alone: bool = False,
+) -> list[T]:
+    """See `berthub.networks.network`."""
+    on = Layers(ops, config, weights)
+    words = ops.gather(weights["bert/embeddings/word_embeddings"], ids)
+    positions = ops.leading_rows(weights["bert/embeddings/position_embeddings"], ids)
+    x = on.dropout(on.norm(ops.add(words, positions), "bert/embeddings/LayerNorm"))
+    return blocks(on, x, mask, layers=layers, first_alone=first_alone)

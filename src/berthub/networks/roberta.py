@@ -1,0 +1,69 @@
+"""RoBERTa (Liu et al., 2019, https://arxiv.org/abs/1907.11692): BERT's layers, other positions and vocabulary."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from berthub.config import EncoderConfig, size_faults
+from berthub.networks.bert import block_shapes, blocks
+from berthub.networks.ops import Ops
+from berthub.networks.parts import Layers, Shapes, mlm_shapes, norm_shapes, pooler_shapes
+
+__all__ = ["RobertaConfig", "hidden_states", "weight_shapes"]
+
+T = TypeVar("T")
+W = TypeVar("W")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RobertaConfig(EncoderConfig):
+    """The settings of a RoBERTa.
+
+    `first_position` is the row of the position table that a text's first token has: the one behind that of padding,
+    which stands behind as many rows as the id of the padding piece says. `max_positions` does not count those rows.
+    """
+
+    architecture: ClassVar[str] = "roberta"
+
+    first_position: int = 2
+
+    def own_faults(self) -> list[str]:
+        """What is wrong with `first_position`."""
+        return size_faults(self, {"first_position": 1 << 20})
+
+
+def weight_shapes(config: RobertaConfig) -> Shapes:
+    """The names of BERT."""
+    hidden = config.hidden_size
+    return {
+        "bert/embeddings/word_embeddings": (config.vocab_size, hidden),
+        "bert/embeddings/position_embeddings": (config.first_position + config.max_positions, hidden),
+        "bert/embeddings/token_type_embeddings": (config.type_vocab_size, hidden),
+        **norm_shapes("bert/embeddings/LayerNorm", hidden),
+        **block_shapes(config),
+        **pooler_shapes(config),
+        **mlm_shapes(config, embedding_size=hidden),
+    }
+
+
+def hidden_states(
+    ops: Ops[T, W],
+    config: RobertaConfig,
+    weights: Mapping[str, W],
+    *,
+    ids: T,
+    mask: T,
+    type_ids: T,
+    layers: int,
+    first_alone: bool = False,
+) -> list[T]:
+    """See `berthub.networks.network`. Padding has the positions behind the text; the original gives it one of its own.
+
+    That changes what is computed at the padding, and nothing else.
+    """
+    on = Layers(ops, config, weights)
+    words = ops.gather(weights["bert/embeddings/word_embeddings"], ids)
+    types = ops.gather(weights["bert/embeddings/token_type_embeddings"], type_ids)
+    positions = ops.leading_rows(weights["bert/embeddings/position_embeddings"], ids, first=config.first_position)
+    x = on.dropout(on.norm(ops.add(ops.add(words, positions), types), "bert/embeddings/LayerNorm"))
+    return blocks(on, x, mask, layers=layers, first_alone=first_alone)
