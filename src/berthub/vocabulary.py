@@ -1,20 +1,30 @@
-"""A model's vocabulary: its pieces in the order of their ids, and the five special ones by role."""
+"""A model's vocabulary: its pieces in the order of their ids, the five special ones by role, and how text is cut."""
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from berthub.errors import CheckpointError
 
-__all__ = ["Vocabulary"]
+__all__ = ["ALGORITHMS", "Algorithm", "Vocabulary"]
+
+Algorithm = Literal["byte_bpe", "sentencepiece", "wordpiece"]
+"""How words are cut into pieces: BERT's WordPiece (Wu et al., 2016, https://arxiv.org/abs/1609.08144), SentencePiece
+(Kudo and Richardson, 2018, https://arxiv.org/abs/1808.06226), or byte-pair encoding of UTF-8 bytes as in GPT-2 and
+RoBERTa (Radford et al., 2019)."""
+
+ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The pieces of a WordPiece vocabulary; a piece's id is its index.
+    """The pieces of a vocabulary; a piece's id is its index.
 
     `unknown`, `classify`, `separate`, `pad` and `mask` are the pieces that play these roles; each of the first four
     must be among `pieces`, else `CheckpointError` (`mask` may be absent: only masked language modelling needs it).
+    `model` is what `algorithm` needs beside the pieces: for sentencepiece the bytes of its model file, for byte_bpe the
+    lines of `merges.txt`; nothing for wordpiece.
     """
 
     pieces: tuple[str, ...]
@@ -23,13 +33,20 @@ class Vocabulary:
     separate: str = "[SEP]"
     pad: str = "[PAD]"
     mask: str = "[MASK]"
+    algorithm: Algorithm = "wordpiece"
+    model: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS or bool(self.model) == (self.algorithm == "wordpiece"):
+            raise CheckpointError(
+                f"a vocabulary for {self.algorithm!r} with a model of {len(self.model)} bytes: the algorithm must be one "
+                f"of {', '.join(ALGORITHMS)}, and all but wordpiece need a model"
+            )
         missing = [piece for piece in self.required if piece not in self.ids]
         if missing:
             raise CheckpointError(
                 f"the vocabulary of {len(self.pieces):,} pieces lacks {', '.join(missing)}; "
-                "a BERT vocabulary has one piece a line, the special ones among them"
+                "the special pieces must be among them, one of each"
             )
 
     def __len__(self) -> int:

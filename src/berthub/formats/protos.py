@@ -61,6 +61,10 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "AttrEntry": {"key": (1, "string"), "value": (2, "AttrValue")},
     "AttrValue": {"tensor": (8, "TensorProto")},
     "TensorProto": {"dtype": (1, "int32"), "tensor_content": (4, "bytes"), "float_val": (5, "*float")},
+    # Of https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto.
+    "ModelProto": {"pieces": (1, "*SentencePiece"), "trainer_spec": (2, "TrainerSpec")},
+    "SentencePiece": {"piece": (1, "string"), "score": (2, "float"), "type": (3, "int32")},
+    "TrainerSpec": {"model_type": (3, "int32")},
     "KerasMetadata": {"nodes": (1, "*KerasMetadataNode")},
     "KerasMetadataNode": {"identifier": (4, "string"), "metadata": (5, "string")},
 }
