@@ -68,9 +68,19 @@ def order_of_epoch(
 
 
 def training_batches(
-    examples: Examples, *, batch_size: int, seed: int, epoch: int, begin: int, few_shapes: bool, max_width: int
+    examples: Examples,
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    begin: int,
+    few_shapes: bool,
+    max_width: int,
+    margin: int = 0,
 ) -> Iterator[TrainingBatch]:
     """The batches of an epoch, from the one with number `begin`.
+
+    No batch is wider than `max_width`; up to that, every row has `margin` tokens of padding behind it, or more.
 
     With `few_shapes`, for backends that compile for every shape and compute padding, too, rows of a batch have similar
     lengths, widths are rounded up, and a smaller batch is filled up with rows of weight 0.
@@ -78,10 +88,11 @@ def training_batches(
     lengths = examples.tokens.lengths
     together = _DRAWN_TOGETHER if few_shapes else 1
     for rows in order_of_epoch(lengths, batch_size=batch_size, seed=seed, epoch=epoch, together=together)[begin:]:
-        width = int(lengths[rows].max())
+        width = int(lengths[rows].max()) + margin
         if few_shapes:
             step = 16 if width <= 64 else 64
-            width = min(-(-width // step) * step, max_width)
+            width = -(-width // step) * step
+        width = min(width, max_width)
         yield _batch(examples, rows, width, batch_size if few_shapes else len(rows))
 
 

@@ -56,11 +56,13 @@ def train(
     resumed: Stored | None,
     watcher: Watcher,
     max_width: int,
+    margin: int = 0,
 ) -> Trained:
     """Train for the epochs that `hyperparameters` say, or until the patience is at an end.
 
-    `snapshot` gives the model as it is. The state is kept in `store`; from a `resumed` one training goes on, and ends
-    with the same weights as if it had not been interrupted. A loss that is no number any more stops training.
+    `max_width` and `margin` are those of `training_batches`. `snapshot` gives the model as it is. The state is kept in
+    `store`; from a `resumed` one training goes on, and ends with the same weights as if it had not been interrupted.
+    A loss that is no number any more stops training.
     """
     steps = -(-len(examples) // hyperparameters.batch_size)
     progress, best = Progress(), None
@@ -78,6 +80,7 @@ def train(
             begin=progress.step,
             few_shapes=step.few_shapes,
             max_width=max_width,
+            margin=margin,
         )
         for batch in batches:
             rate = hyperparameters.rate(

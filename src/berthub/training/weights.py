@@ -135,7 +135,7 @@ def initial_value(name: str, shape: tuple[int, ...], config: EncoderConfig, rng:
     match name.rsplit("/", 1)[-1]:
         case "gamma":
             return np.ones(shape, np.float32)
-        case "beta" | "bias":
+        case "beta" | "bias" | "output_bias":
             return np.zeros(shape, np.float32)
     values = rng.standard_normal(shape, np.float32)
     # Truncated at two standard deviations.

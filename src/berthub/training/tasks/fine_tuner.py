@@ -184,7 +184,8 @@ class FineTuner(ABC):
                 store=store,
                 resumed=resumed,
                 watcher=watcher,
-                max_width=self._tokenizer.max_length,
+                max_width=min(self._tokenizer.max_length + start.config.sees_padding, start.config.max_positions),
+                margin=int(start.config.sees_padding),
             )
         self.history, self.best_epoch = trained.history, trained.best_epoch
         if trained.checkpoint is not None:

@@ -1,0 +1,68 @@
+"""Tiny models of every architecture, with random weights: for what is true of all of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from berthub.checkpoint import Checkpoint, Origin
+from berthub.networks.network import CONFIGS, weight_shapes
+from berthub.vocabulary import Vocabulary
+
+ARCHITECTURES = tuple(CONFIGS)
+WORDS = tuple(f"w{number}" for number in range(35))
+
+_COMMON = {
+    "vocab_size": 40,
+    "hidden_size": 24,
+    "num_layers": 3,
+    "num_heads": 3,
+    "intermediate_size": 36,
+    "max_positions": 20,
+    "type_vocab_size": 2,
+    "activation": "gelu_tanh",
+    "layer_norm_eps": 1e-12,
+    "lower_case": True,
+    "mlm": True,
+}
+_OWN: dict[str, dict[str, Any]] = {
+    "bert": {"embedding_size": 12},
+    "albert": {"embedding_size": 12, "num_groups": 2, "inner_layers": 2},
+    "distilbert": {"type_vocab_size": 1, "pooler": False},
+    "mobilebert": {
+        "embedding_size": 8,
+        "bottleneck_size": 12,
+        "num_feedforward": 2,
+        "mlm": False,
+        "activation": "relu",
+        "pooler": False,
+    },
+    "roberta": {"type_vocab_size": 1},
+    "talking_heads": {},
+}
+
+
+def tiny_checkpoint(architecture: str, *, seed: int = 0, **settings: Any) -> Checkpoint:
+    """A model of that architecture; `settings` replace its own. Its words are w0 to w34."""
+    config = CONFIGS[architecture](**{**_COMMON, **_OWN[architecture], **settings})
+    draw = np.random.default_rng(seed)
+    weights = {
+        name: (draw.normal(size=shape) * 0.2 + name.endswith("gamma")).astype(np.float32)
+        for name, shape in weight_shapes(config).items()
+    }
+    return Checkpoint(
+        config=config,
+        weights=weights,
+        vocabulary=Vocabulary(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)),
+        origin=Origin(format="made for a test", folder=Path()),
+    )
+
+
+def tiny_inputs(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Inputs of four rows, some of them padded, with positions where the model has a masked-language-model head."""
+    config, draw = checkpoint.config, np.random.default_rng(1)
+    ids = draw.integers(5, config.vocab_size, (4, 9)).astype(np.int32)
+    mask = (np.arange(9) < np.array([9, 5, 3, 8])[:, None]).astype(np.int32)
+    types = (draw.integers(0, config.type_vocab_size, ids.shape) * mask).astype(np.int32)
+    inputs = {"input_word_ids": ids * mask, "input_mask": mask, "input_type_ids": types}
+    return inputs | ({"masked_lm_positions": np.array([[0, 2]] * 4, np.int32)} if config.mlm else {})
