@@ -2,10 +2,11 @@
 
     python tests/fuzz_readers.py tests/data/models --cases 10000
 
-Each case copies one model folder, damages one or two of its files (bit flips, truncations, wrong lengths, swapped
-and repeated stretches, odd JSON values; an index also with its checksums made right again, so that what lies behind
-them is reached) and reads it, down to a tokenized text. The cases run in child processes
-with a limit on memory, so that a crash, a hang or a runaway allocation is seen and reported with its seed, by which
+The models are those in the folder, and some of them once more in the forms that berthub writes. Each case copies one
+model folder, damages one or two of its files (bit flips, truncations, wrong lengths, swapped and repeated stretches,
+odd JSON values; an index also with its checksums made right again, so that what lies behind them is reached, a
+SavedModel also within its messages) and reads it, down to a tokenized text. The cases run in child processes with a
+limit on memory, so that a crash, a hang or a runaway allocation is seen and reported with its seed, by which
 `--first SEED --cases 1` repeats it.
 """
 
@@ -26,16 +27,35 @@ from typing import Any
 
 from berthub.errors import BerthubError
 from berthub.formats import read
+from berthub.formats.google_writer import write_google
+from berthub.formats.huggingface_writer import write_huggingface
+from berthub.formats.native import write_native
+from berthub.formats.protos import parse
 from berthub.formats.sstable import read_table
+from berthub.formats.tensorbundle import TensorBundle
 from berthub.tokenization.tokenizer import Tokenizer
-from support.bundles import table
+from support.bundles import table, write_bundle
 
 _SECONDS = 20  # for one case; a tiny model is read in milliseconds
 _BYTES = 1 << 29  # beyond what the process has mapped at the start: the models have less than one megabyte
 _NUMBERS = (0, -1, 1, 2**31, 2**63, -(2**63), 10**30, 1e308, float("nan"), float("inf"), 0.5)
 _CHUNK = 200
 # Not read, or not part of a model.
-_IGNORED = ("golden.npz", "golden.json", "golden_tokens.json", "fingerprint.pb", "checkpoint")
+_IGNORED = ("golden.npz", "golden.json", "golden_tokens.json", "fingerprint.pb")
+_TEXTS = ("", "x", "a/b", "../../../etc/passwd", "x" * 1000, "group_0/layer_99999999999/inner_group_0/x")
+# Forms that no folder of the models has: the model, and what writes it.
+_WRITTEN = (
+    ("albert_v3", write_google),
+    ("electra", write_google),
+    ("mobilebert", write_google),
+    ("albert_v3", write_huggingface),
+    ("electra", write_huggingface),
+    ("keras_hub_distil_bert", write_huggingface),
+    ("keras_hub_roberta", write_huggingface),
+    ("albert_v3", write_native),
+    ("keras_hub_roberta", write_native),
+)
+_PARTITIONED = "google_checkpoint"
 
 
 def main() -> int:
@@ -45,7 +65,11 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="seed of the first case")
     arguments = parser.parse_args()
-    folders = model_folders(arguments.models)
+    with tempfile.TemporaryDirectory() as scratch:
+        return _fuzz(arguments, model_folders(arguments.models) + write_models(arguments.models, Path(scratch)))
+
+
+def _fuzz(arguments: argparse.Namespace, folders: list[Path]) -> int:
     outcomes: Counter[str] = Counter()
     failures: list[str] = []
     started = time.monotonic()
@@ -68,6 +92,23 @@ def main() -> int:
 def model_folders(root: Path) -> list[Path]:
     """The model folders to damage, in a fixed order."""
     return sorted(path for path in root.iterdir() if path.is_dir())
+
+
+def write_models(root: Path, folder: Path) -> list[Path]:
+    """Write the models that are in no folder of `root` into `folder`; their folders, in a fixed order."""
+    written = []
+    for name, write in _WRITTEN:
+        written.append(folder / f"{name}_{write.__name__}")
+        write(read(root / name), written[-1])
+    partitioned = folder / "partitioned"
+    shutil.copytree(root / _PARTITIONED, partitioned, ignore=shutil.ignore_patterns(*_IGNORED, "*.ckpt.*"))
+    bundle = TensorBundle(root / _PARTITIONED / "bert_model.ckpt")
+    words = "bert/embeddings/word_embeddings"
+    rows, width = bundle.shape(words)
+    parts = [((0, 500), (0, -1)), ((500, rows - 500), (0, 7)), ((500, rows - 500), (7, width - 7))]
+    arrays = {key: bundle.array(key) for key in bundle.keys}
+    write_bundle(partitioned / "bert_model.ckpt", arrays, shards=2, parts={words: parts})
+    return [*written, partitioned]
 
 
 def run_case(folders: list[Path], seed: int) -> str:
@@ -100,6 +141,8 @@ def damage(path: Path, chance: random.Random) -> None:
         ways += [_json, _json, _json]
     if path.suffix == ".index":
         ways += [_entries] * 20
+    if path.name == "saved_model.pb":
+        ways += [_messages] * 7
     path.chmod(0o644)
     path.write_bytes(bytes(chance.choice(ways)(data, chance)))
 
@@ -151,6 +194,48 @@ def _entries(data: bytearray, chance: random.Random) -> bytes:
         way = chance.choice((_flip, _flip, _truncate, _overwrite, _lengths))
         entries[key if chance.random() < 0.9 else bytes(_flip(bytearray(key), chance))] = bytes(way(damaged, chance))
     return table(entries, block_size=chance.choice((64, 1 << 20)))
+
+
+def _messages(data: bytearray, chance: random.Random) -> bytes:
+    """A field somewhere within a SavedModel or one of its graphs gets another value, or goes."""
+    try:
+        saved_model = parse("SavedModel", bytes(data), source="a model")
+        for _ in range(chance.choice((1, 3, 10))):
+            graphs = [meta_graph for meta_graph in saved_model.meta_graphs if meta_graph.graph_def]
+            if graphs and chance.random() < 0.5:
+                meta_graph = chance.choice(graphs)
+                graph = parse("GraphDef", meta_graph.graph_def, source="a graph")
+                _change_field(graph, chance)
+                meta_graph.graph_def = graph.SerializeToString()
+            else:
+                _change_field(saved_model, chance)
+    except BerthubError:  # damaged before, in this same case
+        return data
+    return bytes(saved_model.SerializeToString())
+
+
+def _change_field(message: Any, chance: random.Random) -> None:
+    while fields := message.ListFields():
+        field, value = chance.choice(fields)
+        repeated = not isinstance(value, str | bytes | int | float) and not hasattr(value, "ListFields")
+        if chance.random() < 0.1:
+            message.ClearField(field.name)
+            return
+        index = chance.randrange(len(value)) if repeated else 0
+        one = value[index] if repeated else value
+        if hasattr(one, "ListFields"):
+            message = one
+            continue
+        changed: Any = chance.randbytes(chance.choice((0, 1, 4, 9)))
+        if isinstance(one, str):
+            changed = chance.choice((*_TEXTS, one[::-1], one[:-1]))
+        elif not isinstance(one, bytes):
+            changed = type(one)(chance.choice((0, 1, 2, 10, 2**31 - 1, -1)))
+        if repeated:
+            value[index] = changed
+        else:
+            setattr(message, field.name, changed)
+        return
 
 
 def _json(data: bytearray, chance: random.Random) -> bytes:

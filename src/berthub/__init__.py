@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from berthub.encoding.load import load
     from berthub.encoding.preprocessor import Preprocessor
     from berthub.errors import BerthubError, TruncationWarning
+    from berthub.exports import export
     from berthub.hub.resolve import resolve
     from berthub.networks.bert import BertConfig
     from berthub.tokenization.tokenizer import Tokenizer
@@ -41,6 +42,7 @@ __all__ = [
     "Tokenizer",
     "TruncationWarning",
     "Vocabulary",
+    "export",
     "load",
     "resolve",
     "sklearn",
@@ -63,6 +65,7 @@ _HOMES = {
     "Tokenizer": "tokenization.tokenizer",
     "TruncationWarning": "errors",
     "Vocabulary": "vocabulary",
+    "export": "exports",
     "load": "encoding.load",
     "resolve": "hub.resolve",
 }

@@ -77,7 +77,7 @@ class EncoderConfig(ABC):
     initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
-        faults = size_faults(self, _LARGEST) + self.own_faults() or self._faults()
+        faults = size_faults(self, _LARGEST) or self.own_faults() or self._faults()
         if faults:
             raise CheckpointError("the model's configuration cannot be used: " + "; ".join(faults))
 

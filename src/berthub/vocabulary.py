@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from berthub.errors import CheckpointError
 
@@ -39,8 +39,8 @@ class Vocabulary:
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS or bool(self.model) == (self.algorithm == "wordpiece"):
             raise CheckpointError(
-                f"a vocabulary for {self.algorithm!r} with a model of {len(self.model)} bytes: the algorithm must be one "
-                f"of {', '.join(ALGORITHMS)}, and all but wordpiece need a model"
+                f"a vocabulary for {self.algorithm!r} with a model of {len(self.model)} bytes: the algorithm must be "
+                f"one of {', '.join(ALGORITHMS)}, and all but wordpiece need a model"
             )
         missing = [piece for piece in self.required if piece not in self.ids]
         if missing:
@@ -48,6 +48,18 @@ class Vocabulary:
                 f"the vocabulary of {len(self.pieces):,} pieces lacks {', '.join(missing)}; "
                 "the special pieces must be among them, one of each"
             )
+
+    @classmethod
+    def with_special(
+        cls,
+        pieces: tuple[str, ...],
+        special: Mapping[str, str],
+        *,
+        algorithm: Algorithm = "wordpiece",
+        model: bytes = b"",
+    ) -> Self:
+        """The vocabulary whose special pieces stand in a mapping by role; roles that it leaves out have BERT's."""
+        return cls(pieces, **special, algorithm=algorithm, model=model)
 
     def __len__(self) -> int:
         return len(self.pieces)

@@ -2,7 +2,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from berthub import Encoder
+import pytest
+
+from berthub import Encoder, Tokenizer
+from berthub.formats import read
+from berthub.formats.native import write_native
+from berthub.vocabulary import Vocabulary
+from support.vocabularies import byte_bpe, sentencepiece_model, with_vocabulary
 
 
 def test_table(cli: Any, models: Path) -> None:
@@ -47,3 +53,17 @@ def test_cased(cli: Any, models: Path) -> None:
 def test_file_names_are_texts_here(cli: Any, models: Path) -> None:
     result = cli("tokenize", models / "tf2_v4", "reviews.csv", "--json")
     assert json.loads(result.stdout)["text"] == "reviews.csv"
+
+
+@pytest.mark.parametrize("vocabulary", [byte_bpe(), sentencepiece_model()], ids=lambda vocabulary: vocabulary.algorithm)
+def test_other_vocabularies(cli: Any, models: Path, tmp_path: Path, vocabulary: Vocabulary) -> None:
+    write_native(with_vocabulary(read(models / "tf2_v4"), vocabulary), tmp_path / "model")
+    text = "The naïve\tfox!"
+    row = json.loads(cli("tokenize", tmp_path / "model", "--json", text).stdout)
+    tokenizer = Tokenizer(vocabulary)
+    assert row["tokens"][1:-1] == tokenizer.tokenize(text)
+    assert (row["tokens"][0], row["tokens"][-1]) == (vocabulary.classify, vocabulary.separate)
+    assert "fox" in "".join(text[begin:end] for begin, end in row["offsets"])
+    result = cli("tokenize", tmp_path / "model", text)
+    assert result.exit_code == 0, result.output
+    assert "naïve" in "".join(line.split()[3] for line in result.stdout.splitlines() if len(line.split()) == 4)

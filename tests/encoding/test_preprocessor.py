@@ -3,7 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,101 @@ def test_tensorflow_is_not_imported(models: Path) -> None:
     assert done.stdout.strip() == "(1, 128) []"
 
 
+def changed(model: Path, folder: Path, change: Callable[[Any], object]) -> Path:
+    """A copy of the model, with `change` done to all nodes of its graph."""
+    shutil.copytree(model, folder)
+    saved = parse("SavedModel", (folder / "saved_model.pb").read_bytes(), source="a test")
+    for meta_graph in saved.meta_graphs:
+        graph = parse("GraphDef", meta_graph.graph_def, source="a test")
+        for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+            for node in nodes:
+                change(node)
+        meta_graph.graph_def = graph.SerializeToString()
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
+    return folder
+
+
+class TestSentencePiece:
+    def test_tokens_and_inputs_are_those_of_the_savedmodel(self, models: Path) -> None:
+        golden = json.loads((Path(__file__).parent.parent / "data" / "preprocess" / "albert.json").read_text("utf-8"))
+        preprocessor = Preprocessor(models / "preprocess_albert")
+        assert preprocessor.seq_length == 128
+        cases = golden["cases"]
+        assert preprocessor.tokenize([case["text"] for case in cases]) == [case["savedmodel"] for case in cases]
+        for length in (16, 32, 128):
+            preprocessor = Preprocessor(models / "preprocess_albert", length)
+            for case in golden["pack"]:
+                if case["seq_length"] == length:
+                    made = preprocessor(*([text] for text in case["segments"]))
+                    padding = [0] * (length - len(case["input_word_ids"]))
+                    assert made["input_word_ids"].tolist() == [case["input_word_ids"] + padding]
+                    assert made["input_mask"].tolist() == [[1] * len(case["input_word_ids"]) + padding]
+                    assert made["input_type_ids"].tolist() == [case["input_type_ids"] + padding]
+
+    def test_case_and_accents_are_read_from_the_graph(self, models: Path, tmp_path: Path) -> None:
+        def leave_out(*operations: str) -> Path:
+            def change(node: Any) -> None:
+                node.op = "Identity" if node.op in operations else node.op
+
+            return changed(models / "preprocess_albert", tmp_path / "-".join(operations), change)
+
+        accents = ("NormalizeUTF8", "StaticRegexReplace")
+        for folder, lower_case, strip_accents in (
+            (models / "preprocess_albert", True, True),
+            (leave_out("CaseFoldUTF8"), False, True),
+            (leave_out(*accents), True, False),
+            (leave_out("CaseFoldUTF8", *accents), False, False),
+        ):
+            files = read_preprocessor(folder)
+            assert files is not None
+            assert (files.lower_case, files.strip_accents) == (lower_case, strip_accents)
+            assert (files.vocabulary.algorithm, len(files.vocabulary)) == ("sentencepiece", 500)
+        with pytest.raises(UnsupportedModelError, match="changes texts by NormalizeUTF8 alone"):
+            read_preprocessor(leave_out("StaticRegexReplace"))
+        assert Preprocessor(leave_out("CaseFoldUTF8", *accents[::-1])).tokenize(["É"]) != Preprocessor(
+            models / "preprocess_albert"
+        ).tokenize(["É"])
+
+    def test_the_special_pieces_are_read(self, models: Path, tmp_path: Path) -> None:
+        folder = shutil.copytree(models / "preprocess_albert", tmp_path / "model")
+        path = folder / "keras_metadata.pb"
+        path.write_bytes(path.read_bytes().replace(b'"end_of_segment_id": 3', b'"end_of_segment_id": 4'))
+        files = read_preprocessor(folder)
+        assert files is not None
+        vocabulary = files.vocabulary
+        special = (vocabulary.classify, vocabulary.separate, vocabulary.pad, vocabulary.unknown)
+        assert special == ("[CLS]", "[MASK]", "<pad>", "<unk>")
+
+    def test_damage_is_named(self, models: Path, tmp_path: Path) -> None:
+        def attributes(name: str, value: bytes | None) -> Callable[[Any], None]:
+            def change(node: Any) -> None:
+                for entry in node.attr:
+                    if entry.key == name and value is not None:
+                        entry.value.s = value
+                    elif entry.key == name:
+                        entry.key = "other"
+
+            return change
+
+        for index, (name, value, error, message) in enumerate(
+            (
+                ("model", None, CorruptFileError, "holds no pieces"),
+                ("model", b"\xff\xff", CorruptFileError, "the SentencePiece model in .* is damaged"),
+                ("normalization_form", b"NFKC", UnsupportedModelError, "by NormalizeUTF8 with .*NFKC.*NFD"),
+                ("pattern", b"x", UnsupportedModelError, "by StaticRegexReplace with .*'x'"),
+            )
+        ):
+            folder = changed(models / "preprocess_albert", tmp_path / str(index), attributes(name, value))
+            with pytest.raises(error, match=message):
+                read_preprocessor(folder)
+
+        def forget(node: Any) -> None:
+            node.op = "NoOp" if node.op == "SentencepieceOp" else node.op
+
+        with pytest.raises(CorruptFileError, match="should hold one SentencePiece model; it holds 0"):
+            read_preprocessor(changed(models / "preprocess_albert", tmp_path / "none", forget))
+
+
 class TestFiles:
     def test_the_vocabulary_and_the_case_are_read(self, models: Path, tmp_path: Path) -> None:
         files = read_preprocessor(models / "preprocess")
@@ -132,17 +227,10 @@ class TestFiles:
 
     def test_without_case_folding_it_is_cased(self, models: Path, tmp_path: Path) -> None:
         def without(*operations: str) -> Path:
-            folder = tmp_path / "-".join(operations)
-            shutil.copytree(models / "preprocess", folder)
-            saved = parse("SavedModel", (folder / "saved_model.pb").read_bytes(), source="a test")
-            for meta_graph in saved.meta_graphs:
-                graph = parse("GraphDef", meta_graph.graph_def, source="a test")
-                for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
-                    for node in nodes:
-                        node.op = "Identity" if node.op in operations else node.op
-                meta_graph.graph_def = graph.SerializeToString()
-            (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
-            return folder
+            def leave_out(node: Any) -> None:
+                node.op = "Identity" if node.op in operations else node.op
+
+            return changed(models / "preprocess", tmp_path / "-".join(operations), leave_out)
 
         files = read_preprocessor(without("CaseFoldUTF8", "NormalizeUTF8"))
         assert files is not None
@@ -158,8 +246,14 @@ class TestFiles:
         cased = read_preprocessor(folder / "preprocess_cased")
         assert cased is not None
         assert (len(cased.vocabulary), cased.lower_case, cased.seq_length) == (1411, False, 128)
-        with pytest.raises(UnsupportedModelError, match="Sentencepiece"):
-            read_preprocessor(folder / "preprocess_albert")
+        albert = read_preprocessor(folder / "preprocess_albert")
+        assert albert is not None
+        assert (len(albert.vocabulary), albert.lower_case, albert.strip_accents, albert.seq_length) == (
+            500,
+            True,
+            True,
+            128,
+        )
 
     def test_without_metadata_the_usual_length_counts(self, models: Path, tmp_path: Path) -> None:
         folder = shutil.copytree(models / "preprocess", tmp_path / "model")
@@ -178,7 +272,7 @@ class TestFiles:
             Preprocessor(folder)
         path.unlink()
         (folder / "assets" / "vocab.txt").unlink()
-        with pytest.raises(ModelNotFoundError, match=r"'vocab.txt' of the preprocessing model is not in"):
+        with pytest.raises(ModelNotFoundError, match=r"'vocab.txt' of the model is not in"):
             Preprocessor(folder)
 
 

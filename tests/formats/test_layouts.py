@@ -5,16 +5,44 @@ import pytest
 
 from berthub.errors import ModelNotFoundError
 from berthub.formats.layouts import find_model
-from support.golden import READABLE
 
-_NAMES = {"google": "Google checkpoint", "hf": "Hugging Face folder", "tf2": "TensorFlow SavedModel"}
+_NAMES = {
+    "albert_tf1_hub": "TF1 hub module",
+    "albert_v3": "TensorFlow SavedModel",
+    "google_checkpoint": "Google checkpoint",
+    "hf_bert": "Hugging Face folder",
+    "hf_bert_pretraining": "Hugging Face folder",
+    "mobilebert": "TensorFlow SavedModel",
+    "model_garden": "Model Garden checkpoint",
+    "model_garden_old": "Model Garden checkpoint",
+    "preprocess": "TensorFlow SavedModel",
+    "tf1_hub_module": "TF1 hub module",
+    "tf2_v2": "TensorFlow SavedModel",
+    "tf2_v4": "TensorFlow SavedModel",
+}
 
 
-@pytest.mark.parametrize("name", READABLE)
+@pytest.mark.parametrize("name", _NAMES)
 def test_layouts_are_told_apart(models: Path, name: str) -> None:
     layout, place = find_model(models / name)
-    assert layout.name == _NAMES[name.split("_")[0]]
+    assert layout.name == _NAMES[name]
     assert place == models / name
+
+
+@pytest.mark.parametrize("kept", ["vocab.txt", "bert_config.json"])
+def test_a_checkpoint_may_lack_its_configuration_or_vocabulary(models: Path, tmp_path: Path, kept: str) -> None:
+    for path in (models / "google_checkpoint").glob("bert_model.ckpt.*"):
+        shutil.copy(path, tmp_path)
+    with pytest.raises(ModelNotFoundError, match="holds no model"):
+        find_model(tmp_path)
+    shutil.copy(models / "google_checkpoint" / kept, tmp_path)
+    assert find_model(tmp_path)[0].name == "Google checkpoint"
+
+
+def test_transformers_own_files_stand_above_a_checkpoint_beside_them(models: Path, tmp_path: Path) -> None:
+    for name in ("google_checkpoint", "hf_bert"):
+        shutil.copytree(models / name, tmp_path, dirs_exist_ok=True)
+    assert find_model(tmp_path)[0].name == "Hugging Face folder"
 
 
 def test_a_model_in_a_subfolder_is_found(models: Path, tmp_path: Path) -> None:

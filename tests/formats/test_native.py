@@ -9,11 +9,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import berthub as hub
-from berthub.errors import CheckpointError, CorruptFileError, InputError, UnsupportedModelError
+from berthub.errors import CheckpointError, CorruptFileError, InputError, ModelError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.native import write_native
+from berthub.formats.vocabularies import ROBERTA_SPECIAL, byte_bpe_vocabulary
 from berthub.head import Head
+from berthub.vocabulary import Vocabulary
 from support.golden import READABLE
+from support.vocabularies import TEXTS, byte_bpe, sentencepiece_model, with_vocabulary
 
 
 @pytest.mark.parametrize("name", READABLE)
@@ -32,6 +35,47 @@ def test_a_saved_model_is_the_same_bit_for_bit(models: Path, tmp_path: Path, nam
     )
 
 
+_STRANGE = ("a b", " ", "a\n", "\u2028", "\r", "\u00a0x ", "\U0001f600")
+_VOCABULARIES = {
+    "sentencepiece": sentencepiece_model(user_defined_symbols=["a\nb", " x", "\u2028"]),
+    "byte_bpe": byte_bpe(),
+    "byte_bpe, strange": byte_bpe_vocabulary(
+        {piece: index for index, piece in enumerate([*ROBERTA_SPECIAL.values(), "a", "#", "a#", *_STRANGE])},
+        ["a #", "#version: 0.2 a"],
+        source="a test",
+    ),
+    "wordpiece, twice": Vocabulary(("[UNK]", "[CLS]", "[SEP]", "[PAD]", "a", "a", "")),
+    "wordpiece, strange": Vocabulary(("[UNK]", "[CLS]", "[SEP]", "[PAD]", *_STRANGE)),
+}
+
+
+@pytest.mark.parametrize("name", _VOCABULARIES)
+def test_every_vocabulary_is_kept(models: Path, tmp_path: Path, name: str) -> None:
+    vocabulary = _VOCABULARIES[name]
+    write_native(with_vocabulary(read(models / "tf2_v4"), vocabulary), tmp_path / "model")
+    saved = read(tmp_path / "model").vocabulary
+    assert saved == vocabulary
+    assert saved.model == vocabulary.model
+    if "strange" not in name:
+        again = hub.Tokenizer.from_pretrained(tmp_path / "model")
+        assert again(TEXTS).input_ids == hub.Tokenizer(vocabulary)(TEXTS).input_ids
+
+
+def test_a_vocabulary_that_no_file_can_hold_is_an_error(models: Path, tmp_path: Path) -> None:
+    vocabulary = Vocabulary(("[UNK]", "[CLS]", "[SEP]", "[PAD]", "a", "a", " b"))
+    with pytest.raises(CheckpointError, match="7 pieces, of which only 6 are different"):
+        write_native(with_vocabulary(read(models / "tf2_v4"), vocabulary), tmp_path / "model")
+
+
+def test_without_an_algorithm_it_is_wordpiece(models: Path, tmp_path: Path) -> None:
+    hub.load(models / "tf2_v4", engine="numpy").save(tmp_path / "model")
+    path = tmp_path / "model" / "berthub.json"
+    stored = json.loads(path.read_text())
+    assert stored.pop("algorithm") == "wordpiece"
+    path.write_text(json.dumps(stored))
+    assert read(tmp_path / "model").vocabulary == read(models / "tf2_v4").vocabulary
+
+
 def test_a_folder_in_use_is_refused(models: Path, tmp_path: Path) -> None:
     bert = hub.load(models / "tf2_v4", engine="numpy")
     (tmp_path / "notes.txt").write_text("mine")
@@ -48,6 +92,10 @@ def test_a_folder_in_use_is_refused(models: Path, tmp_path: Path) -> None:
         ({"format_version": 99}, UnsupportedModelError, "format version 99"),
         ({"config": None}, CorruptFileError, "objects config and special_pieces"),
         ({"special_pieces": {}}, CorruptFileError, "should name unknown"),
+        ({"algorithm": "words"}, CorruptFileError, "for the algorithm 'words'; it must be byte_bpe"),
+        ({"algorithm": ["wordpiece"]}, CorruptFileError, r"for the algorithm \['wordpiece'\]"),
+        ({"algorithm": "sentencepiece"}, ModelError, "spiece.model cannot be read"),
+        ({"algorithm": "byte_bpe"}, ModelError, "merges.txt cannot be read"),
         ({"config": {"architecture": "bert"}}, CheckpointError, "vocab_size is missing; hidden_size is missing"),
         ({"config": {"architecture": "gpt"}}, CheckpointError, "architecture 'gpt'"),
     ],

@@ -4,7 +4,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from berthub.hub import catalogue
-from berthub.hub.catalogue import CatalogueEntry, entries, find_kaggle, find_mount, find_tfhub, nearest
+from berthub.hub.catalogue import CatalogueEntry, Runs, entries, find_kaggle, find_mount, find_tfhub, nearest, newest
 
 
 def test_the_table_is_read_whole() -> None:
@@ -18,9 +18,9 @@ def test_the_table_is_read_whole() -> None:
     assert base.languages == ("en",)
 
 
-@pytest.mark.parametrize("column", ["evidence", "format", "vocab"])
+@pytest.mark.parametrize("column", ["evidence", "format", "runs", "vocab"])
 def test_columns_with_a_closed_set_of_values_keep_to_it(column: str) -> None:
-    allowed = get_args(get_type_hints(CatalogueEntry)[column])
+    allowed = get_args({**get_type_hints(CatalogueEntry), "runs": Runs}[column])
     assert {getattr(entry, column) for entry in entries()} <= set(allowed)
 
 
@@ -84,3 +84,54 @@ def test_nothing_is_near_nonsense() -> None:
     assert nearest("qqqqqqqqqqqq") == ()
     assert nearest("") == ()
     assert len(nearest("bert" * 1000)) <= 4
+
+
+@pytest.mark.parametrize(
+    ("name", "runs"),
+    [
+        ("tensorflow/bert_en_uncased_L-12_H-768_A-12/1", "native"),
+        ("google/bert_uncased_L-12_H-768_A-12/1", "native"),
+        ("tensorflow/small_bert/bert_en_uncased_L-2_H-128_A-2/2", "native"),
+        ("google/albert_base/3", "native"),
+        ("google/electra_large/2", "native"),
+        ("google/mobilebert/uncased_L-24_H-128_B-512_A-4_F-4_OPT/1", "native"),
+        ("tensorflow/talkheads_ggelu_bert_en_base/2", "native"),
+        ("google/experts/bert/pubmed/2", "native"),
+        ("google/universal-sentence-encoder-cmlm/en-base/1", "native"),
+        ("google/LaBSE/2", "native"),
+        ("google/MuRIL/1", "native"),
+        ("tensorflow/lambert_en_uncased_L-24_H-1024_A-16/2", "native"),
+        ("jeongukjae/roberta_en_cased_L-12_H-768_A-12/1", "hf"),
+        ("jeongukjae/distilbert_en_cased_L-6_H-768_A-12/1", "hf"),
+        ("jeongukjae/xlm_roberta_multi_cased_L-12_H-768_A-12/1", "tensorflow"),
+        ("tensorflow/bert_zh_preprocess/3", "preprocess"),
+        ("google/sentence-t5/st5-base/1", "tensorflow"),
+        ("google/LAReQA/mBERT_X_X/1", "tensorflow"),
+        ("google/LEALLA/LEALLA-small/1", "tensorflow"),
+        ("google/tn_bert/1", "tensorflow"),
+        ("see--/bert-uncased-tf2-qa/1", "no"),
+        ("google/mobilebert/uncased_L-24_H-128_B-512_A-4_F-4_OPT/squadv1/1", "no"),
+        ("google/edgetpu/nlp/mobilebert-edgetpu/m/1", "unknown"),
+    ],
+)
+def test_what_berthub_does_with_a_model(name: str, runs: str) -> None:
+    assert find_tfhub(name).runs == runs
+
+
+def test_vocabulary_sizes_agree_with_what_the_pages_say() -> None:
+    for entry in entries():
+        _, vocab, size = entry.notes.partition("vocab ")
+        if vocab and size[:6].isdigit():
+            assert entry.vocab_size == int(size[:6])
+    # Models with one preprocessing model have one vocabulary.
+    sizes: dict[str, set[int | None]] = {}
+    for entry in entries():
+        if entry.preprocess:
+            sizes.setdefault(entry.preprocess.rpartition("/")[0], set()).add(entry.vocab_size)
+    assert {name: len(found) for name, found in sizes.items() if len(found) > 1} == {}
+
+
+def test_newest_has_one_version_of_each() -> None:
+    names = [entry.name for entry in newest()]
+    assert len(names) == len(set(names)) == len({entry.name for entry in entries()})
+    assert all(entry.version == max(catalogue.versions(entry.name)) for entry in newest())

@@ -6,11 +6,19 @@ from typing import Any
 
 import numpy as np
 
-# Every packaging that is read.
+# Every packaging and architecture that is read.
 READABLE = (
+    "albert_tf1_hub",
+    "albert_v3",
+    "electra",
     "google_checkpoint",
     "hf_bert",
     "hf_bert_pretraining",
+    "mobilebert",
+    "model_garden",
+    "model_garden_old",
+    "talking_heads",
+    "tf1_hub_module",
     "tf2_v2",
     "tf2_v4",
     "tf2_v4_encoder_v2",

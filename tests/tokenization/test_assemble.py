@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthub.tokenization.assemble import longest_first
+from berthub.tokenization.assemble import Segments, Template, assemble, longest_first
 from berthub.tokenization.tokens import pad_rows
 
 
@@ -28,3 +28,33 @@ def test_pad_rows(width: int) -> None:
     padded = pad_rows(np.arange(1, 5, dtype=np.int32), np.array([0, 3, 3, 4]), width=width, value=9)
     assert padded[:, :3].tolist() == [[1, 2, 3], [9, 9, 9], [4, 9, 9]]
     assert padded.shape == (3, width)
+
+
+@pytest.mark.parametrize(
+    ("template", "max_length", "ids", "types"),
+    [
+        (Template(0, 9), None, [0, 1, 2, 9, 3, 4, 9], [0, 0, 0, 0, 1, 1, 1]),
+        (Template(0, 9), 5, [0, 1, 9, 3, 9], [0, 0, 0, 1, 1]),
+        (Template(0, 9, between=2, second_type=0), None, [0, 1, 2, 9, 9, 3, 4, 9], [0] * 8),
+        (Template(0, 9, between=2, second_type=0), 6, [0, 1, 9, 9, 3, 9], [0] * 6),
+        (Template(0, 9, between=2, second_type=0), 4, [0, 9, 9, 9], [0] * 4),
+    ],
+)
+def test_pairs_have_the_form_of_the_template(
+    template: Template, max_length: int | None, ids: list[int], types: list[int]
+) -> None:
+    first, second = (
+        Segments(np.array([*pair, 7], np.int32), np.array([2, 1]), np.array([[0, 1], [1, 2], [0, 1]], np.int32))
+        for pair in ([1, 2], [3, 4])
+    )
+    second = Segments(second.ids[:2], np.array([2, 0]), second.offsets[:2] if second.offsets is not None else None)
+    tokens = assemble(first, second, np.array([True, False]), template=template, max_length=max_length)
+    end = tokens.row_splits[1]
+    assert tokens.ids[:end].tolist() == ids
+    assert tokens.type_ids.tolist() == [*types, 0, 0, 0]
+    assert tokens.ids[end:].tolist() == [0, 7, 9]
+    assert tokens.truncated.tolist() == [max_length is not None, False]
+    assert tokens.offsets is not None
+    special = (tokens.ids == 0) | (tokens.ids == 9)
+    assert ((tokens.offsets.sum(axis=1) == 0) == special).all()
+    assert template.special(pairs=True) == len(ids) - sum(0 < number < 9 for number in ids)

@@ -61,11 +61,12 @@ def test_a_step_moves_every_weight_and_the_model_is_reloaded(
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_it_is_fine_tuned_and_served(architecture: str) -> None:
-    checkpoint = tiny_checkpoint(architecture)
-    texts, labels = ["w1 w2", "w3", "w1 w4 w5", "w3 w6"] * 4, ["one", "three"] * 8
-    classifier = hub.TextClassifier(checkpoint, seed=3)
-    classifier.fit(texts, labels, epochs=6, batch_size=8, learning_rate=5e-3, precision="float32", progress=False)
-    assert classifier.history[-1]["loss"] < classifier.history[0]["loss"]
+    # Without dropout, and all texts in one batch: then a small step can only lead down.
+    checkpoint = tiny_checkpoint(architecture, hidden_dropout=0.0, attention_dropout=0.0)
+    texts, labels = ["w1 w2", "w3", "w1 w4 w5", "w3 w6"] * 2, ["one", "three"] * 4
+    classifier = hub.TextClassifier(checkpoint, seed=3, dropout=0.0)
+    classifier.fit(texts, labels, epochs=2, batch_size=8, learning_rate=1e-4, precision="float32", progress=False)
+    assert classifier.history[1]["loss"] < classifier.history[0]["loss"]
     assert set(classifier.predict(texts)) <= {"one", "three"}
 
 

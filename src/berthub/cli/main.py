@@ -14,9 +14,11 @@ import berthub
 from berthub.cli.encode import encode
 from berthub.cli.evaluate import evaluate
 from berthub.cli.exit_codes import ExitCode, errors_as_exits
+from berthub.cli.export import export
 from berthub.cli.finetune import finetune
 from berthub.cli.help_text import help_text
 from berthub.cli.inspect import inspect
+from berthub.cli.models import models
 from berthub.cli.predict import predict
 from berthub.cli.tokenize import tokenize
 
@@ -50,6 +52,7 @@ def _about(
       berthub encode "One sentence." "Another."
       berthub encode reviews.csv -o reviews.parquet
       berthub tokenize HANDLE "What becomes of this text?"
+      berthub models chinese
       berthub inspect HANDLE
       berthub predict RUN reviews.csv -o predicted.csv
       berthub evaluate RUN test.csv
@@ -68,8 +71,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback(help=help_text(_about))(_about)
-for command in (encode, tokenize, inspect, predict, evaluate):
-    app.command(help=help_text(command))(command)
+for command in (models, inspect, tokenize, encode, predict, evaluate, export):
+    about = help_text(command)
+    # One line in the list of commands: what stands before the first colon.
+    app.command(help=about, short_help=about.partition("\n")[0].partition(":")[0].rstrip(".") + ".")(command)
 app.add_typer(finetune)
 
 

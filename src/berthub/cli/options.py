@@ -10,19 +10,30 @@ __all__ = [
     "LABEL_SEPARATOR",
     "OUTPUT_PANEL",
     "TEXTS_PANEL",
+    "AllVersions",
     "CacheDir",
+    "CachedOnly",
+    "CasedFilter",
     "DType",
     "DTypeOption",
     "DropColumns",
+    "EncoderOnly",
     "Engine",
     "EngineOption",
+    "ExportForm",
+    "ExportFormOption",
+    "ExportPath",
+    "FamilyFilter",
     "Handle",
+    "HiddenFilter",
     "InputFormat",
     "InputFormatOption",
     "Json",
     "LabelColumn",
     "LabelSeparator",
+    "LanguageFilter",
     "Layer",
+    "LayersFilter",
     "LowerCase",
     "MaxLength",
     "Model",
@@ -97,6 +108,18 @@ class DType(StrEnum):
     FLOAT16 = "float16"
 
 
+# It repeats `berthub.exports.FORMATS`, whose import costs NumPy; a test holds them equal.
+class ExportForm(StrEnum):
+    """What a model can be written as."""
+
+    GOOGLE = "google"
+    HUGGINGFACE = "huggingface"
+    KERAS = "keras"
+    NATIVE = "native"
+    ONNX = "onnx"
+    SAVEDMODEL = "savedmodel"
+
+
 # The next two repeat `berthub.engines.engine`, whose import costs NumPy; a test holds them equal.
 class Engine(StrEnum):
     """What computes."""
@@ -119,6 +142,7 @@ LABEL_SEPARATOR = ","
 
 
 MODEL_PANEL, TEXTS_PANEL, OUTPUT_PANEL = "The model", "The texts", "What is written"
+CATALOGUE_PANEL = "Which models"
 
 Handle = Annotated[str, typer.Argument(metavar="HANDLE", help="The model: an address, a name, a folder or an archive.")]
 Run = Annotated[
@@ -365,5 +389,87 @@ Probabilities = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.", rich_help_panel=OUTPUT_PANEL)]
 
+ExportFormOption = Annotated[
+    ExportForm, typer.Option("--to", help="The form to write.", show_default=False, rich_help_panel=OUTPUT_PANEL)
+]
+ExportPath = Annotated[
+    Path,
+    typer.Option(
+        "--output-path",
+        "-o",
+        metavar="PATH",
+        help="Where it goes: a folder, new or empty; for keras a new file that ends in .keras.",
+        show_default=False,
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+EncoderOnly = Annotated[
+    bool,
+    typer.Option(
+        "--encoder-only",
+        help="Leave out the head of a fine-tuned model, and that for masked words.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+FamilyFilter = Annotated[
+    str | None,
+    typer.Option(
+        "--family",
+        metavar="NAME",
+        help="Only models of this family: bert, small_bert, electra, albert ...",
+        show_default=False,
+        rich_help_panel=CATALOGUE_PANEL,
+    ),
+]
+LanguageFilter = Annotated[
+    str | None,
+    typer.Option(
+        "--language",
+        metavar="LANGUAGE",
+        help="Only models of this language, by its code or its English name, or multilingual.",
+        show_default=False,
+        rich_help_panel=CATALOGUE_PANEL,
+    ),
+]
+LayersFilter = Annotated[
+    int | None,
+    typer.Option(
+        "--layers",
+        metavar="NUMBER",
+        help="Only models of so many layers.",
+        show_default=False,
+        rich_help_panel=CATALOGUE_PANEL,
+    ),
+]
+HiddenFilter = Annotated[
+    int | None,
+    typer.Option(
+        "--hidden",
+        metavar="NUMBER",
+        help="Only models whose token vectors have so many components.",
+        show_default=False,
+        rich_help_panel=CATALOGUE_PANEL,
+    ),
+]
+CasedFilter = Annotated[
+    bool | None,
+    typer.Option(
+        "--cased/--uncased",
+        help="Only models for which case counts, or only those that lower-case.",
+        show_default=False,
+        rich_help_panel=CATALOGUE_PANEL,
+    ),
+]
+CachedOnly = Annotated[
+    bool, typer.Option("--cached", help="Only models that are in the cache.", rich_help_panel=CATALOGUE_PANEL)
+]
+AllVersions = Annotated[
+    bool,
+    typer.Option(
+        "--all", help="Every published version; else the newest one of each model.", rich_help_panel=CATALOGUE_PANEL
+    ),
+]

@@ -60,6 +60,11 @@ class Encoder:
         self._batch_tokens = batch_tokens
 
     @property
+    def checkpoint(self) -> Checkpoint:
+        """The model that is run."""
+        return self._checkpoint
+
+    @property
     def config(self) -> EncoderConfig:
         """The model's settings."""
         return self._checkpoint.config

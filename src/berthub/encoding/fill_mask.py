@@ -79,8 +79,9 @@ def _ids(left: str, right: str, tokenizer: Tokenizer) -> tuple[np.ndarray[tuple[
 
 
 def _softmax(scores: Floats) -> Floats:
-    exponentials: Floats = np.exp(scores - scores.max())
-    return exponentials / exponentials.sum()
+    exponentials = np.exp(scores - scores.max())
+    probabilities: Floats = exponentials / exponentials.sum()
+    return probabilities
 
 
 def _filled(left: str, piece: str, right: str, vocabulary: Vocabulary) -> str:

@@ -38,7 +38,8 @@ class Preprocessor:
     `handle` is that of a preprocessing model of TF Hub (`.../bert_en_uncased_preprocess/3`), that of an encoder, or a
     `Tokenizer`; `sha256`, `cache_dir` and `offline` are as in `berthub.resolve`. `seq_length` None means: what the
     preprocessing model says, else 128, or all positions of an encoder that has fewer. No graph is ever run, and
-    TensorFlow is not needed unless its tensors are passed.
+    TensorFlow is not needed unless its tensors are passed. WordPieces are those of Google's tokenization.py; those of
+    a preprocessing model with SentencePiece are what that model itself makes.
     """
 
     def __init__(
@@ -61,7 +62,11 @@ class Preprocessor:
             else:
                 stored = files.seq_length
                 self.tokenizer = Tokenizer(
-                    files.vocabulary, lower_case=files.lower_case, max_length=max(512, stored or 0)
+                    files.vocabulary,
+                    lower_case=files.lower_case,
+                    strip_accents=files.strip_accents,
+                    preparation="tf_text" if files.vocabulary.algorithm == "sentencepiece" else "google",
+                    max_length=max(512, stored or 0),
                 )
         if seq_length is None:
             seq_length = min(stored or _SEQ_LENGTH, self.tokenizer.max_length)
@@ -143,7 +148,7 @@ class Preprocessor:
         return segments.ids, np.concatenate([np.zeros(1, np.int64), np.cumsum(segments.lengths)])
 
     def _checked_length(self, seq_length: Any, *, pairs: bool) -> int:
-        least, most = 3 if pairs else 2, self.tokenizer.max_length
+        least, most = self.tokenizer.least(pairs=pairs), self.tokenizer.max_length
         try:
             length = -1 if isinstance(seq_length, bool) else operator.index(seq_length)
         except TypeError:

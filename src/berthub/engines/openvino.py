@@ -99,29 +99,33 @@ def processor_has_bfloat16() -> bool:
 class OpenVinoOps(Ops[Any, Floats]):
     """`berthub.networks.ops.Ops` on nodes of an OpenVINO graph; weights are NumPy arrays, shared, not copied."""
 
+    def __init__(self) -> None:
+        # One node for each: where layers share weights, these are kept, and converted, once.
+        self._constants: dict[tuple[Any, ...], Any] = {}
+
     def gather(self, table: Floats, ids: Any) -> Any:
-        return op.gather(_shared(table), ids, _integers(0))
+        return op.gather(self._shared(table), ids, _integers(0))
 
     def leading_rows(self, table: Floats, ids: Any, *, first: int = 0) -> Any:
         length = op.gather(op.shape_of(ids, output_type="i32"), _integers([1]), _integers(0))
-        rows = op.slice(_shared(table[first:]), _integers([0]), length, _integers([1]), _integers([0]))
+        rows = op.slice(self._shared(table[first:]), _integers([0]), length, _integers([1]), _integers([0]))
         return op.unsqueeze(rows, _integers([0]))
 
     def dense(self, x: Any, kernel: Floats, bias: Floats) -> Any:
         # A kernel that came as [out, in] is the transposed view of what lies in memory.
         transposed = not kernel.flags.c_contiguous and kernel.T.flags.c_contiguous
-        weight = _shared(kernel.T if transposed else kernel)
-        return op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), _shared(bias))
+        weight = self._shared(kernel.T if transposed else kernel)
+        return op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), self._shared(bias))
 
     def tied_dense(self, x: Any, table: Floats, bias: Floats) -> Any:
-        return op.add(op.matmul(x, _shared(table), transpose_a=False, transpose_b=True), _shared(bias))
+        return op.add(op.matmul(x, self._shared(table), transpose_a=False, transpose_b=True), self._shared(bias))
 
     def scale_shift(self, x: Any, gamma: Floats, beta: Floats) -> Any:
-        return op.add(op.multiply(x, _shared(gamma)), _shared(beta))
+        return op.add(op.multiply(x, self._shared(gamma)), self._shared(beta))
 
     def layer_norm(self, x: Any, gamma: Floats, beta: Floats, *, eps: float) -> Any:
         normed = op.mvn(x, _integers([-1]), normalize_variance=True, eps=eps, eps_mode="inside_sqrt")
-        return op.add(op.multiply(normed, _shared(gamma)), _shared(beta))
+        return op.add(op.multiply(normed, self._shared(gamma)), self._shared(beta))
 
     def activation(self, x: Any, name: Activation) -> Any:
         match name:
@@ -178,9 +182,9 @@ class OpenVinoOps(Ops[Any, Floats]):
         # Spelled out, since the plugin recognises this pattern and runs it as one operation.
         scores = op.matmul(split(query), split(key), transpose_a=False, transpose_b=True)
         scores = op.multiply(scores, _floats((width // heads) ** -0.5))
-        scores = op.add(scores if mixing is None else _mixed(scores, mixing[0]), bias)
+        scores = op.add(scores if mixing is None else _mixed(scores, self._shared(mixing[0])), bias)
         weights = op.softmax(scores, -1)
-        weights = weights if mixing is None else _mixed(weights, mixing[1])
+        weights = weights if mixing is None else _mixed(weights, self._shared(mixing[1]))
         context = op.matmul(weights, split(value), transpose_a=False, transpose_b=False)
         return op.reshape(op.transpose(context, _integers([0, 2, 1, 3])), _integers([0, 0, width]), special_zero=True)
 
@@ -203,13 +207,20 @@ class OpenVinoOps(Ops[Any, Floats]):
     def masked_max(self, x: Any, mask: Any) -> Any:
         return op.reduce_max(op.add(x, op.unsqueeze(_penalty(mask), _integers([2]))), _integers([1]), keep_dims=False)
 
+    def _shared(self, array: Floats) -> Any:
+        key = (array.__array_interface__["data"][0], array.shape, array.strides)
+        if key not in self._constants:
+            whole = array if array.flags.c_contiguous else np.ascontiguousarray(array)
+            self._constants[key] = op.constant(whole, shared_memory=True)
+        return self._constants[key]
 
-def _mixed(x: Any, matrix: Floats) -> Any:
+
+def _mixed(x: Any, matrix: Any) -> Any:
     """[b, n, q, k] to [b, m, q, k], the heads `n` mixed to `m` by a matrix [n, m]."""
-    count = len(matrix)
+    count = matrix.get_output_partial_shape(0)[0].get_length()
     shape = op.shape_of(x, output_type="i32")
     flat = op.reshape(x, _integers([0, count, -1]), special_zero=True)
-    mixed = op.matmul(_shared(matrix), flat, transpose_a=True, transpose_b=False)
+    mixed = op.matmul(matrix, flat, transpose_a=True, transpose_b=False)
     return op.reshape(mixed, shape, special_zero=False)
 
 
@@ -217,10 +228,6 @@ def _penalty(mask: Any) -> Any:
     """0 where the mask is 1, `MASKED` where it is 0."""
     masked = op.subtract(op.convert(mask, "f32"), _floats(1))  # 0 and -1
     return op.multiply(masked, _floats(-MASKED))
-
-
-def _shared(array: Floats) -> Any:
-    return op.constant(array if array.flags.c_contiguous else np.ascontiguousarray(array), shared_memory=True)
 
 
 def _integers(values: Any) -> Any:

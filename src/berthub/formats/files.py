@@ -8,9 +8,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berthub.errors import CorruptFileError, ModelError
+from berthub.errors import CorruptFileError, ModelError, ModelNotFoundError
 
-__all__ = ["memory_map", "read_bytes", "read_json", "read_lines"]
+__all__ = ["asset", "assets", "memory_map", "read_bytes", "read_json", "read_lines"]
+
+
+def assets(folder: Path) -> dict[str, Path]:
+    """The files in a SavedModel's `assets`, by name."""
+    return {path.name: path for path in sorted((folder / "assets").glob("*")) if path.is_file()}
+
+
+def asset(folder: Path, name: str) -> Path:
+    """The file called so in a SavedModel's `assets`; `ModelNotFoundError` if it is missing.
+
+    The name comes from another file: looked up, it cannot lead out of the folder.
+    """
+    files = assets(folder)
+    if name not in files:
+        raise ModelNotFoundError(f"the vocabulary {name!r} of the model is not in {folder / 'assets'}")
+    return files[name]
 
 
 def read_bytes(path: Path) -> bytes:

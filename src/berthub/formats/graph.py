@@ -1,46 +1,118 @@
 """Settings that show only in a graph definition: constants and operations are looked at, nothing is run."""
 
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from berthub.errors import UnsupportedModelError
 from berthub.formats.protos import parse
 
-__all__ = ["graph_settings"]
+__all__ = ["Graph", "graph_settings"]
 
 _FLOAT = 1
+# How TensorFlow names the constant in `batch_normalization`, by which Keras computes a layer norm.
+_EPSILON = re.compile(r"(?:.*/)?batchnorm(?:_\d+)?/add/y")
+# What attention scores are multiplied by: one over the root of the width of a head.
+_SCALE = re.compile(r"(?:.*/)?(?:self_)?attention(?:_\d+)?/(?:self/)?[Mm]ul(?:_\d+)?/y")
 
 
 def graph_settings(graph_def: bytes, *, source: Path) -> dict[str, Any]:
     """The activation and the layer norms' epsilon, as far as the graph tells."""
-    operations: set[str] = set()
-    epsilons: set[float] = set()
-    for node in _nodes(parse("GraphDef", graph_def, source=f"the graph in {source}")):
-        operations.add(node.op)
-        # How TensorFlow names the constant in `batch_normalization`, by which Keras computes a layer norm.
-        if node.op == "Const" and node.name.endswith("batchnorm/add/y"):
-            epsilons.update(_floats(node))
-    settings: dict[str, Any] = {}
-    if len(epsilons) > 1:
-        raise UnsupportedModelError(f"the layer norms in {source} have different epsilons: {sorted(epsilons)}")
-    for epsilon in epsilons:
+    return Graph(graph_def, source=source).settings()
+
+
+class Graph:
+    """The operations of a graph: all of them, or with `functions` those of these functions and of what they call."""
+
+    def __init__(self, graph_def: bytes, *, source: Path, functions: Collection[str] = ()) -> None:
+        graph = parse("GraphDef", graph_def, source=f"the graph in {source}")
+        bodies = {function.signature.name: list(function.node_def) for function in graph.library.function}
+        self._source = source
+        self._bodies = _called(bodies, functions)
+        if not self._bodies:
+            self._bodies = {**bodies, "": list(graph.node)}
+
+    def settings(self) -> dict[str, Any]:
+        """`activation` and `layer_norm_eps`, as far as they can be told."""
+        found: dict[str, Any] = {}
         # A float32 constant: 1e-12 is stored as 9.99999996e-13.
-        settings["layer_norm_eps"] = float(f"{epsilon:.6g}")
-    if operations & {"Erf", "Erfc"}:
-        settings["activation"] = "gelu_erf"
-    elif "Tanh" in operations and "Pow" in operations:  # the pooler alone has a Tanh too, but no third power
-        settings["activation"] = "gelu_tanh"
-    elif "Relu" in operations:
-        settings["activation"] = "relu"
-    return settings
+        epsilons = {float(f"{epsilon:.6g}") for epsilon in self._constants(_EPSILON)}
+        if len(epsilons) > 1:
+            raise UnsupportedModelError(
+                f"the layer norms in {self._source} have different epsilons: {sorted(epsilons)}"
+            )
+        if epsilons:
+            (found["layer_norm_eps"],) = epsilons
+        operations = {node.op for node in self._nodes()}
+        if operations & {"Erf", "Erfc"}:
+            found["activation"] = "gelu_erf"
+        elif "Tanh" in operations and "Pow" in operations:  # the pooler alone has a Tanh too, but no third power
+            found["activation"] = "gelu_tanh"
+        elif "Relu" in operations:
+            found["activation"] = "relu"
+        return found
+
+    def head_size(self) -> int | None:
+        """The width of an attention head, from what the scores are multiplied by."""
+        sizes = {round(scale**-2) for scale in self._constants(_SCALE) if 0 < scale <= 1}
+        return sizes.pop() if len(sizes) == 1 else None
+
+    def normalizes(self) -> bool:
+        """Whether there are layer norms: nothing else in an encoder takes a root."""
+        return any(node.op in ("Rsqrt", "FusedBatchNormV3") for node in self._nodes())
+
+    def normalizes_first(self) -> bool:
+        """Whether the layers begin with their layer norm: then the queries are made of what comes out of it."""
+        return any(
+            node.op == "Einsum" and "/query/" in node.name and any("self_attention_layer_norm" in i for i in node.input)
+            for node in self._nodes()
+        )
+
+    def attentions(self) -> int | None:
+        """How many times a text passes an attention: the number of layers, also of those that share one block.
+
+        None where that cannot be told: then there is no attention, or nothing that shows which calls belong together.
+        """
+        own = {name: sum(_is_attention(node) for node in body) for name, body in self._bodies.items()}
+        most = max(own.values(), default=0)
+        if most != 1:
+            return most or None
+        # A block that is a function of its own is called once for each layer.
+        callers = [sum(own.get(name, 0) for node in body for name in _calls(node)) for body in self._bodies.values()]
+        return max(callers) or 1
+
+    def _nodes(self) -> Iterator[Any]:
+        for body in self._bodies.values():
+            yield from body
+
+    def _constants(self, names: re.Pattern[str]) -> Iterator[float]:
+        for node in self._nodes():
+            if node.op == "Const" and names.fullmatch(node.name):
+                yield from _floats(node)
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
-    yield from graph.node
-    for function in graph.library.function:
-        yield from function.node_def
+def _called(bodies: dict[str, list[Any]], names: Collection[str]) -> dict[str, list[Any]]:
+    """The functions of these names, and all that they call."""
+    found: dict[str, list[Any]] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in bodies and name not in found:
+            found[name] = bodies[name]
+            waiting += [called for node in bodies[name] for called in _calls(node)]
+    return found
+
+
+def _calls(node: Any) -> Iterator[str]:
+    for entry in node.attr:
+        if entry.value.func.name:
+            yield entry.value.func.name
+
+
+def _is_attention(node: Any) -> bool:
+    return node.op == "Softmax" and "attention" in node.name
 
 
 def _floats(node: Any) -> Iterator[float]:

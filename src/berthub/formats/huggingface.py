@@ -1,115 +1,86 @@
-"""Hugging Face folders: `config.json`, safetensors (one file or several), and a WordPiece vocabulary."""
+"""Hugging Face folders: `config.json`, safetensors (one file or several), and a tokenizer's files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
-from berthub.formats.files import read_json, read_lines
-from berthub.formats.renaming import Rule, rename
+from berthub.formats.albert_projection import without_identity
+from berthub.formats.files import read_json
+from berthub.formats.huggingface_architectures import ACTIVATIONS, ARCHITECTURES, Architecture, refuse_mixed_norms
+from berthub.formats.huggingface_heads import head_scope, head_task, read_head
+from berthub.formats.huggingface_tokenizer import longest_text, read_tokenization
+from berthub.formats.renaming import rename
 from berthub.formats.safetensors import read_safetensors
-from berthub.formats.settings import BERT_CONFIG, Settings, look_up
-from berthub.networks.bert import BertConfig
-from berthub.vocabulary import Vocabulary
+from berthub.formats.settings import Settings, look_up
+from berthub.head import Task
+from berthub.networks.albert import AlbertConfig
 
 __all__ = ["read_huggingface"]
 
 FORMAT = "Hugging Face folder"
 
-_ROOT = r"(?:.*\.)?"
-_LAYER = _ROOT + r"encoder\.layer\.(\d+)\."
-_SCOPE = r"bert/encoder/layer_\1"
+_TABLE, _POOLER, _PREDICTIONS = "bert/embeddings/word_embeddings", "bert/pooler/dense", "cls/predictions/"
+_BIAS = f"{_PREDICTIONS}output_bias"
 
-# `[out, in]` matrices are told by `weight` and become kernels; the first conversions say gamma and beta.
-_RULES: list[Rule] = [
-    (_ROOT + r"embeddings\.(word|position|token_type)_embeddings\.weight", r"bert/embeddings/\1_embeddings"),
-    (_ROOT + r"embeddings\.LayerNorm\.(?:weight|gamma)", "bert/embeddings/LayerNorm/gamma"),
-    (_ROOT + r"embeddings\.LayerNorm\.(?:bias|beta)", "bert/embeddings/LayerNorm/beta"),
-    (_LAYER + r"attention\.self\.(query|key|value)\.weight", _SCOPE + r"/attention/self/\2/kernel"),
-    (_LAYER + r"attention\.self\.(query|key|value)\.bias", _SCOPE + r"/attention/self/\2/bias"),
-    (
-        _LAYER + r"attention\.output\.LayerNorm\.(?:weight|gamma)",
-        _SCOPE + "/attention/output/LayerNorm/gamma",
-    ),
-    (_LAYER + r"attention\.output\.LayerNorm\.(?:bias|beta)", _SCOPE + "/attention/output/LayerNorm/beta"),
-    (_LAYER + r"attention\.output\.dense\.weight", _SCOPE + "/attention/output/dense/kernel"),
-    (_LAYER + r"attention\.output\.dense\.bias", _SCOPE + "/attention/output/dense/bias"),
-    (_LAYER + r"output\.LayerNorm\.(?:weight|gamma)", _SCOPE + "/output/LayerNorm/gamma"),
-    (_LAYER + r"output\.LayerNorm\.(?:bias|beta)", _SCOPE + "/output/LayerNorm/beta"),
-    (_LAYER + r"(intermediate|output)\.dense\.weight", _SCOPE + r"/\2/dense/kernel"),
-    (_LAYER + r"(intermediate|output)\.dense\.bias", _SCOPE + r"/\2/dense/bias"),
-    (_ROOT + r"pooler\.dense\.weight", "bert/pooler/dense/kernel"),
-    (_ROOT + r"pooler\.dense\.bias", "bert/pooler/dense/bias"),
-]
-
-# transformers' ACT2FN; the tanh form has many names there.
-_ACTIVATIONS = {
-    "gelu": "gelu_erf",
-    "gelu_python": "gelu_erf",
-    "gelu_new": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "relu": "relu",
-}
-
-# What `BertConfig` and `BertTokenizer` of transformers mean when a file leaves the setting out.
-_CONFIG_DEFAULTS = {"hidden_act": "gelu", "layer_norm_eps": 1e-12, "type_vocab_size": 2}
-
-_SPECIAL = {
-    "unk_token": "unknown",
-    "cls_token": "classify",
-    "sep_token": "separate",
-    "pad_token": "pad",
-    "mask_token": "mask",
-}
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
-    """The BERT in a Hugging Face folder, with whatever heads stand beside it left aside."""
+    """The encoder in a Hugging Face folder, and its heads as far as berthub has their like; others are left aside."""
     path = folder / "config.json"
     stored = read_json(path)
-    _refuse_other_models(stored, path)
-    stored = {**_CONFIG_DEFAULTS, **stored}
-
+    architecture = _architecture(stored, path)
     arrays = _arrays(folder)
-    renamed, unknown = rename(arrays, _RULES)
-    if "bert/embeddings/word_embeddings" not in renamed:
+    feedforwards = {**architecture.left_out, **stored}.get("num_feedforward_networks")
+    rules = architecture.reading(feedforwards=feedforwards if isinstance(feedforwards, int) else 1)
+    renamed, unknown = rename(arrays, rules)
+    if _TABLE not in renamed:
         raise ModelNotFoundError(
-            f"{folder} holds no BERT: no tensor is called embeddings.word_embeddings.weight; "
+            f"{folder} holds no {architecture.title}: no tensor is called embeddings.word_embeddings.weight; "
             f"it has {', '.join(sorted(arrays)[:8]) or 'no tensors'}"
         )
-    prefix = renamed["bert/embeddings/word_embeddings"].removesuffix("embeddings.word_embeddings.weight")
-    own = tuple(prefix + part for part in ("embeddings.", "encoder.", "pooler."))
-    foreign = [
-        name for name in unknown if name.startswith(own) and not name.endswith((".position_ids", ".token_type_ids"))
-    ]
-    if foreign:
-        raise UnsupportedModelError(f"{folder} is no plain BERT: it also has the tensors {', '.join(sorted(foreign))}")
+    _refuse_foreign_parts(architecture, renamed[_TABLE], unknown, folder)
+    copies = _tied_copies(architecture, stored, arrays, renamed)
+    if copies is None:
+        renamed = {ours: theirs for ours, theirs in renamed.items() if not ours.startswith(_PREDICTIONS)}
+    task = head_task(architecture, stored, arrays)
+    _settle_pooler(architecture, stored, task, renamed)
 
     settings = Settings(given)
-    settings.put(path.name, **{name: stored[key] for key, name in BERT_CONFIG.items() if key in stored})
-    activation = look_up(_ACTIVATIONS, stored["hidden_act"], setting="hidden_act", source=str(path))
-    settings.put(path.name, activation=activation)
-    settings.put("the tensors", pooler="bert/pooler/dense/kernel" in renamed)
-    vocabulary = _read_tokenization(folder, settings)
+    _put_config(settings, architecture, stored, path)
+    settings.put("the tensors", pooler=f"{_POOLER}/kernel" in renamed, mlm=_BIAS in renamed)
+    vocabulary = read_tokenization(folder, settings)
+    config = settings.config(architecture.config, what=str(path))
+    refuse_mixed_norms(config)
+    weights = {ours: arrays[name].T if ours.endswith("/kernel") else arrays[name] for ours, name in renamed.items()}
+    if isinstance(config, AlbertConfig):
+        weights = without_identity(weights, config, source=str(folder))
+    head = None
+    used = {*renamed.values(), *(copies or ())}
+    if task is not None:
+        max_length = longest_text(folder, config.max_positions)
+        head = read_head(architecture, task, stored=stored, arrays=arrays, max_length=max_length)
+        used |= {f"{head_scope(architecture, task)}.{part}" for part in ("weight", "bias")}
     return Checkpoint(
-        config=settings.config(BertConfig, what=str(path)),
-        weights={
-            canonical: arrays[name].T if canonical.endswith("/kernel") else arrays[name]
-            for canonical, name in renamed.items()
-        },
+        config=config,
+        weights=weights,
         vocabulary=vocabulary,
-        origin=Origin(format=FORMAT, folder=folder, settings=settings.sources, unused=tuple(sorted(unknown))),
+        origin=Origin(
+            format=FORMAT, folder=folder, settings=settings.sources, unused=tuple(sorted(arrays.keys() - used))
+        ),
+        head=head,
     )
 
 
-def _refuse_other_models(stored: Mapping[str, Any], path: Path) -> None:
-    kind = stored.get("model_type")
-    if kind != "bert":
-        raise UnsupportedModelError(f"{path} is of model_type {kind!r}; what is read so far: bert")
+def _architecture(stored: Mapping[str, Any], path: Path) -> Architecture:
+    architecture: Architecture = look_up(
+        ARCHITECTURES, stored.get("model_type"), setting="model_type", source=str(path)
+    )
     positions = stored.get("position_embedding_type", "absolute")
     if positions != "absolute":
         raise UnsupportedModelError(
@@ -117,12 +88,23 @@ def _refuse_other_models(stored: Mapping[str, Any], path: Path) -> None:
         )
     if stored.get("is_decoder"):
         raise UnsupportedModelError(f"{path} is a decoder (is_decoder); encoders are supported")
+    for key, value in architecture.must_be.items():
+        if stored.get(key, value) != value:
+            raise UnsupportedModelError(f"{path} sets {key} to {stored[key]!r}; what is supported: {value!r}")
+    return architecture
 
 
 def _arrays(folder: Path) -> dict[str, npt.NDArray[Any]]:
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if whole.is_file() or not index.is_file():
+    if whole.is_file():
         return read_safetensors(whole)
+    if not index.is_file():
+        found = ", ".join(sorted(path.name for path in folder.glob("*.bin")))
+        raise UnsupportedModelError(
+            f"{folder} has its weights in {found or 'no file'}, "
+            "not in model.safetensors. pytorch_model.bin is a pickle, a program that reading would run. Convert it "
+            f'once: transformers.AutoModel.from_pretrained("{folder}").save_pretrained("{folder}")'
+        )
     parts = read_json(index).get("weight_map")
     if not isinstance(parts, dict) or not all(isinstance(part, str) for part in parts.values()):
         raise CorruptFileError(f"{index} should hold an object weight_map, from tensor names to file names")
@@ -135,46 +117,76 @@ def _arrays(folder: Path) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def _read_tokenization(folder: Path, settings: Settings) -> Vocabulary:
-    """The vocabulary; the tokenizer's settings are put into `settings`."""
-    fast_path, slow_path = folder / "tokenizer.json", folder / "tokenizer_config.json"
-    fast = read_json(fast_path) if fast_path.is_file() else {}
-    slow = read_json(slow_path) if slow_path.is_file() else {}
-    normalizer = fast.get("normalizer")
-    if isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer":
-        found = {
-            "lowercase": "lower_case",
-            "strip_accents": "strip_accents",
-            "handle_chinese_chars": "split_chinese",
-        }
-        settings.put(fast_path.name, **{name: normalizer[key] for key, name in found.items() if key in normalizer})
-    found = {
-        "do_lower_case": "lower_case",
-        "strip_accents": "strip_accents",
-        "tokenize_chinese_chars": "split_chinese",
-    }
-    settings.put(slow_path.name, **{name: slow[key] for key, name in found.items() if key in slow})
-
-    path = folder / "vocab.txt"
-    if path.is_file():
-        pieces = tuple(read_lines(path))
-    elif fast:
-        pieces = _pieces(fast, fast_path)
-    else:
-        raise ModelNotFoundError(f"{folder} has no vocabulary: neither {path.name} nor {fast_path.name}")
-    # An added token's entry is an object with its text under "content".
-    names = {role: slow[key] for key, role in _SPECIAL.items() if slow.get(key)}
-    names = {role: name.get("content") if isinstance(name, dict) else name for role, name in names.items()}
-    vocabulary = Vocabulary(pieces, **{role: name for role, name in names.items() if isinstance(name, str)})
-    settings.put_case(vocabulary)
-    return vocabulary
+def _refuse_foreign_parts(architecture: Architecture, table: str, unknown: Sequence[str], folder: Path) -> None:
+    """What stands among the encoder's own weights and is none of them: adapters, cross-attention ..."""
+    prefix = table.removesuffix("embeddings.word_embeddings.weight")
+    own = tuple(f"{prefix}{part}." for part in architecture.parts)
+    foreign = [
+        name for name in unknown if name.startswith(own) and not name.endswith((".position_ids", ".token_type_ids"))
+    ]
+    if foreign:
+        raise UnsupportedModelError(
+            f"{folder} is no plain {architecture.title}: it also has the tensors {', '.join(sorted(foreign))}"
+        )
 
 
-def _pieces(fast: Mapping[str, Any], path: Path) -> tuple[str, ...]:
-    model = fast.get("model")
-    ids = model.get("vocab") if isinstance(model, dict) and model.get("type", "WordPiece") == "WordPiece" else None
-    if not isinstance(ids, dict):
-        raise UnsupportedModelError(f"{path} holds no WordPiece vocabulary")
-    if not all(isinstance(index, int) for index in ids.values()) or sorted(ids.values()) != list(range(len(ids))):
-        raise CorruptFileError(f"the ids of the vocabulary in {path} are not 0, 1, 2 ... without gaps")
-    return tuple(sorted(ids, key=ids.__getitem__))
+def _tied_copies(
+    architecture: Architecture, stored: Mapping[str, Any], arrays: Arrays, renamed: dict[str, str]
+) -> list[str] | None:
+    """The tensors that repeat the embedding table and the bias in the masked-language-model head.
+
+    None where there is no such head as berthub has: a part of it is missing, its output layer is a matrix of its own,
+    or its activation another one.
+    """
+    if architecture.decoder is None:
+        return None
+    table, bias = f"{architecture.decoder}.weight", f"{architecture.decoder}.bias"
+    if bias in arrays:
+        renamed.setdefault(_BIAS, bias)
+    if any(ours not in renamed for ours in architecture.names() if ours.startswith(_PREDICTIONS)):
+        return None
+    activation = {**architecture.left_out, **stored}[architecture.activation]
+    if architecture.exact_gelu_in_decoder and ACTIVATIONS.get(str(activation)) != "gelu_erf":
+        return None
+    if table not in arrays and stored.get("tie_word_embeddings") is False:
+        return None
+    copies = {table: renamed[_TABLE], bias: renamed[_BIAS]}
+    if all(np.array_equal(arrays[copy], arrays[name]) for copy, name in copies.items() if copy in arrays):
+        return [copy for copy in copies if copy in arrays]
+    return None
+
+
+def _settle_pooler(
+    architecture: Architecture, stored: Mapping[str, Any], task: Task | None, renamed: dict[str, str]
+) -> None:
+    parts = {"kernel": "weight", "bias": "bias"}
+    if architecture.classifier_pooler and task not in (None, "tag"):
+        renamed |= {f"{_POOLER}/{ours}": f"{architecture.classifier_pooler}.{theirs}" for ours, theirs in parts.items()}
+    if stored.get("classifier_activation") is False and architecture.model_type == "mobilebert":
+        # Then transformers, too, takes the first token's vector as it is.
+        for ours in parts:
+            renamed.pop(f"{_POOLER}/{ours}", None)
+
+
+def _put_config(settings: Settings, architecture: Architecture, stored: Mapping[str, Any], path: Path) -> None:
+    defaults = f"transformers' {architecture.title}Config"
+    for source, values in ((path.name, dict(stored)), (defaults, dict(architecture.left_out))):
+        if "pad_token_id" in architecture.left_out and "pad_token_id" in values:
+            first = _number(values, "pad_token_id", path) + 1
+            settings.put(source, first_position=first)
+            if "max_position_embeddings" in stored:
+                # They count the rows of the table.
+                rows = _number(stored, "max_position_embeddings", path)
+                settings.put(path.name, max_positions=rows - first)
+        settings.put(source, **{name: values[key] for key, name in architecture.settings.items() if key in values})
+        if (activation := values.get(architecture.activation)) is not None:
+            activation = look_up(ACTIVATIONS, activation, setting=architecture.activation, source=str(path))
+            settings.put(source, activation=activation)
+    settings.put(f"transformers' {architecture.title}Model", **architecture.always)
+
+
+def _number(values: Mapping[str, Any], key: str, path: Path) -> int:
+    value = values[key]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise CorruptFileError(f"{path} sets {key} to {value!r}, which is no number of rows")
+    return value

@@ -8,9 +8,14 @@ from typing import Any
 from berthub.checkpoint import Checkpoint
 from berthub.errors import ModelNotFoundError
 from berthub.formats.google import read_google
+from berthub.formats.google_files import CONFIG_FILES
 from berthub.formats.huggingface import read_huggingface
+from berthub.formats.keras_hub import WEIGHTS, read_keras_hub
+from berthub.formats.model_garden import is_model_garden, read_model_garden
 from berthub.formats.native import CONFIG, read_native
+from berthub.formats.onnx_reader import read_onnx
 from berthub.formats.saved_model import read_saved_model
+from berthub.formats.tf1_hub import is_tf1_hub, read_tf1_hub
 
 __all__ = ["LAYOUTS", "Layout", "find_model"]
 
@@ -21,25 +26,44 @@ _FOLDERS = 1000
 
 @dataclass(frozen=True)
 class Layout:
-    """A packaging: the file patterns that must all be present, and the reader for it."""
+    """A packaging: the file patterns that must all be present, and the reader for it.
+
+    `test` looks into the files, where these patterns alone do not tell it from another packaging.
+    """
 
     name: str
     marks: tuple[str, ...]
     read: Callable[[Path, Mapping[str, Any] | None], Checkpoint]
+    test: Callable[[Path], bool] | None = None
 
     def fits(self, folder: Path) -> bool:
-        """Whether the folder itself holds a file for each mark (`a|b`: either)."""
-        return all(any(_has(folder, pattern) for pattern in mark.split("|")) for mark in self.marks)
+        """Whether the folder itself holds a file for each mark (`a|b`: either), and these pass the test."""
+        present = all(any(_has(folder, pattern) for pattern in mark.split("|")) for mark in self.marks)
+        return present and (self.test is None or self.test(folder))
+
+
+# The configuration or, where a release has none, the vocabulary.
+_BESIDE_CHECKPOINT = "|".join((*CONFIG_FILES, "*vocab*.txt", "*.model"))
 
 
 # The first that fits counts: the more particular ones stand first.
 LAYOUTS = (
+    Layout("ONNX folder of berthub", (CONFIG, "model.onnx"), read_onnx),
     Layout("berthub folder", (CONFIG,), read_native),
+    Layout("TF1 hub module", ("saved_model.pb",), read_tf1_hub, is_tf1_hub),
     Layout("TensorFlow SavedModel", ("saved_model.pb",), read_saved_model),
-    Layout("Google checkpoint", ("bert_config.json", "*.index"), read_google),
     Layout(
         "Hugging Face folder",
         ("config.json", "model.safetensors|model.safetensors.index.json"),
+        read_huggingface,
+    ),
+    Layout("KerasHub preset", ("config.json", WEIGHTS), read_keras_hub),
+    Layout("Model Garden checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_model_garden, is_model_garden),
+    Layout("Google checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_google),
+    # The reader says how to convert it.
+    Layout(
+        "Hugging Face folder with a pickle",
+        ("config.json", "pytorch_model.bin|pytorch_model.bin.index.json"),
         read_huggingface,
     ),
 )

@@ -1,5 +1,6 @@
-"""berthub's own saved form: `berthub.json`, `model.safetensors` and `vocab.txt`.
+"""berthub's own saved form: `berthub.json`, `model.safetensors` and the vocabulary's files.
 
+These are `vocab.txt`, or `spiece.model`, or `vocab.json` and `merges.txt`, as the `algorithm` in `berthub.json` says.
 A fine-tuned model has its head there, too: described under `head`, with the weights `head/kernel` and `head/bias`.
 """
 
@@ -10,8 +11,9 @@ from typing import Any
 
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.errors import CheckpointError, CorruptFileError, InputError, UnsupportedModelError
-from berthub.formats.files import read_json, read_lines
+from berthub.formats.files import read_json
 from berthub.formats.safetensors import read_safetensors, write_safetensors
+from berthub.formats.vocabularies import read_vocabulary_files, write_vocabulary_files
 from berthub.head import Head
 from berthub.networks.network import config_from_dict, weight_shapes
 from berthub.vocabulary import Vocabulary
@@ -31,8 +33,9 @@ __all__ = [
 FORMAT = "berthub folder"
 CONFIG = "berthub.json"
 _WEIGHTS = "model.safetensors"
-_VOCABULARY = "vocab.txt"
 _VERSION = 1
+# What the vocabularies of folders are for that were written before there was another algorithm.
+_FIRST_ALGORITHM = "wordpiece"
 _HEAD_KERNEL, _HEAD_BIAS = "head/kernel", "head/bias"
 _HEAD_SETTINGS = ("task", "labels", "pooling", "max_length")
 _SPECIAL_ROLES = ("unknown", "classify", "separate", "pad", "mask")
@@ -50,7 +53,7 @@ def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
     return Checkpoint(
         config=config_from_dict({**config, **(given or {})}),
         weights=weights,
-        vocabulary=Vocabulary(tuple(read_lines(folder / _VOCABULARY)), **roles),
+        vocabulary=read_vocabulary_files(folder, stored.get("algorithm", _FIRST_ALGORITHM), roles),
         origin=Origin(format=FORMAT, folder=folder, settings=sources),
         head=head,
     )
@@ -84,9 +87,8 @@ def new_folder(folder: Path) -> None:
 
 
 def write_native_files(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the three files of the checkpoint into `folder`, whatever else is there."""
-    vocabulary = checkpoint.vocabulary
-    write_vocabulary(vocabulary, folder / _VOCABULARY)
+    """Write the files of the checkpoint into `folder`, whatever else is there."""
+    write_vocabulary_files(checkpoint.vocabulary, folder)
     weights = {name: checkpoint.weights[name] for name in weight_shapes(checkpoint.config)}
     if checkpoint.head is not None:
         weights |= {_HEAD_KERNEL: checkpoint.head.kernel, _HEAD_BIAS: checkpoint.head.bias}
@@ -100,6 +102,7 @@ def description(checkpoint: Checkpoint) -> str:
     described: dict[str, Any] = {
         "format_version": _VERSION,
         "config": checkpoint.config.to_dict(),
+        "algorithm": checkpoint.vocabulary.algorithm,
         "special_pieces": special_pieces(checkpoint.vocabulary),
         "converted_from": checkpoint.origin.format,
     }

@@ -1,7 +1,8 @@
 """TensorFlow's checkpoint files: an index, which is a table of protocol buffers, and shards of raw bytes.
 
-The format is that of `tensorflow/core/util/tensor_bundle`. Arrays are views of the memory-mapped shards; each is
-compared with its checksum before it is handed out, as TensorFlow does.
+The format is that of `tensorflow/core/util/tensor_bundle`. Arrays are views of the memory-mapped shards, but for
+those of partitioned variables, which are put together from their parts; each is compared with its checksum before it
+is handed out, as TensorFlow does.
 """
 
 import math
@@ -18,6 +19,7 @@ from berthub.errors import CorruptFileError, ModelError, UnsupportedModelError
 from berthub.formats.files import memory_map, read_bytes
 from berthub.formats.protos import parse
 from berthub.formats.sstable import masked_crc32c, read_table, varint
+from berthub.formats.tensor_slices import TensorSlice
 
 __all__ = ["TensorBundle"]
 
@@ -46,7 +48,7 @@ class _Entry:
     offset: int
     size: int
     crc32c: int
-    partitioned: bool
+    slices: tuple[TensorSlice, ...]
 
 
 class TensorBundle:
@@ -68,7 +70,11 @@ class TensorBundle:
             raise UnsupportedModelError(f"{index} belongs to a big-endian checkpoint; only little-endian ones are read")
         self._num_shards = header.num_shards
         self._shards: dict[int, npt.NDArray[np.uint8]] = {}
-        self._entries = dict(self._read_entry(key, value) for key, value in table.items())
+        # A key that begins with a zero is that of a part, in an encoding of its own.
+        self._parts = {key: self._read_entry(key, value) for key, value in table.items() if key.startswith(b"\0")}
+        self._entries = {
+            self._name(key): self._read_entry(key, value) for key, value in table.items() if key not in self._parts
+        }
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries
@@ -83,13 +89,12 @@ class TensorBundle:
         return self._entries[key].shape
 
     def array(self, key: str) -> npt.NDArray[Any]:
-        """A numeric tensor, as a view of its shard: aligned or not, as the file has it."""
+        """A numeric tensor: a view of its shard, aligned or not, as the file has it; a partitioned one, a copy."""
         entry = self._entries[key]
-        dtype = _DTYPES.get(entry.dtype)
-        if dtype is None:
-            raise UnsupportedModelError(
-                f"{self._index}: {key!r} has the type {entry.dtype}, which is no known number type"
-            )
+        return self._joined(key, entry) if entry.slices else self._view(key, entry)
+
+    def _view(self, key: str, entry: _Entry) -> npt.NDArray[Any]:
+        dtype = self._dtype(key, entry)
         if math.prod(entry.shape) * dtype.itemsize != entry.size or not entry.size:
             raise CorruptFileError(f"{self._index}: {key!r} of shape {entry.shape} has {entry.size:,} bytes")
         data = self._bytes(key, entry)
@@ -100,10 +105,10 @@ class TensorBundle:
     def string(self, key: str) -> bytes:
         """A scalar string tensor."""
         entry = self._entries[key]
+        if entry.dtype != _STRING or entry.shape or entry.slices:
+            raise CorruptFileError(f"{self._index}: {key!r} is no single string")
         data = self._bytes(key, entry).tobytes()
         where = f"{self._shard_path(entry.shard)} is damaged: the string {key!r}"
-        if entry.dtype != _STRING or entry.shape:
-            raise CorruptFileError(f"{self._index}: {key!r} is no single string")
         # The length, a checksum over the length as an integer, then the characters.
         length, position = varint(data, 0)
         if position + 4 + length != len(data):
@@ -127,7 +132,13 @@ class TensorBundle:
     def _shard_path(self, shard: int) -> Path:
         return self._path(f"data-{shard:05d}-of-{self._num_shards:05d}")
 
-    def _read_entry(self, key: bytes, value: bytes) -> tuple[str, _Entry]:
+    def _name(self, key: bytes) -> str:
+        try:
+            return key.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CorruptFileError(f"{self._index}, entry {key!r}, has a key that is no UTF-8 text") from error
+
+    def _read_entry(self, key: bytes, value: bytes) -> _Entry:
         source = f"{self._index}, entry {key!r},"
         proto = parse("BundleEntryProto", value, source=source)
         shape = tuple(dim.size for dim in proto.shape.dim)
@@ -142,33 +153,66 @@ class TensorBundle:
             raise CorruptFileError(f"{source} has the shape {shape} and {proto.size} bytes at {proto.offset}")
         if not 0 <= proto.shard_id < self._num_shards:
             raise CorruptFileError(f"{source} lies in shard {proto.shard_id} of {self._num_shards}")
-        try:
-            name = key.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise CorruptFileError(f"{source} has a key that is no UTF-8 text") from error
-        entry = _Entry(
+        return _Entry(
             dtype=proto.dtype,
             shape=shape,
             shard=proto.shard_id,
             offset=proto.offset,
             size=proto.size,
             crc32c=proto.crc32c,
-            partitioned=bool(proto.slices),
+            slices=tuple(TensorSlice.from_proto(part) for part in proto.slices),
         )
-        return name, entry
 
-    def _bytes(self, key: str, entry: _Entry) -> npt.NDArray[np.uint8]:
-        if entry.partitioned:
-            raise UnsupportedModelError(f"{self._index}: {key!r} is a partitioned variable, which is not read yet")
-        path = self._shard_path(entry.shard)
-        if entry.shard not in self._shards:
+    def _dtype(self, key: str, entry: _Entry) -> np.dtype[Any]:
+        dtype = _DTYPES.get(entry.dtype)
+        if dtype is None:
+            raise UnsupportedModelError(
+                f"{self._index}: {key!r} has the type {entry.dtype}, which is no known number type"
+            )
+        return dtype
+
+    def _joined(self, key: str, entry: _Entry) -> npt.NDArray[Any]:
+        """A partitioned variable, whole: its parts must cover it, each place once."""
+        where = f"{self._index}: the partitioned variable {key!r} of shape {entry.shape}"
+        dtype = self._dtype(key, entry)
+        parts: list[tuple[tuple[slice, ...], _Entry]] = []
+        for part in entry.slices:
+            index = part.within(entry.shape)
+            stored = self._parts.get(part.key(key))
+            if index is None:
+                raise CorruptFileError(f"{where} has the part {part.extents}, which does not lie inside it")
+            if stored is None:
+                raise CorruptFileError(f"{where} lacks its part {part.extents}")
+            if stored.slices or stored.dtype != entry.dtype or stored.shape != tuple(s.stop - s.start for s in index):
+                raise CorruptFileError(f"{where} has a part {part.extents} of shape {stored.shape} or another type")
+            parts.append((index, stored))
+        elements = math.prod(entry.shape)
+        # Before anything is allocated: each byte of the variable is a byte of some shard.
+        held = sum(len(self._shard(shard)) for shard in {stored.shard for _, stored in parts})
+        if sum(math.prod(stored.shape) for _, stored in parts) != elements or elements * dtype.itemsize > held:
+            raise CorruptFileError(f"{where} is not what its {len(parts)} parts make up: there are gaps or overlaps")
+        joined = np.empty(entry.shape, dtype)
+        covered = np.zeros(entry.shape, bool)
+        for index, stored in parts:
+            joined[index] = self._view(key, stored)
+            covered[index] = True
+        if not covered.all():
+            raise CorruptFileError(f"{where} has parts that overlap, and gaps between them")
+        return joined
+
+    def _shard(self, shard: int) -> npt.NDArray[np.uint8]:
+        if shard not in self._shards:
+            path = self._shard_path(shard)
             if not path.is_file():
                 raise ModelError(f"{path} is missing: the index names {self._num_shards} shard(s); copy all of them")
-            self._shards[entry.shard] = memory_map(path)
-        data = self._shards[entry.shard]
+            self._shards[shard] = memory_map(path)
+        return self._shards[shard]
+
+    def _bytes(self, key: str, entry: _Entry) -> npt.NDArray[np.uint8]:
+        data = self._shard(entry.shard)
         if entry.offset + entry.size > len(data):
             raise CorruptFileError(
-                f"{path} is truncated: it has {len(data):,} bytes, and {key!r} lies in bytes "
+                f"{self._shard_path(entry.shard)} is truncated: it has {len(data):,} bytes, and {key!r} lies in bytes "
                 f"{entry.offset:,} to {entry.offset + entry.size:,}"
             )
         return data[entry.offset : entry.offset + entry.size]

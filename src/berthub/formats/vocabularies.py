@@ -1,10 +1,11 @@
 """Vocabularies as the packagings hold them: lists of pieces, SentencePiece models, byte-pair merges."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from berthub.errors import CorruptFileError
-from berthub.formats.files import read_lines
+from berthub.errors import CheckpointError, CorruptFileError
+from berthub.formats.files import read_bytes, read_json, read_lines
 from berthub.formats.protos import parse
 from berthub.vocabulary import Vocabulary
 
@@ -12,8 +13,11 @@ __all__ = [
     "ALBERT_SPECIAL",
     "ROBERTA_SPECIAL",
     "byte_bpe_vocabulary",
+    "read_vocabulary_files",
     "sentencepiece_vocabulary",
+    "vocabulary_at",
     "wordpiece_vocabulary",
+    "write_vocabulary_files",
 ]
 
 ALBERT_SPECIAL = {"unknown": "<unk>", "classify": "[CLS]", "separate": "[SEP]", "pad": "<pad>", "mask": "[MASK]"}
@@ -22,10 +26,21 @@ ALBERT_SPECIAL = {"unknown": "<unk>", "classify": "[CLS]", "separate": "[SEP]", 
 ROBERTA_SPECIAL = {"unknown": "<unk>", "classify": "<s>", "separate": "</s>", "pad": "<pad>", "mask": "<mask>"}
 """The special pieces of RoBERTa's vocabularies, by role."""
 
+_LINES, _IDS, _MERGES, _MODEL = "vocab.txt", "vocab.json", "merges.txt", "spiece.model"
+# The first line of `merges.txt`, as GPT-2's first reader wants one to skip.
+_MERGES_HEAD = b"#version: 0.2\n"
+
+
+def vocabulary_at(path: Path) -> Vocabulary:
+    """The vocabulary in a file: a SentencePiece model where its name ends in `.model`, else a `vocab.txt`."""
+    if path.suffix == ".model":
+        return sentencepiece_vocabulary(read_bytes(path), source=str(path))
+    return wordpiece_vocabulary(path)
+
 
 def wordpiece_vocabulary(path: Path, **special: str) -> Vocabulary:
     """The vocabulary in a `vocab.txt`: one piece a line. `special` names the special pieces by role."""
-    return Vocabulary(tuple(read_lines(path)), **special)  # type: ignore[arg-type]
+    return Vocabulary.with_special(tuple(read_lines(path)), special)
 
 
 def sentencepiece_vocabulary(model: bytes, *, source: str, special: Mapping[str, str] = ALBERT_SPECIAL) -> Vocabulary:
@@ -33,14 +48,79 @@ def sentencepiece_vocabulary(model: bytes, *, source: str, special: Mapping[str,
     pieces = tuple(piece.piece for piece in parse("ModelProto", model, source=source).pieces)
     if not pieces:
         raise CorruptFileError(f"{source} is no SentencePiece model: it holds no pieces")
-    return Vocabulary(pieces, **special, algorithm="sentencepiece", model=model)  # type: ignore[arg-type]
+    return Vocabulary.with_special(pieces, special, algorithm="sentencepiece", model=model)
 
 
 def byte_bpe_vocabulary(
     ids: Mapping[str, int], merges: Sequence[str], *, source: str, special: Mapping[str, str] = ROBERTA_SPECIAL
 ) -> Vocabulary:
     """The vocabulary of byte-pair encoding: the ids of `vocab.json`, and the lines of `merges.txt` without its head."""
-    if not all(isinstance(index, int) for index in ids.values()) or sorted(ids.values()) != list(range(len(ids))):
+    pieces = _by_id(ids, source)
+    return Vocabulary.with_special(pieces, special, algorithm="byte_bpe", model="\n".join(merges).encode())
+
+
+def write_vocabulary_files(vocabulary: Vocabulary, folder: Path) -> dict[str, Path]:
+    """Write the vocabulary into `folder`, from where `read_vocabulary_files` has it back; the files by what they hold.
+
+    That is `vocab_file`, and beside it `merges_file` for byte_bpe, or `sp_model_file` alone for sentencepiece.
+    """
+    match vocabulary.algorithm:
+        case "sentencepiece":
+            # The pieces are in the model.
+            (folder / _MODEL).write_bytes(vocabulary.model)
+            return {"sp_model_file": folder / _MODEL}
+        case "byte_bpe":
+            (folder / _MERGES).write_bytes(_MERGES_HEAD + vocabulary.model + b"\n")
+            return {"vocab_file": _write_ids(vocabulary, folder), "merges_file": folder / _MERGES}
+        case "wordpiece":
+            return {"vocab_file": _write_lines(vocabulary, folder)}
+
+
+def read_vocabulary_files(folder: Path, algorithm: str, special: Mapping[str, str]) -> Vocabulary:
+    """What `write_vocabulary_files` wrote; `special` names the special pieces by role."""
+    match algorithm:
+        case "sentencepiece":
+            path = folder / _MODEL
+            return sentencepiece_vocabulary(read_bytes(path), source=str(path), special=special)
+        case "byte_bpe":
+            merges = read_bytes(folder / _MERGES).removeprefix(_MERGES_HEAD).removesuffix(b"\n")
+            pieces = _by_id(read_json(folder / _IDS), str(folder / _IDS))
+            return Vocabulary.with_special(pieces, special, algorithm="byte_bpe", model=merges)
+        case "wordpiece":
+            by_id = (folder / _IDS).is_file() and not (folder / _LINES).is_file()
+            pieces = (
+                _by_id(read_json(folder / _IDS), str(folder / _IDS)) if by_id else tuple(read_lines(folder / _LINES))
+            )
+            return Vocabulary.with_special(pieces, special)
+        case _:
+            raise CorruptFileError(
+                f"the vocabulary in {folder} is said to be for the algorithm {algorithm!r}; "
+                "it must be byte_bpe, sentencepiece or wordpiece"
+            )
+
+
+def _write_lines(vocabulary: Vocabulary, folder: Path) -> Path:
+    if any(piece != piece.strip() or "\n" in piece for piece in vocabulary.pieces):
+        # Lines cannot hold them: whoever reads lines drops the blanks around them.
+        return _write_ids(vocabulary, folder)
+    path = folder / _LINES
+    path.write_text("".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8", newline="\n")
+    return path
+
+
+def _write_ids(vocabulary: Vocabulary, folder: Path) -> Path:
+    if len(vocabulary.ids) != len(vocabulary):
+        raise CheckpointError(
+            f"the vocabulary has {len(vocabulary):,} pieces, of which only {len(vocabulary.ids):,} are different, and "
+            f"some cannot stand in {_LINES}: it cannot be saved"
+        )
+    path = folder / _IDS
+    path.write_text(json.dumps(vocabulary.ids), encoding="utf-8", newline="\n")
+    return path
+
+
+def _by_id(ids: Mapping[str, int], source: str) -> tuple[str, ...]:
+    whole = all(isinstance(index, int) and not isinstance(index, bool) for index in ids.values())
+    if not whole or sorted(ids.values()) != list(range(len(ids))):
         raise CorruptFileError(f"the ids of the vocabulary in {source} are not 0, 1, 2 ... without gaps")
-    pieces = tuple(sorted(ids, key=ids.__getitem__))
-    return Vocabulary(pieces, **special, algorithm="byte_bpe", model="\n".join(merges).encode())  # type: ignore[arg-type]
+    return tuple(sorted(ids, key=ids.__getitem__))

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from berthub.errors import BerthubError, FetchError, InputError
 from berthub.hub.checksum import hash_file
@@ -37,6 +38,11 @@ class Key:
     kind: str
     label: str
     identity: str
+
+    @classmethod
+    def of_kaggle(cls, name: str) -> Self:
+        """The key of a model on Kaggle, by its canonical handle `O/M/F/W/K`."""
+        return cls("kaggle", name, name)
 
     @property
     def file_name(self) -> str:
@@ -63,6 +69,11 @@ class Entry:
     archive_sha256: str | None
     files: Mapping[str, FileRecord]
 
+    @property
+    def nbytes(self) -> int:
+        """The size of all files together."""
+        return sum(file.size for file in self.files.values())
+
 
 Fill = Callable[[Path], tuple[Path, str | None]]
 """Given an empty folder to work in, it returns the folder of files (within) and their archive's SHA-256."""
@@ -87,6 +98,13 @@ class Cache:
         if root is not None and not os.fspath(root):
             raise InputError("cache_dir is empty: give a folder, or None for the default one")
         self.root = default_cache_dir() if root is None else _absolute(root)
+
+    def find(self, key: Key) -> Entry | None:
+        """The entry as it was recorded, if its files are there in their sizes: a look, without reading them."""
+        entry = _read_record(self._home(key))
+        if entry is None or not all(_size(entry.folder / name) == file.size for name, file in entry.files.items()):
+            return None
+        return entry
 
     def load(self, key: Key) -> Entry | None:
         """The entry, if every file is as it was; one whose time changed is hashed again."""
@@ -187,6 +205,13 @@ def _unchanged(path: Path, known: FileRecord) -> FileRecord | None:
     except (FileNotFoundError, IsADirectoryError):
         return None
     return None
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:  # no such file, or none that may be looked at: not one to load from
+        return None
 
 
 def _record(path: Path, sha256: str) -> FileRecord:

@@ -8,8 +8,32 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-__all__ = ["CatalogueEntry", "entries", "find_kaggle", "find_mount", "find_tfhub", "nearest", "versions"]
+__all__ = [
+    "CatalogueEntry",
+    "Runs",
+    "entries",
+    "find_kaggle",
+    "find_mount",
+    "find_tfhub",
+    "nearest",
+    "newest",
+    "versions",
+]
 
+Runs = Literal["hf", "native", "no", "preprocess", "tensorflow", "unknown"]
+"""What berthub does with a published model: read it and run its own network (native); read the model at Hugging Face
+that it was converted from (hf), for the copy has no vocabulary; make inputs from texts as it did (preprocess); run its
+graph through TensorFlow, when told to (tensorflow); nothing, since it is no encoder (no). How some are called is not
+known."""
+
+# The families whose files are read; whoever calls a model with texts cannot be answered from its files alone.
+_NATIVE = {
+    "albert", "bert", "cmlm", "electra", "experts", "labse", "lambert", "mobilebert", "muril", "small_bert",
+    "talking_heads",
+}  # fmt: skip
+# XLM-RoBERTa's tokenizer is none that is read.
+_READ_AT_HUGGING_FACE = {"bert", "distilbert", "roberta"}
+_NO_ENCODERS = {"bert_qa"}
 # Nobody mistypes more than this, and the search for near names is quadratic in the length.
 _LONGEST_TYPO = 160
 
@@ -22,7 +46,9 @@ class CatalogueEntry:
     it is not known; `evidence` tells whether that pairing was verified, derived from the naming rule, or is
     unknown. `api` is how the model is called: tf1_tokens, tf2_list, tf2_dict, text_in (preprocessing and text
     encoders), other or unknown. `cased`, `layers`, `hidden` and `heads` are None where they have no meaning
-    or are not known; `preprocess` is the preprocessing model that the model's page names.
+    or are not known; `preprocess` is the preprocessing model that the model's page names. `vocab` is the kind of the
+    vocabulary, `vocab_size` its number of pieces where it is known; `huggingface` is the repository that the model was
+    converted from.
     """
 
     tfhub: str
@@ -37,8 +63,23 @@ class CatalogueEntry:
     hidden: int | None
     heads: int | None
     vocab: Literal["wordpiece", "sentencepiece"]
+    vocab_size: int | None
     preprocess: str | None
+    huggingface: str | None
     notes: str
+
+    @property
+    def runs(self) -> Runs:
+        """What berthub does with it."""
+        if self.family == "preprocess":
+            return "preprocess"
+        if self.family in _NO_ENCODERS or self.api == "other":
+            return "no"
+        if self.huggingface and self.family in _READ_AT_HUGGING_FACE:
+            return "hf"
+        if self.api == "unknown":
+            return "unknown"
+        return "native" if self.family in _NATIVE and self.api != "text_in" else "tensorflow"
 
     @property
     def name(self) -> str:
@@ -91,6 +132,11 @@ def versions(name: str) -> tuple[int, ...]:
     return tuple(sorted(entry.version for entry in entries() if entry.name == name))
 
 
+def newest() -> tuple[CatalogueEntry, ...]:
+    """The newest version of every model."""
+    return tuple(_newest_by_name().values())
+
+
 def nearest(text: str, *, count: int = 4) -> tuple[str, ...]:
     """The tfhub.dev names (newest versions) that look most like `text`, the likeliest first; may be empty.
 
@@ -141,7 +187,9 @@ def _entry(row: Mapping[str, str]) -> CatalogueEntry:
         hidden=_number(row["hidden"]),
         heads=_number(row["heads"]),
         vocab=row["vocab"],  # type: ignore[arg-type]
+        vocab_size=_number(row["vocab_size"]),
         preprocess=_known(row["preprocess_handle"]),
+        huggingface=_known(row["huggingface"]),
         notes=row["notes"],
     )
 

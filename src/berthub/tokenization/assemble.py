@@ -1,4 +1,4 @@
-"""Pieces of texts become model inputs: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, cut to a length."""
+"""Pieces of texts become model inputs, such as `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, cut to a length."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.tokenization.tokens import Tokens
+from berthub.vocabulary import Vocabulary
 
-__all__ = ["Segments", "assemble", "longest_first", "ranges"]
+__all__ = ["Segments", "Template", "assemble", "longest_first", "ranges"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -21,13 +22,37 @@ class Segments:
     offsets: npt.NDArray[np.int32] | None
 
 
+@dataclass(frozen=True)
+class Template:
+    """The frame around segments: the ids of `[CLS]` and `[SEP]`, and what stands around a second segment.
+
+    `between` is the number of separators between two segments, and `second_type` the type id of the second one.
+    """
+
+    classify: int
+    separate: int
+    between: int = 1
+    second_type: int = 1
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary) -> "Template":
+        """BERT's, or where the vocabulary is of byte pairs RoBERTa's: `<s> a </s></s> b </s>`, with types all 0."""
+        classify, separate = vocabulary.ids[vocabulary.classify], vocabulary.ids[vocabulary.separate]
+        if vocabulary.algorithm == "byte_bpe":
+            return cls(classify, separate, between=2, second_type=0)
+        return cls(classify, separate)
+
+    def special(self, *, pairs: bool) -> int:
+        """The number of special tokens in a row with one segment, or with two."""
+        return 2 + self.between * pairs
+
+
 def assemble(
     first: Segments,
     second: Segments,
     has_second: npt.NDArray[np.bool_],
     *,
-    classify: int,
-    separate: int,
+    template: Template,
     max_length: int | None,
 ) -> Tokens:
     """Join the pieces of each row.
@@ -37,24 +62,24 @@ def assemble(
     """
     kept_first, kept_second = first.lengths, second.lengths
     if max_length is not None:
-        kept_first, kept_second = longest_first(kept_first, kept_second, max_length - 2 - has_second)
+        kept_first, kept_second = longest_first(kept_first, kept_second, max_length - 2 - template.between * has_second)
     truncated = (kept_first < first.lengths) | (kept_second < second.lengths)
-    lengths = 2 + kept_first + np.where(has_second, kept_second + 1, 0)
+    lengths = 2 + kept_first + np.where(has_second, kept_second + template.between, 0)
     row_splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     starts, total = row_splits[:-1], int(row_splits[-1])
 
-    ids = np.full(total, separate, np.int32)
-    ids[starts] = classify
+    ids = np.full(total, template.separate, np.int32)
+    ids[starts] = template.classify
     type_ids = np.zeros(total, np.int32)
     offsets = None if first.offsets is None else np.zeros((total, 2), np.int32)
-    begin_second = starts + kept_first + 2
+    begin_second = starts + kept_first + 1 + template.between
     for segments, kept, begin in ((first, kept_first, starts + 1), (second, kept_second, begin_second)):
         target = ranges(begin, kept)
         source = ranges(np.cumsum(segments.lengths) - segments.lengths, kept)
         ids[target] = segments.ids[source]
         if offsets is not None and segments.offsets is not None:
             offsets[target] = segments.offsets[source]
-    type_ids[ranges(begin_second[has_second], kept_second[has_second] + 1)] = 1
+    type_ids[ranges(begin_second[has_second], kept_second[has_second] + 1)] = template.second_type
     return Tokens(ids=ids, type_ids=type_ids, row_splits=row_splits, truncated=truncated, offsets=offsets)
 
 

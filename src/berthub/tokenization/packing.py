@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.errors import InputError
-from berthub.tokenization.assemble import Segments, assemble
+from berthub.tokenization.assemble import Segments, Template, assemble
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.vocabulary import Vocabulary
 
@@ -16,7 +16,7 @@ __all__ = ["pack", "padded_inputs", "to_segments"]
 
 
 def pack(first: Segments, second: Segments | None, *, seq_length: int, vocabulary: Vocabulary) -> Tokens:
-    """`[CLS] a [SEP]` or, with `second`, `[CLS] a [SEP] b [SEP]`, each row cut to `seq_length` tokens.
+    """`[CLS] a [SEP]` or, with `second`, `[CLS] a [SEP] b [SEP]` (`Template`), each row cut to `seq_length` tokens.
 
     Two segments that do not fit are given places turn by turn until these are used up, the first segment first, as
     TensorFlow Text's `RoundRobinTrimmer` does. `InputError` for segments of different numbers of rows.
@@ -30,8 +30,7 @@ def pack(first: Segments, second: Segments | None, *, seq_length: int, vocabular
         first,
         nothing if second is None else second,
         np.full(rows, second is not None),
-        classify=vocabulary.ids[vocabulary.classify],
-        separate=vocabulary.ids[vocabulary.separate],
+        template=Template.of(vocabulary),
         max_length=seq_length,
     )
 

@@ -1,22 +1,19 @@
-"""WordPiece tokenization with a model's own vocabulary, as in Google's BERT."""
+"""Tokenization with a model's own vocabulary: texts become what the model takes."""
 
-import itertools
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
-from tokenizers import Encoding, models, normalizers, pre_tokenizers
-from tokenizers import Tokenizer as _Pipeline
 
 from berthub.checkpoint import Checkpoint
 from berthub.errors import InputError
 from berthub.formats import read
-from berthub.formats.files import read_lines
+from berthub.formats.vocabularies import vocabulary_at
 from berthub.hub.resolve import resolve
-from berthub.tokenization.assemble import Segments, assemble
+from berthub.tokenization.assemble import Segments, Template, assemble
+from berthub.tokenization.normalization import PREPARATIONS, Preparation
 from berthub.tokenization.tensors import check_framework, to_tensor
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.vocabulary import Vocabulary
@@ -26,11 +23,8 @@ __all__ = ["Text", "TokenizedTexts", "Tokenizer"]
 Text = str | tuple[str, str] | list[str]
 """A text, or a pair of texts."""
 
-# Google's `tokenization.py` gives up on longer words (`max_input_chars_per_word`).
-_LONGEST_WORD = 200
 # The library's results are many times as large as the ids taken from them: not for all texts at once.
 _CHUNK = 4096
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class TokenizedTexts(dict[str, Any]):
@@ -43,12 +37,20 @@ class TokenizedTexts(dict[str, Any]):
             raise AttributeError(f"{name}; there are {', '.join(self)}") from None
 
 
-class Tokenizer:
-    """BERT's tokenizer: basic tokenization, then WordPiece (Devlin et al., 2018; https://github.com/google-research/bert).
+class _Algorithm(Protocol):
+    def segments(self, texts: list[str], *, offsets: bool) -> Segments:
+        """The bare pieces of texts."""
 
-    `vocabulary` is a `Vocabulary`, its pieces, or the path of a `vocab.txt`. `strip_accents` None means: as
-    `lower_case`. `max_length` is the most tokens that a model takes, `[CLS]` and `[SEP]` included. Special pieces
-    written out in a text (`"[SEP]"`) are text. A lone surrogate, which no UTF-8 text can hold, counts as U+FFFD.
+
+class Tokenizer:
+    """A model's tokenizer: WordPiece as in Google's BERT, SentencePiece as in ALBERT, byte pairs as in RoBERTa.
+
+    `vocabulary` is a `Vocabulary`, the pieces of WordPiece, or the path of a `vocab.txt` or of a SentencePiece
+    `.model`. `strip_accents` None means: as `lower_case`; with SentencePiece: yes, as ALBERT. `split_chinese` is for
+    WordPiece alone, and byte pairs take texts as they are. `preparation` is for SentencePiece: `google`, as ALBERT's
+    code prepares texts, or `tf_text`, as TF Hub's preprocessing models do. `max_length` is the most tokens that a
+    model takes, `[CLS]` and `[SEP]` included. Special pieces written out in a text (`"[SEP]"`) are text. A lone
+    surrogate, which no UTF-8 text can hold, counts as U+FFFD.
     """
 
     def __init__(
@@ -58,25 +60,29 @@ class Tokenizer:
         lower_case: bool = True,
         strip_accents: bool | None = None,
         split_chinese: bool = True,
+        preparation: Preparation = "google",
         max_length: int = 512,
     ) -> None:
         if isinstance(vocabulary, str | os.PathLike):
-            vocabulary = Vocabulary(tuple(read_lines(Path(vocabulary))))
+            vocabulary = vocabulary_at(Path(vocabulary))
         elif not isinstance(vocabulary, Vocabulary):
             vocabulary = Vocabulary(tuple(vocabulary))
+        if preparation not in PREPARATIONS or (preparation != "google" and vocabulary.algorithm != "sentencepiece"):
+            raise InputError(
+                f"preparation={preparation!r} does not fit a vocabulary for {vocabulary.algorithm}; "
+                "it is 'google', or for sentencepiece 'tf_text'"
+            )
         self.vocabulary = vocabulary
         self.lower_case = lower_case
         self.max_length = max_length
-        self._pipeline = _Pipeline(
-            models.WordPiece(dict(vocabulary.ids), unk_token=vocabulary.unknown, max_input_chars_per_word=_LONGEST_WORD)
-        )
-        self._pipeline.normalizer = normalizers.BertNormalizer(
-            clean_text=True,
-            handle_chinese_chars=split_chinese,
+        self._template = Template.of(vocabulary)
+        self._algorithm = _algorithm(
+            vocabulary,
+            lower_case=lower_case,
             strip_accents=strip_accents,
-            lowercase=lower_case,
+            split_chinese=split_chinese,
+            preparation=preparation,
         )
-        self._pipeline.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
 
     @classmethod
     def from_pretrained(cls, handle: str | os.PathLike[str] | None = None, **options: Any) -> Self:
@@ -112,26 +118,30 @@ class Tokenizer:
             self.segments(first, offsets=offsets),
             self.segments(second, offsets=offsets) if second else _empty(len(first), offsets),
             has_second,
-            classify=self.vocabulary.ids[self.vocabulary.classify],
-            separate=self.vocabulary.ids[self.vocabulary.separate],
-            max_length=None if max_length is None else self.checked_length(max_length, least=3 if second else 2),
+            template=self._template,
+            max_length=None
+            if max_length is None
+            else self.checked_length(max_length, least=self.least(pairs=bool(second))),
         )
 
     def segments(self, texts: list[str], *, offsets: bool = False) -> Segments:
         """The bare pieces of strings, without `[CLS]` and `[SEP]`, of any length."""
-        ids, lengths, places = [], [], []
-        for start in range(0, len(texts), _CHUNK):
-            encodings = self._encode(texts[start : start + _CHUNK], offsets)
-            counts = np.fromiter((len(encoding) for encoding in encodings), np.int64, len(encodings))
-            total = int(counts.sum())
-            lengths.append(counts)
-            ids.append(_flat((encoding.ids for encoding in encodings), total))
-            if offsets:
-                pairs = itertools.chain.from_iterable(encoding.offsets for encoding in encodings)
-                places.append(_flat(pairs, 2 * total).reshape(total, 2))
-        if not texts:
-            return _empty(0, offsets)
-        return Segments(np.concatenate(ids), np.concatenate(lengths), np.concatenate(places) if offsets else None)
+        parts = [
+            self._algorithm.segments(texts[start : start + _CHUNK], offsets=offsets)
+            for start in range(0, len(texts), _CHUNK)
+        ]
+        if len(parts) < 2:
+            return parts[0] if parts else _empty(0, offsets)
+        places = [part.offsets for part in parts if part.offsets is not None]
+        return Segments(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.lengths for part in parts]),
+            np.concatenate(places) if places else None,
+        )
+
+    def least(self, *, pairs: bool) -> int:
+        """The tokens of an empty text, or of a pair of them: what `max_length` must leave room for."""
+        return self._template.special(pairs=pairs)
 
     def checked_length(self, max_length: int, *, least: int = 2) -> int:
         """`max_length`, or `InputError` where it is less than `least` or the model has fewer positions."""
@@ -213,8 +223,7 @@ class Tokenizer:
     def tokenize(self, text: str) -> list[str]:
         """The pieces of one text, without `[CLS]` and `[SEP]`."""
         _checked([text])
-        (encoding,) = self._encode([text], offsets=False)
-        return self.convert_ids_to_tokens(encoding.ids)
+        return self.convert_ids_to_tokens(self.segments([text]).ids.tolist())
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
         """The ids of pieces; that of `[UNK]` for a piece that is not in the vocabulary."""
@@ -226,18 +235,36 @@ class Tokenizer:
         pieces = self.vocabulary.pieces
         return [pieces[index] for index in ids]
 
-    def _encode(self, texts: list[str], offsets: bool) -> list[Encoding]:
-        encode = self._pipeline.encode_batch if offsets else self._pipeline.encode_batch_fast
-        try:
-            return encode(texts, add_special_tokens=False)
-        except (TypeError, UnicodeEncodeError):
-            # Rare enough not to look for it in every text. One character for one: offsets stay right.
-            texts = [_LONE_SURROGATE.sub("\ufffd", text) for text in texts]
-            return encode(texts, add_special_tokens=False)
 
+def _algorithm(
+    vocabulary: Vocabulary,
+    *,
+    lower_case: bool,
+    strip_accents: bool | None,
+    split_chinese: bool,
+    preparation: Preparation,
+) -> _Algorithm:
+    # Each is imported where it is used: most programs use one.
+    match vocabulary.algorithm:
+        case "wordpiece":
+            from berthub.tokenization.wordpiece import WordPiece
 
-def _flat(rows: Iterable[Iterable[int]], total: int) -> Any:
-    return np.fromiter(itertools.chain.from_iterable(rows), np.int32, total)
+            return WordPiece(
+                vocabulary, lower_case=lower_case, strip_accents=strip_accents, split_chinese=split_chinese
+            )
+        case "sentencepiece":
+            from berthub.tokenization.sentencepiece import SentencePiece
+
+            return SentencePiece(
+                vocabulary,
+                lower_case=lower_case,
+                strip_accents=strip_accents is not False,
+                preparation=preparation,
+            )
+        case "byte_bpe":
+            from berthub.tokenization.byte_bpe import ByteBPE
+
+            return ByteBPE(vocabulary)
 
 
 def _empty(rows: int, offsets: bool) -> Segments:

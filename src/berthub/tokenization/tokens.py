@@ -15,7 +15,7 @@ class Tokens:
     `ids` and `type_ids` are int32 [t]; the tokens of text `i` are those from `row_splits[i]` to `row_splits[i + 1]`
     (int64 [n + 1]). `truncated` is bool [n]: which texts were cut. `offsets`, where they were asked for, are int32
     [t, 2]: the characters of its text that a token stands for, and (0, 0) for `[CLS]` and `[SEP]`; in a pair the
-    type id tells which of the two texts is meant.
+    separator between them, and for most models the type id, tells which of the two texts is meant.
     """
 
     ids: npt.NDArray[np.int32]

@@ -41,16 +41,19 @@ class WordTokens:
 def word_tokens(tokenizer: Tokenizer, sentences: Iterable[Sequence[str]], *, max_length: int) -> WordTokens:
     """The tokens of sentences given as lists of words; each word is tokenized by itself.
 
+    Where blanks belong to pieces (byte pairs), there is one before every word of a sentence but the first.
+
     Every word has at least one piece, the unknown one if the tokenizer leaves nothing of it, and is in exactly one
     row: a sentence longer than `max_length` tokens is cut between words into rows that follow each other. Of a word
     that is too long for any row, the first pieces stay. `InputError` names the first sentence or word at fault.
     """
+    vocabulary = tokenizer.vocabulary
     room = tokenizer.checked_length(max_length, least=3) - 2
     listed = _listed(sentences)
     counts = np.fromiter(map(len, listed), np.int64, len(listed))
     words = list(itertools.chain.from_iterable(listed))
     word_splits = _splits(counts)
-    segments = tokenizer.segments(words)
+    segments = tokenizer.segments(_spaced(words, word_splits) if vocabulary.algorithm == "byte_bpe" else words)
 
     kept = np.clip(segments.lengths, 1, room)
     starts = _row_starts(kept, word_splits, room)
@@ -58,7 +61,6 @@ def word_tokens(tokenizer: Tokenizer, sentences: Iterable[Sequence[str]], *, max
     row_splits = _splits(np.bincount(rows, kept, len(starts)).astype(np.int64) + 2)
     first_pieces = np.cumsum(kept) - kept + 2 * rows + 1
 
-    vocabulary = tokenizer.vocabulary
     ids = np.full(int(row_splits[-1]), vocabulary.ids[vocabulary.separate], np.int32)
     ids[row_splits[:-1]] = vocabulary.ids[vocabulary.classify]
     # Stays where a word has no piece of its own.
@@ -73,6 +75,11 @@ def word_tokens(tokenizer: Tokenizer, sentences: Iterable[Sequence[str]], *, max
         first_pieces=first_pieces,
         word_splits=word_splits,
     )
+
+
+def _spaced(words: list[str], word_splits: Ints) -> list[str]:
+    first = set(word_splits.tolist())
+    return [word if index in first else f" {word}" for index, word in enumerate(words)]
 
 
 def _row_starts(pieces: Ints, word_splits: Ints, room: int) -> Ints:

@@ -28,10 +28,9 @@ def fingerprint_of_model(checkpoint: Checkpoint) -> str:
     """A hash of everything that a model computes with; where its files are does not matter."""
     head = checkpoint.head
     weights = [checkpoint.weights[name] for name in weight_shapes(checkpoint.config)]
-    described: dict[str, Any] = {
-        "config": checkpoint.config.to_dict(),
-        "vocabulary": dataclasses.asdict(checkpoint.vocabulary),
-    }
+    vocabulary = dataclasses.asdict(checkpoint.vocabulary)
+    vocabulary["model"] = hashlib.blake2b(vocabulary["model"], digest_size=16).hexdigest()
+    described: dict[str, Any] = {"config": checkpoint.config.to_dict(), "vocabulary": vocabulary}
     if head is not None:
         weights += [head.kernel, head.bias]
         described["head"] = [head.task, head.labels, head.pooling]

@@ -14,14 +14,13 @@ from berthub.config import EncoderConfig
 from berthub.encoding.arrays import POSITIONS, inputs_by_name
 from berthub.errors import CheckpointError, InputError
 from berthub.formats import read
-from berthub.formats.files import read_lines
-from berthub.formats.native import special_pieces, write_native, write_vocabulary
+from berthub.formats.native import special_pieces, write_native
+from berthub.formats.vocabularies import read_vocabulary_files, write_vocabulary_files
 from berthub.hub.resolve import resolve
 from berthub.networks import network
 from berthub.networks.network import config_from_dict, weight_shapes
 from berthub.networks.ops import Ops
 from berthub.training.weights import Floats, WeightGroup, group_of, initial_value
-from berthub.vocabulary import Vocabulary
 
 __all__ = ["OUTPUTS", "KerasLayer"]
 
@@ -83,6 +82,7 @@ class KerasLayer(keras.layers.Layer):
         self.config = model.config
         self.vocabulary = model.vocabulary if isinstance(model, Checkpoint) else None
         self._special = model.special if isinstance(model, _Skeleton) else special_pieces(model.vocabulary)
+        self._algorithm = model.algorithm if isinstance(model, _Skeleton) else model.vocabulary.algorithm
         self._pad = model.pad if isinstance(model, _Skeleton) else model.vocabulary.ids[model.vocabulary.pad]
         self.output_key = _checked_key(output_key, self.config)
         if freeze_layers and self.config.shares_layers:
@@ -243,6 +243,7 @@ class KerasLayer(keras.layers.Layer):
             "model": self.config.to_dict(),
             "pad": self._pad,
             "special_pieces": self._special,
+            "algorithm": self._algorithm,
             "output_key": self.output_key,
             "freeze_layers": self.freeze_layers,
             "freeze_embeddings": self.freeze_embeddings,
@@ -255,19 +256,25 @@ class KerasLayer(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The layer that `get_config` described, with new random weights: Keras loads the stored ones after it."""
         config = dict(config)
-        skeleton = _Skeleton(config_from_dict(config.pop("model")), config.pop("pad"), config.pop("special_pieces"))
+        skeleton = _Skeleton(
+            config_from_dict(config.pop("model")),
+            config.pop("pad"),
+            config.pop("special_pieces"),
+            # Layers were saved before there was another one.
+            config.pop("algorithm", "wordpiece"),
+        )
         return cls(skeleton, **config)  # type: ignore[arg-type]
 
     def save_assets(self, folder: str) -> None:
         """Keep the vocabulary with the model that Keras saves."""
         if self.vocabulary is not None:
-            write_vocabulary(self.vocabulary, Path(folder) / _VOCABULARY)
+            write_vocabulary_files(self.vocabulary, Path(folder))
 
     def load_assets(self, folder: str) -> None:
         """Take the vocabulary from a model that Keras saved."""
-        path = Path(folder) / _VOCABULARY
-        if path.is_file():
-            self.vocabulary = Vocabulary(tuple(read_lines(path)), **self._special)
+        # A layer without a vocabulary kept none, and Keras then gives None, or a folder without files.
+        if folder and any(path.is_file() for path in Path(folder).iterdir()):
+            self.vocabulary = read_vocabulary_files(Path(folder), self._algorithm, self._special)
 
     @property
     def _wanted(self) -> frozenset[str]:
@@ -316,7 +323,6 @@ class KerasLayer(keras.layers.Layer):
 
 _POOLED = frozenset({"default", "pooled_output"})
 _INPUTS = {"ids": "input_word_ids", "mask": "input_mask", "type_ids": "input_type_ids", "positions": POSITIONS}
-_VOCABULARY = "vocab.txt"
 
 
 @dataclass(frozen=True)
@@ -326,6 +332,7 @@ class _Skeleton:
     config: EncoderConfig
     pad: int
     special: Mapping[str, str]
+    algorithm: str
 
 
 def _initial(config: EncoderConfig, seed: int | None) -> dict[str, Floats]:

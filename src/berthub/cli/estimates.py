@@ -1,0 +1,107 @@
+"""How large a model is, and what it costs to run, told from its configuration alone."""
+
+import math
+import re
+
+from berthub.config import EncoderConfig
+from berthub.networks.albert import AlbertConfig
+from berthub.networks.bert import BertConfig
+from berthub.networks.network import weight_shapes
+from berthub.networks.talking_heads import TalkingHeadsConfig
+
+__all__ = ["BERT_BASE", "BYTES", "LENGTH", "flops_per_token", "parameters_by_part", "peak_bytes", "relative_cost"]
+
+BYTES = 4
+"""Of a float32."""
+LENGTH = 128
+"""The length in tokens at which costs are compared: what TF Hub's preprocessing models pad to."""
+
+BERT_BASE = BertConfig(
+    vocab_size=30522,
+    hidden_size=768,
+    num_layers=12,
+    num_heads=12,
+    intermediate_size=3072,
+    max_positions=512,
+    type_vocab_size=2,
+    activation="gelu_tanh",
+    layer_norm_eps=1e-12,
+    lower_case=True,
+)
+"""What others are compared with."""
+
+# The first that fits counts; whatever fits none is of the layers.
+_PARTS = {
+    "mlm_head": re.compile(r"cls/"),
+    "pooler": re.compile(r"bert/pooler/"),
+    "embeddings": re.compile(r"bert/embeddings|bert/encoder/embedding_hidden_mapping_in/"),
+}
+_GROUP = re.compile(r"/group_(\d+)/")
+# Measured with the OpenVINO engine on Linux: Python, the libraries, and an idle engine.
+_PROCESS = 140 << 20
+# Tokens of a batch (`berthub.encoding.planner.BUDGET`), and how many batches are computed at a time.
+_BATCH, _IN_FLIGHT = 2048, 2
+
+
+def parameters_by_part(config: EncoderConfig) -> dict[str, int]:
+    """The number of parameters of the embeddings, layers, pooler and mlm_head; those that it does not have are 0."""
+    parts = dict.fromkeys(("embeddings", "layers", "pooler", "mlm_head"), 0)
+    for name, shape in weight_shapes(config).items():
+        parts[_part(name)] += math.prod(shape)
+    return parts
+
+
+def flops_per_token(config: EncoderConfig) -> int:
+    """Floating-point operations for one token of a text of `LENGTH` tokens: the matrix products of the encoder.
+
+    A kernel [in, out] takes 2 * in * out of them, once for each layer that it is used in, that of the pooler once for
+    a text; attention takes 4 * LENGTH * width a layer, and mixing talking heads 4 * LENGTH * heads^2.
+    """
+    shapes = weight_shapes(config)
+    total = sum(_kernel_flops(config, name, shape) for name, shape in shapes.items())
+    attention = 4 * LENGTH * config.attention_size
+    if isinstance(config, TalkingHeadsConfig):
+        attention += 4 * LENGTH * config.num_heads**2
+    return round(total + _blocks(config) * attention)
+
+
+def relative_cost(config: EncoderConfig) -> float:
+    """The operations a token, as a multiple of BERT-base's."""
+    return flops_per_token(config) / flops_per_token(BERT_BASE)
+
+
+def peak_bytes(config: EncoderConfig) -> int:
+    """About how much memory a process takes at most that encodes with OpenVINO in float32.
+
+    The weights are mapped from their file, the engine keeps those of the layers a second time in an order of its own,
+    and two batches are under way.
+    """
+    parts = parameters_by_part(config)
+    weights = BYTES * (sum(parts.values()) + parts["layers"] + parts["pooler"])
+    return _PROCESS + weights + BYTES * _IN_FLIGHT * _BATCH * (config.intermediate_size + 2 * config.hidden_size)
+
+
+def _part(name: str) -> str:
+    return next((part for part, pattern in _PARTS.items() if pattern.match(name)), "layers")
+
+
+def _kernel_flops(config: EncoderConfig, name: str, shape: tuple[int, ...]) -> float:
+    part = _part(name)
+    if not name.endswith("/kernel") or part == "mlm_head":
+        return 0
+    uses = 1 / LENGTH if part == "pooler" else _uses(config, name)
+    return 2 * math.prod(shape) * uses
+
+
+def _uses(config: EncoderConfig, name: str) -> int:
+    """In how many layers a weight is used."""
+    group = _GROUP.search(name)
+    if group is None or not isinstance(config, AlbertConfig):
+        return 1
+    layers = range(config.num_layers)
+    return sum(layer * config.num_groups // config.num_layers == int(group[1]) for layer in layers)
+
+
+def _blocks(config: EncoderConfig) -> int:
+    """How often attention is computed."""
+    return config.num_layers * (config.inner_layers if isinstance(config, AlbertConfig) else 1)

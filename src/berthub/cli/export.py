@@ -1,0 +1,44 @@
+"""`berthub export`: a model in the form that another library reads."""
+
+import typer
+
+from berthub.cli import options as o
+from berthub.cli.model import ModelOptions
+
+__all__ = ["export"]
+
+
+def export(
+    handle: o.Handle,
+    to: o.ExportFormOption,
+    output: o.ExportPath,
+    encoder_only: o.EncoderOnly = False,
+    lower_case: o.LowerCase = None,
+    sha256: o.Sha256 = None,
+    cache_dir: o.CacheDir = None,
+    offline: o.Offline = None,
+) -> None:
+    """Write a model in another form, its weights bit for bit.
+
+    native is berthub's own folder. savedmodel has TF Hub's interface, and is written by TensorFlow; huggingface is
+    for transformers; keras is one .keras file; onnx is for onnxruntime; google is the checkpoint of 2018. What a form
+    has no place for is refused. Every file that was written is listed with its size.
+
+      berthub export https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/3 --to onnx -o bert_onnx
+      berthub export ./my_model --to keras -o my_model.keras
+    """
+    from berthub.exports import export as write
+
+    model = ModelOptions(
+        handle=handle, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
+    )
+    path = write(
+        model.handle, output, to=to.value, encoder_only=encoder_only, settings=model.settings, **model.fetching
+    )
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            typer.echo(f"{file}  {_size(file.stat().st_size)}")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count:,} bytes"

@@ -1,0 +1,41 @@
+"""The languages of the catalogue by the names that people type."""
+
+__all__ = ["LANGUAGES"]
+
+LANGUAGES = {
+    "ar": "Arabic",
+    "as": "Assamese",
+    "bn": "Bengali",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "gu": "Gujarati",
+    "hi": "Hindi",
+    "it": "Italian",
+    "ja": "Japanese",
+    "kn": "Kannada",
+    "ko": "Korean",
+    "ks": "Kashmiri",
+    "ml": "Malayalam",
+    "mr": "Marathi",
+    "multilingual": "many languages",
+    "ne": "Nepali",
+    "nl": "Dutch",
+    "or": "Odia",
+    "pa": "Punjabi",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "sa": "Sanskrit",
+    "sd": "Sindhi",
+    "ta": "Tamil",
+    "te": "Telugu",
+    "th": "Thai",
+    "tr": "Turkish",
+    "ur": "Urdu",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+"""The name of each code, ISO 639-1; `multilingual` stands for a hundred of them and more."""

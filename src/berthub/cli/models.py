@@ -1,0 +1,69 @@
+"""`berthub models`: which models TensorFlow Hub published, and which of them are here."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from berthub.cli import options as o
+
+__all__ = ["models"]
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="WORD...",
+        help="Only models that have all of these words, in any of their columns, notes among them.",
+        show_default=False,
+    ),
+]
+
+
+def models(
+    words: Words = None,
+    as_json: o.Json = False,
+    family: o.FamilyFilter = None,
+    language: o.LanguageFilter = None,
+    layers: o.LayersFilter = None,
+    hidden: o.HiddenFilter = None,
+    cased: o.CasedFilter = None,
+    cached: o.CachedOnly = False,
+    every_version: o.AllVersions = False,
+    cache_dir: o.CacheDir = None,
+) -> None:
+    """List the models that TensorFlow Hub published: names, sizes, and which of them are in the cache.
+
+    Names are those of tfhub.dev, which every command takes. The network is not touched.
+
+      berthub models
+      berthub models chinese
+      berthub models talking heads --layers 24
+      berthub models --family small_bert --hidden 256
+      berthub models --cached --json
+
+    A word is found where a name, or a part of a name, begins with it. Under "runs", native: berthub reads the model
+    itself; hf: berthub reads the model at Hugging Face that it was converted from; preprocess: made inputs from texts;
+    tensorflow: runs through TensorFlow alone; no: is no encoder.
+    """
+    from berthub.cli.catalogue_query import Query, find
+    from berthub.cli.catalogue_table import as_records, show
+    from berthub.hub.cache import Cache
+
+    query = Query(
+        words=tuple(words or ()),
+        family=family,
+        language=language,
+        layers=layers,
+        hidden=hidden,
+        cased=cased,
+        cached=cached,
+        every_version=every_version,
+    )
+    found = find(query, Cache(cache_dir))
+    if as_json:
+        import orjson
+
+        sys.stdout.buffer.write(orjson.dumps(as_records(found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.buffer.flush()
+    else:
+        show(found, every_version=every_version)

@@ -1,0 +1,175 @@
+"""A model goes out again, in the form that another library reads: `hub.export`."""
+
+import contextlib
+import dataclasses
+import importlib.util
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from berthub.checkpoint import Checkpoint
+from berthub.encoding.encoder import Encoder
+from berthub.errors import InputError, MissingDependencyError, UnsupportedModelError
+from berthub.formats import read
+from berthub.formats.native import new_folder, write_native
+from berthub.hub.resolve import resolve
+from berthub.networks.network import weight_shapes
+
+if TYPE_CHECKING:
+    from berthub.training.keras_layer import KerasLayer
+
+__all__ = ["FORMATS", "ExportFormat", "export"]
+
+ExportFormat = Literal["google", "huggingface", "keras", "native", "onnx", "savedmodel"]
+"""What a model can be written as: Google's checkpoint of 2018, a Hugging Face folder, a `.keras` file, berthub's own
+folder, an ONNX model, a SavedModel with TF Hub's interface."""
+
+
+def export(
+    model: "str | os.PathLike[str] | Checkpoint | Encoder | KerasLayer | None",
+    path: str | os.PathLike[str],
+    *,
+    to: ExportFormat,
+    encoder_only: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    sha256: str | Mapping[str, str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    offline: bool | None = None,
+) -> Path:
+    """Write a model in the form `to`, and return the path.
+
+    `model` is what `berthub.load` takes (with its `settings`, `sha256`, `cache_dir` and `offline`), or a
+    `Checkpoint`, an `Encoder` or a `KerasLayer`. `path` is a folder, new or empty; for keras a new file that ends in
+    `.keras`. The weights go out bit for bit. Nothing is left at `path` if anything fails.
+
+    A model's heads go with it, unless `encoder_only`. The head of a fine-tuned model has a place in native, in
+    huggingface, and in onnx as the output `logits`; the other forms raise `UnsupportedModelError`, as google and
+    huggingface do for what Google's code and transformers cannot compute. `MissingDependencyError` tells what has
+    to be installed: savedmodel is written by TensorFlow, keras by Keras, onnx by the onnx library, the others by
+    berthub.
+    """
+    if to not in FORMATS:
+        raise InputError(f"to={to!r} is not known; use one of {', '.join(FORMATS)}")
+    form, target = FORMATS[to], Path(path).absolute()
+    if form.library is not None and importlib.util.find_spec(form.library) is None:
+        raise MissingDependencyError(
+            f"{to} is written with {form.library}, which is not installed: pip install {form.install}"
+        )
+    with _written_whole(target, suffix=form.suffix) as unfinished:
+        if model is None or isinstance(model, str | os.PathLike):
+            folder = resolve(model, sha256=sha256, cache_dir=cache_dir, offline=offline)
+            model = read(folder, settings=settings)
+        checkpoint = _without_heads(_checkpoint(model)) if encoder_only else _checkpoint(model)
+        if checkpoint.head is not None and not form.takes_heads:
+            raise UnsupportedModelError(
+                f"the model was fine-tuned ({checkpoint.head.task}), and {to} has no place for its head: write the "
+                "encoder alone (encoder_only=True, --encoder-only), or one of "
+                + ", ".join(name for name, other in FORMATS.items() if other.takes_heads)
+            )
+        form.write(checkpoint, unfinished)
+    return Path(path)
+
+
+def _checkpoint(model: Any) -> Checkpoint:
+    if isinstance(model, Checkpoint):
+        return model
+    if isinstance(model, Encoder):
+        return model.checkpoint
+    # Not by its class, whose import takes Keras: who has a layer has imported it.
+    if callable(method := getattr(model, "checkpoint", None)):
+        checkpoint = method()
+        if isinstance(checkpoint, Checkpoint):
+            return checkpoint
+    raise InputError(
+        f"a {type(model).__name__} cannot be exported; accepted: a handle or folder, a Checkpoint, an Encoder, "
+        "a KerasLayer"
+    )
+
+
+def _without_heads(checkpoint: Checkpoint) -> Checkpoint:
+    config = dataclasses.replace(checkpoint.config, mlm=False)
+    weights = {name: checkpoint.weights[name] for name in weight_shapes(config)}
+    return dataclasses.replace(checkpoint, config=config, weights=weights, head=None)
+
+
+@contextlib.contextmanager
+def _written_whole(target: Path, *, suffix: str) -> Iterator[Path]:
+    """A path beside the target to write to: it takes the target's place in the end, or is removed after a failure."""
+    if suffix and target.suffix != suffix:
+        raise InputError(f"{target} should be a file that ends in {suffix}")
+    if suffix and target.exists():
+        raise InputError(f"{target} exists: choose another name, or remove it first")
+    is_new = not target.exists()
+    if suffix:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        new_folder(target)
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{suffix}")
+    try:
+        yield unfinished
+        if not suffix:
+            target.rmdir()
+        unfinished.rename(target)
+    except BaseException:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished)
+        unfinished.unlink(missing_ok=True)
+        if not suffix and is_new and target.is_dir():
+            target.rmdir()
+        raise
+
+
+def _write_google(checkpoint: Checkpoint, path: Path) -> None:
+    from berthub.formats.google_writer import write_google
+
+    write_google(checkpoint, path)
+
+
+def _write_huggingface(checkpoint: Checkpoint, path: Path) -> None:
+    from berthub.formats.huggingface_writer import write_huggingface
+
+    write_huggingface(checkpoint, path)
+
+
+def _write_keras(checkpoint: Checkpoint, path: Path) -> None:
+    from berthub.training.keras_model import write_keras_model
+
+    write_keras_model(checkpoint, path)
+
+
+def _write_onnx(checkpoint: Checkpoint, path: Path) -> None:
+    from berthub.formats.onnx_writer import write_onnx
+
+    write_onnx(checkpoint, path)
+
+
+def _write_savedmodel(checkpoint: Checkpoint, path: Path) -> None:
+    from berthub.training.saved_model import export_saved_model
+
+    export_saved_model(checkpoint, path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """A form to write: its writer, the library that it needs and how to install that, the ending of a file."""
+
+    write: Callable[[Checkpoint, Path], None]
+    library: str | None = None
+    install: str = ""
+    suffix: str = ""
+    takes_heads: bool = False
+
+
+FORMATS: dict[str, Form] = {
+    "google": Form(write=_write_google),
+    "huggingface": Form(write=_write_huggingface, takes_heads=True),
+    "keras": Form(write=_write_keras, library="keras", install="'berthub[keras]'", suffix=".keras"),
+    "native": Form(write=write_native, takes_heads=True),
+    "onnx": Form(write=_write_onnx, library="onnx", install="'berthub[onnx]'", takes_heads=True),
+    "savedmodel": Form(write=_write_savedmodel, library="tensorflow", install="tensorflow"),
+}
+"""The forms by their names."""

@@ -1,0 +1,147 @@
+"""A checkpoint becomes a Hugging Face folder, from which transformers computes the same numbers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from berthub.checkpoint import Checkpoint
+from berthub.config import EncoderConfig
+from berthub.errors import UnsupportedModelError
+from berthub.formats.albert_projection import identity
+from berthub.formats.huggingface_architectures import ACTIVATIONS, ARCHITECTURES, Architecture, refuse_mixed_norms
+from berthub.formats.huggingface_heads import described_head, head_class, scope_to_write
+from berthub.formats.huggingface_tokenizer import write_tokenization
+from berthub.formats.native import new_folder
+from berthub.formats.renaming import rename
+from berthub.formats.safetensors import write_safetensors
+from berthub.head import Head
+from berthub.networks.albert import AlbertConfig
+from berthub.networks.bert import BertConfig
+from berthub.networks.mobilebert import MobileBertConfig
+from berthub.networks.network import weight_shapes
+from berthub.networks.roberta import RobertaConfig
+from berthub.vocabulary import Vocabulary
+
+__all__ = ["write_huggingface"]
+
+_OTHERWISE = "export it to savedmodel, keras, onnx or native"
+
+
+def write_huggingface(checkpoint: Checkpoint, folder: Path, *, encoder_only: bool = False) -> None:
+    """Write `config.json`, `model.safetensors` and the tokenizer's files into `folder`, which is made.
+
+    transformers' AutoModel and AutoTokenizer load it, and AutoModelForMaskedLM, ...ForSequenceClassification or
+    ...ForTokenClassification where the model has such a head; `encoder_only` leaves the heads out. A pooler that
+    transformers' class has no place for (ELECTRA's) is written all the same, and reported there as unexpected. What
+    transformers cannot compute raises `UnsupportedModelError`, and a folder with files in it `InputError`.
+    """
+    config = checkpoint.config
+    head = None if encoder_only else checkpoint.head
+    architecture = _architecture(config)
+    _refuse_other_numbers(architecture, config, checkpoint.vocabulary, mlm=config.mlm and not encoder_only)
+    tensors = _tensors(architecture, checkpoint, head, encoder_only=encoder_only)
+    max_length = config.max_positions if head is None else head.max_length
+    stored = _config(architecture, config, checkpoint.vocabulary)
+    if head is not None:
+        kind = head_class(head)
+        stored |= described_head(head)
+    else:
+        kind = "ForMaskedLM" if config.mlm and not encoder_only else "Model"
+    stored = {"architectures": [architecture.title + kind], **stored}
+
+    new_folder(folder)
+    write_tokenization(checkpoint.vocabulary, config, folder, max_length=max_length)
+    write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
+    # Last: a folder without it is no model, so that an interrupted export is never taken for a whole one.
+    text = json.dumps(stored, indent=2, ensure_ascii=False) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
+
+
+def _architecture(config: EncoderConfig) -> Architecture:
+    if isinstance(config, BertConfig):
+        wide = config.embedding_width == config.hidden_size
+        return ARCHITECTURES["bert" if wide and (config.pooler or config.embedding_size is None) else "electra"]
+    for architecture in ARCHITECTURES.values():
+        if isinstance(config, architecture.config):
+            return architecture
+    raise UnsupportedModelError(
+        f"transformers has no class for the architecture {config.architecture}, so this model cannot become a Hugging "
+        f"Face folder; {_OTHERWISE}"
+    )
+
+
+def _refuse_other_numbers(
+    architecture: Architecture, config: EncoderConfig, vocabulary: Vocabulary, *, mlm: bool
+) -> None:
+    """What transformers' code has as a constant must be so in the model."""
+    refuse_mixed_norms(config)
+    name = f"transformers' {architecture.title}Model"
+    for setting, value in architecture.always.items():
+        if (own := getattr(config, setting)) != value:
+            raise UnsupportedModelError(
+                f"{name} computes with {setting} = {value!r}, and this model has {own!r}; {_OTHERWISE}"
+            )
+    if mlm and architecture.exact_gelu_in_decoder and config.activation != "gelu_erf":
+        raise UnsupportedModelError(
+            f"the masked-language-model head of transformers' {architecture.title}ForMaskedLM computes gelu_erf, and "
+            f"this model's {config.activation}. Write the encoder alone (encoder_only=True), or {_OTHERWISE}"
+        )
+    if isinstance(config, RobertaConfig) and config.first_position != vocabulary.ids[vocabulary.pad] + 1:
+        raise UnsupportedModelError(
+            f"{name} counts positions from the id of {vocabulary.pad} plus 1, which is "
+            f"{vocabulary.ids[vocabulary.pad] + 1}, and this model from {config.first_position}; {_OTHERWISE}"
+        )
+    if isinstance(config, MobileBertConfig) and not (config.shared_bottleneck or config.bottleneck_attention):
+        raise UnsupportedModelError(
+            f"{name} fails on models with neither shared_bottleneck nor bottleneck_attention; {_OTHERWISE}"
+        )
+
+
+def _tensors(
+    architecture: Architecture, checkpoint: Checkpoint, head: Head | None, *, encoder_only: bool
+) -> dict[str, Any]:
+    config = checkpoint.config
+    weights = {name: checkpoint.weights[name] for name in weight_shapes(config)}
+    if encoder_only:
+        weights = {name: weight for name, weight in weights.items() if not name.startswith("cls/")}
+    alone = head is None and not any(name.startswith("cls/") for name in weights)
+    if isinstance(config, AlbertConfig) and config.embedding_size == config.hidden_size:
+        weights |= identity(config)
+    feedforwards = config.num_feedforward if isinstance(config, MobileBertConfig) else 1
+    renamed, unknown = rename(weights, architecture.writing(feedforwards=feedforwards))
+    assert not unknown, f"names that the table lacks: {unknown}"
+    prefix = "" if alone else f"{architecture.model_type}."
+    scope = None if head is None else scope_to_write(architecture, head)
+    tensors = {}
+    for theirs, ours in renamed.items():
+        if ours.startswith("cls/"):
+            name = theirs
+        elif ours.startswith("bert/pooler/") and architecture.classifier_pooler and scope == architecture.classifier:
+            name = f"{architecture.classifier_pooler}.{theirs.rpartition('.')[2]}"
+        else:
+            name = prefix + theirs
+        tensors[name] = weights[ours].T if ours.endswith("/kernel") else weights[ours]
+    if head is not None:
+        tensors |= {f"{scope}.weight": head.kernel.T, f"{scope}.bias": head.bias}
+    return tensors
+
+
+def _config(architecture: Architecture, config: EncoderConfig, vocabulary: Vocabulary) -> dict[str, Any]:
+    activation = next(theirs for theirs, ours in ACTIVATIONS.items() if ours == config.activation)
+    stored: dict[str, Any] = {
+        "model_type": architecture.model_type,
+        **{theirs: getattr(config, ours) for theirs, ours in architecture.settings.items()},
+        **architecture.must_be,
+        architecture.activation: activation,
+        "pad_token_id": vocabulary.ids[vocabulary.pad],
+    }
+    if isinstance(config, BertConfig) and architecture.model_type == "electra":
+        stored["embedding_size"] = config.embedding_width
+    if isinstance(config, MobileBertConfig):
+        stored["classifier_activation"] = config.pooler
+    if isinstance(config, RobertaConfig):
+        stored["max_position_embeddings"] = config.first_position + config.max_positions
+    if vocabulary.algorithm != "wordpiece":
+        stored["bos_token_id"] = vocabulary.ids[vocabulary.classify]
+        stored["eos_token_id"] = vocabulary.ids[vocabulary.separate]
+    return stored

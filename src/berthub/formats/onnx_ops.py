@@ -1,0 +1,193 @@
+"""The operations of a network as nodes of an ONNX graph (opset 17, https://onnx.ai/onnx/operators)."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.config import Activation
+from berthub.networks.ops import MASKED, Ops
+
+__all__ = ["OPSET", "OnnxOps", "Value", "Weight"]
+
+OPSET = 17
+"""The lowest that has layer norms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor of the graph: its name, and how wide its last axis is (0: an input, of integers)."""
+
+    name: str
+    width: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A weight of the model, an initializer of the graph."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+class OnnxOps(Ops[Value, Weight]):
+    """`berthub.networks.ops.Ops`: each call adds nodes to `nodes`, and what they need of numbers to `constants`."""
+
+    def __init__(self) -> None:
+        from onnx import helper
+
+        self._helper = helper
+        self.nodes: list[Any] = []
+        self.constants: dict[str, npt.NDArray[Any]] = {}
+
+    def gather(self, table: Weight, ids: Value) -> Value:
+        return self._node("Gather", table, ids, width=table.shape[1], axis=0)
+
+    def leading_rows(self, table: Weight, ids: Value, *, first: int = 0) -> Value:
+        length = self._node("Shape", ids, start=1, end=2)
+        end = self._node("Add", length, self._integers(first)) if first else length
+        rows = self._node("Slice", table, self._integers(first), end, self._integers(0), width=table.shape[1])
+        return self._node("Unsqueeze", rows, self._integers(0), width=rows.width)
+
+    def dense(self, x: Value, kernel: Weight, bias: Weight) -> Value:
+        product = self._node("MatMul", x, kernel, width=kernel.shape[1])
+        return self._node("Add", product, bias, width=product.width)
+
+    def tied_dense(self, x: Value, table: Weight, bias: Weight) -> Value:
+        # As a matrix, since only Gemm takes the table as it lies in memory, transposed.
+        count, width = table.shape
+        rows = self._node("Reshape", x, self._integers(-1, width), width=width)
+        scores = self._node("Gemm", rows, table, bias, width=count, transB=1)
+        shape = self._node("Concat", self._node("Shape", x, start=0, end=2), self._integers(count), axis=0)
+        return self._node("Reshape", scores, shape, width=count, allowzero=1)
+
+    def scale_shift(self, x: Value, gamma: Weight, beta: Weight) -> Value:
+        scaled = self._node("Mul", x, gamma, width=x.width)
+        return self._node("Add", scaled, beta, width=x.width)
+
+    def layer_norm(self, x: Value, gamma: Weight, beta: Weight, *, eps: float) -> Value:
+        return self._node("LayerNormalization", x, gamma, beta, width=x.width, axis=-1, epsilon=eps)
+
+    def activation(self, x: Value, name: Activation) -> Value:
+        # Gelu is an operation of opset 20 only.
+        match name:
+            case "relu":
+                return self._node("Relu", x, width=x.width)
+            case "gelu_tanh":
+                cube = self.multiply(self.multiply(x, x), self._scaled(x, 0.044715))
+                inside = self.tanh(self._scaled(self.add(x, cube), math.sqrt(2 / math.pi)))
+            case "gelu_erf":
+                inside = self._node("Erf", self._scaled(x, math.sqrt(0.5)), width=x.width)
+        return self.multiply(self._scaled(x, 0.5), self.add(inside, self._float(1)))
+
+    def tanh(self, x: Value) -> Value:
+        return self._node("Tanh", x, width=x.width)
+
+    def add(self, x: Value, y: Value) -> Value:
+        return self._node("Add", x, y, width=x.width)
+
+    def multiply(self, x: Value, y: Value) -> Value:
+        return self._node("Mul", x, y, width=x.width)
+
+    def neighbours(self, x: Value) -> Value:
+        padded = self._node("Pad", x, self._integers(0, 1, 0, 0, 1, 0), self._float(0), width=x.width)
+        following = self._positions(padded, 2, 2**31 - 1)
+        previous = self._positions(padded, 0, -2)
+        return self._node("Concat", following, x, previous, width=3 * x.width, axis=2)
+
+    def dropout(self, x: Value, rate: float) -> Value:
+        return x
+
+    def attention_bias(self, mask: Value) -> Value:
+        return self._node("Unsqueeze", self._penalty(mask, MASKED), self._integers(1, 2))
+
+    def attention(
+        self,
+        query: Value,
+        key: Value,
+        value: Value,
+        bias: Value,
+        *,
+        heads: int,
+        dropout: float,
+        mixing: tuple[Weight, Weight] | None = None,
+    ) -> Value:
+        size = query.width // heads
+
+        def split(x: Value, *axes: int) -> Value:
+            return self._node("Transpose", self._node("Reshape", x, self._integers(0, 0, heads, size)), perm=axes)
+
+        scores = self._node("MatMul", split(query, 0, 2, 1, 3), split(key, 0, 2, 3, 1))
+        scores = self._scaled(scores, 1 / math.sqrt(size))
+        if mixing is not None:
+            scores = self._node("Einsum", scores, mixing[0], equation="bnqk,nm->bmqk")
+        weights = self._node("Softmax", self.add(scores, bias), axis=-1)
+        if mixing is not None:
+            weights = self._node("Einsum", weights, mixing[1], equation="bnqk,nm->bmqk")
+        context = self._node("MatMul", weights, split(value, 0, 2, 1, 3))
+        joined = self._node("Transpose", context, perm=(0, 2, 1, 3))
+        return self._node("Reshape", joined, self._integers(0, 0, query.width), width=query.width)
+
+    def first(self, x: Value) -> Value:
+        return self._node("Squeeze", self.first_alone(x), self._integers(1), width=x.width)
+
+    def first_alone(self, x: Value) -> Value:
+        return self._positions(x, 0, 1)
+
+    def at_positions(self, x: Value, positions: Value) -> Value:
+        # In each row's own positions: their batch axis may be 1 long, for all rows alike.
+        rows = self._node("Shape", x, start=0, end=1)
+        shape = self._node("Concat", rows, self._integers(1), axis=0)
+        indices = self._node("Unsqueeze", self._node("Expand", positions, shape), self._integers(2))
+        return self._node("GatherND", x, indices, width=x.width, batch_dims=1)
+
+    def masked_mean(self, x: Value, mask: Value) -> Value:
+        weights = self._node("Cast", self._node("Cast", mask, to=_BOOL), to=_FLOAT)
+        # As a matrix product, [b, 1, s] @ [b, s, h]: the sum over positions in one pass.
+        total = self._node("MatMul", self._node("Unsqueeze", weights, self._integers(1)), x, width=x.width)
+        count = self._node("ReduceSum", weights, self._integers(1), keepdims=1)
+        total = self._node("Squeeze", total, self._integers(1), width=x.width)
+        return self._node("Div", total, self._node("Max", count, self._float(1)), width=x.width)
+
+    def masked_max(self, x: Value, mask: Value) -> Value:
+        penalty = self._node("Unsqueeze", self._penalty(mask, -math.inf), self._integers(2))
+        return self._node("ReduceMax", self.add(x, penalty), width=x.width, axes=[1], keepdims=0)
+
+    def renamed(self, x: Value, name: str) -> Value:
+        """The same tensor under a name of its own, for an output."""
+        self.nodes.append(self._helper.make_node("Identity", [x.name], [name], name=f"output/{name}"))
+        return Value(name, x.width)
+
+    def _node(self, operation: str, *inputs: Value | Weight, width: int = 0, **attributes: Any) -> Value:
+        name = f"{operation}_{len(self.nodes)}"
+        self.nodes.append(
+            self._helper.make_node(operation, [each.name for each in inputs], [name], name=name, **attributes)
+        )
+        return Value(name, width)
+
+    def _integers(self, *values: int) -> Value:
+        name = f"integers/{'_'.join(map(str, values))}"
+        self.constants[name] = np.array(values, np.int64)
+        return Value(name)
+
+    def _float(self, value: float) -> Value:
+        name = f"float/{value!r}"
+        self.constants[name] = np.array(value, np.float32)
+        return Value(name)
+
+    def _scaled(self, x: Value, factor: float) -> Value:
+        return self.multiply(x, self._float(factor))
+
+    def _positions(self, x: Value, first: int, end: int) -> Value:
+        return self._node("Slice", x, self._integers(first), self._integers(end), self._integers(1), width=x.width)
+
+    def _penalty(self, mask: Value, masked: float) -> Value:
+        """[b, s]: 0 where the mask is set, `masked` where it is not."""
+        kept = self._node("Cast", mask, to=_BOOL)
+        return self._node("Where", kept, self._float(0), self._float(masked))
+
+
+# TensorProto's numbers of types.
+_FLOAT, _BOOL = 1, 9

@@ -1,0 +1,220 @@
+"""The dense layer that a fine-tuned Keras 2 model has on the pooled output of its encoder."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.config import EncoderConfig
+from berthub.formats.saved_model_metadata import KerasLayer
+from berthub.formats.saved_model_objects import SavedObjects, Variable
+from berthub.formats.tensorbundle import TensorBundle
+from berthub.head import Head, Task
+
+__all__ = ["DenseHead", "find_dense_head"]
+
+_MODELS = ("Functional", "Model")
+# What does nothing when a text is encoded.
+_PASSING = ("Dropout",)
+_FINAL = ("linear", "sigmoid", "softmax")
+# The outputs of TF Hub's encoders that hold one vector for the text: by name, or the first of the list interface.
+_POOLED = ("default", "pooled_output", "0")
+_NUMBERS = ("meanabsoluteerror", "meansquarederror", "mae", "mse", "huber", "logcosh", "meansquaredlogarithmicerror")
+_LEAST_LENGTH = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseHead:
+    """A dense layer on the pooled output, as its graph has it: `kernel` and `bias` are variables.
+
+    `activation` is linear, sigmoid or softmax, `loss` the name of the loss that the model was compiled with, "" where
+    it was not. `length` is the length of the texts that it was called with, None where that was left open.
+    """
+
+    kernel: Variable
+    bias: Variable | None
+    activation: str
+    loss: str
+    length: int | None
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Those of the kernel and the bias."""
+        return [self.kernel] + ([] if self.bias is None else [self.bias])
+
+    def read(self, bundle: TensorBundle, config: EncoderConfig) -> Head | None:
+        """The head, None where no task of ours fits its outputs.
+
+        One output, a logit or its sigmoid, stands for two labels: the first has the score 0, so that the softmax over
+        both is the sigmoid. It stands for a number where the model was compiled for regression. Several outputs are
+        labels of which one applies, or any number of them where the activation or the loss says so. The labels'
+        names are stored nowhere: they are "0", "1" and so on.
+        """
+        kernel = bundle.array(self.kernel.key)
+        columns = kernel.shape[-1] if kernel.ndim == 2 else 0
+        bias = np.zeros(columns, np.float32) if self.bias is None else bundle.array(self.bias.key)
+        fits = kernel.shape == (config.hidden_size, columns) and bias.shape == (columns,)
+        task = self._task(columns)
+        if not fits or task is None or not kernel.dtype == bias.dtype == np.float32:
+            return None
+        if task == "classify" and columns == 1:
+            kernel, bias = _with_zeros(kernel), _with_zeros(bias)
+        labels = ("value",) if task == "regress" else tuple(str(label) for label in range(kernel.shape[1]))
+        length = min(self.length or config.max_positions, config.max_positions)
+        return Head(task=task, labels=labels, pooling="pooled", max_length=length, kernel=kernel, bias=bias)
+
+    def _task(self, columns: int) -> Task | None:
+        number = self.loss in _NUMBERS
+        if columns == 1:
+            # A softmax over one output is always 1.
+            return None if self.activation == "softmax" else "regress" if number else "classify"
+        if columns < 1 or number:
+            return None
+        binary = self.activation == "sigmoid" or (self.activation == "linear" and self.loss == "binarycrossentropy")
+        return "multi_label" if binary else "classify"
+
+
+def find_dense_head(
+    layers: Sequence[KerasLayer], objects: SavedObjects, *, encoder: int, encoder_functions: Sequence[str]
+) -> DenseHead | None:
+    """The dense layer between the encoder's pooled output and the model's only output; None where there is no such one.
+
+    Between them may be what does nothing but in training; behind it an activation.
+    """
+    outputs = _outputs(objects, encoder_functions)
+    for model in layers:
+        trail = _trail(model) if model.kind in _MODELS else None
+        if trail is None or outputs[trail.index : trail.index + 1] not in [[output] for output in _POOLED]:
+            continue
+        dense = _node_of(layers, trail.dense)
+        source = _node_of(layers, trail.source)
+        if dense is None or source is None or encoder not in objects.reachable(source):
+            continue
+        weights = {
+            name: variable
+            for name in ("kernel", "bias")
+            if (child := objects.child(dense, name)) is not None
+            for variable in objects.variables([child])
+        }
+        if "kernel" in weights:
+            return DenseHead(
+                kernel=weights["kernel"],
+                bias=weights.get("bias"),
+                activation=trail.activation,
+                loss=_loss(model.noted),
+                length=_length(objects, source),
+            )
+    return None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trail:
+    """The way from a model's output back: a dense layer, and the output of another that it is made of, by number."""
+
+    dense: str
+    activation: str
+    source: str
+    index: int
+
+
+def _trail(model: KerasLayer) -> _Trail | None:
+    stored = model.config.get("layers")
+    if not isinstance(stored, list):
+        return None
+    steps = {step["name"]: step for step in stored if isinstance(step, dict) and isinstance(step.get("name"), str)}
+    name, index = _one_tensor(model.config.get("output_layers"))
+    dense = None
+    activations = []
+    # Each step uses up one layer, so that a damaged circle ends, too.
+    while name in steps:
+        step = steps.pop(name)
+        kind, config = _described(step)
+        if kind in ("Activation", "Dense") and dense is None:
+            activations.append(config.get("activation"))
+            dense = name if kind == "Dense" else None
+        elif kind not in _PASSING:
+            break
+        name, index = _one_tensor(step.get("inbound_nodes"))
+    # Of all the activations one may do something.
+    effective = [activation for activation in activations if activation != "linear"] or ["linear"]
+    if dense is None or name is None or len(effective) > 1 or effective[0] not in _FINAL:
+        return None
+    return _Trail(dense, effective[0], name, index)
+
+
+def _described(step: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    config = step.get("config")
+    return str(step.get("class_name")), config if isinstance(config, dict) else {}
+
+
+def _one_tensor(value: Any) -> tuple[str | None, int]:
+    """The layer and the number of its output in `[[["dense", 0, 2, {}]]]`, in as many lists; none if it is not one."""
+    while isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    match value:
+        case [str() as name, int(), int() as index, *_] if index >= 0:
+            return name, index
+    return None, 0
+
+
+def _node_of(layers: Sequence[KerasLayer], name: str) -> int | None:
+    """The object that is the layer of that name; None if several are."""
+    nodes = {layer.node for layer in layers if layer.noted.get("name") == name}
+    return nodes.pop() if len(nodes) == 1 else None
+
+
+def _loss(noted: Mapping[str, Any]) -> str:
+    """The name of the loss in lower case, without underscores."""
+    match noted.get("training_config"):
+        case {"loss": str() as name} | {"loss": {"class_name": str() as name}}:
+            return name.rpartition(">")[2].replace("_", "").lower()
+    return ""
+
+
+def _outputs(objects: SavedObjects, functions: Sequence[str]) -> list[str]:
+    """What the encoder returns, flat: for each tensor its name in the dict, or its place in the list."""
+    for name in functions:
+        if name in objects.functions:
+            flat = list(_leaves(objects.functions[name].output_signature))
+            if len(flat) > 1:
+                return [path[0] for path, _ in flat]
+    return []
+
+
+def _length(objects: SavedObjects, layer: int) -> int | None:
+    """The length of the texts that the layer was called with, if it was always the same."""
+    called = [
+        number
+        for local in ("__call__", "call_and_return_conditional_losses", "call_and_return_all_conditional_losses")
+        if (number := objects.child(layer, local)) is not None
+    ]
+    lengths = {
+        leaf.tensor_spec_value.shape.dim[1].size
+        for name in objects.functions_of(called)
+        if name in objects.functions
+        for path, leaf in _leaves(objects.functions[name].canonicalized_input_signature)
+        if path[-1:] == ("input_word_ids",) and len(leaf.tensor_spec_value.shape.dim) == 2
+    }
+    length = lengths.pop() if len(lengths) == 1 else None
+    return length if length is not None and length >= _LEAST_LENGTH else None
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The tensors in a structure, in the order in which TensorFlow flattens it: dicts by their sorted keys."""
+    if value.HasField("dict_value"):
+        inner = {entry.key: entry.value for entry in value.dict_value.fields}
+    elif value.HasField("list_value") or value.HasField("tuple_value"):
+        values = (*value.list_value.values, *value.tuple_value.values)
+        inner = {str(index): item for index, item in enumerate(values)}
+    else:
+        yield path, value
+        return
+    for key in sorted(inner) if value.HasField("dict_value") else inner:
+        yield from _leaves(inner[key], (*path, key))
+
+
+def _with_zeros(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """[..., 1] to [..., 2]: the first is zero."""
+    return np.concatenate([np.zeros_like(values), values], axis=-1)

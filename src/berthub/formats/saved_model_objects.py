@@ -1,0 +1,160 @@
+"""The objects of a TensorFlow 2 SavedModel: what hangs on what, under which names, and where the variables are."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from berthub.errors import CheckpointError
+from berthub.formats.files import asset
+from berthub.formats.protos import parse
+from berthub.formats.saved_model_names import is_word_embeddings
+from berthub.formats.tensorbundle import TensorBundle
+
+__all__ = ["SavedObjects", "Variable"]
+
+_CHECKPOINT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+# The exporters hang the vocabulary on the encoder itself.
+_VOCABULARIES = ("vocab_file", "sp_model_file")
+_ROOT = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable's name, and its key in the bundle; two variables may have the same name."""
+
+    name: str
+    key: str
+
+
+class SavedObjects:
+    """The object graph of `meta_graph`, whose variables are in `bundle`. An object is known by its number."""
+
+    def __init__(self, meta_graph: Any, bundle: TensorBundle, *, source: Path) -> None:
+        self._nodes = meta_graph.object_graph_def.nodes
+        self._assets = [asset.filename for asset in meta_graph.asset_file_def]
+        self._source = source
+        self.functions = {entry.key: entry.value for entry in meta_graph.object_graph_def.concrete_functions}
+        """The signatures of the functions, by the names that they have in the graph."""
+        self._variables = dict(self._from_checkpoint(bundle))
+        covered = {variable.key for variable in self._variables.values()}
+        for key in bundle.keys:
+            node = self._at(key.removesuffix(_VALUE)) if key.endswith(_VALUE) and key not in covered else None
+            if node is not None and (name := self._nodes[node].variable.name):
+                self._variables[node] = Variable(name, key)
+        covered = {variable.key for variable in self._variables.values()}
+        self._stray = [variable for variable in _stray(bundle) if variable.key not in covered]
+
+    @property
+    def all_variables(self) -> list[Variable]:
+        """Every variable of the model that has a name, slots of optimizers included."""
+        return [*self._variables.values(), *self._stray]
+
+    def encoder(self) -> int:
+        """The encoder: the object with a vocabulary and word embeddings, wherever it hangs; else the whole model.
+
+        `CheckpointError` if there are several.
+        """
+        tables = {
+            frozenset(v.key for v in self.variables(self.reachable(node)) if is_word_embeddings(v.name)): node
+            for node in reversed(range(len(self._nodes)))
+            if self.has_vocabulary(node)
+        }
+        tables.pop(frozenset(), None)
+        if len(tables) > 1:
+            raise CheckpointError(
+                f"{self._source} holds {len(tables)} encoders, and which one is meant cannot be told: "
+                "save the one that you want by itself, and load that"
+            )
+        return next(iter(tables.values()), _ROOT)
+
+    def has_vocabulary(self, node: int) -> bool:
+        """Whether the object itself has a vocabulary, as all encoders of TF Hub have."""
+        return any(self.child(node, name) is not None for name in _VOCABULARIES)
+
+    def child(self, node: int, name: str) -> int | None:
+        """The object that `node` calls `name`."""
+        return next((number for local, number in self._children(node) if local == name), None)
+
+    def reachable(self, *nodes: int | None, without: Collection[str] = ()) -> set[int]:
+        """These objects and all that hangs on them, but for what is called one of `without`."""
+        found: set[int] = set()
+        waiting = [node for node in nodes if node is not None]
+        while waiting:
+            node = waiting.pop()
+            if node not in found:
+                found.add(node)
+                waiting += [number for local, number in self._children(node) if local not in without]
+        return found
+
+    def variables(self, nodes: Iterable[int]) -> list[Variable]:
+        """The variables among these objects."""
+        return [self._variables[node] for node in sorted(nodes) if node in self._variables]
+
+    def functions_of(self, nodes: Iterable[int]) -> list[str]:
+        """The names that the functions among these objects have in the graph."""
+        return [name for node in sorted(nodes) for name in self._nodes[node].function.concrete_functions]
+
+    def metadata(self) -> Iterator[tuple[int, str]]:
+        """What Keras noted inside `saved_model.pb` about each object."""
+        for number, node in enumerate(self._nodes):
+            yield number, node.user_object.metadata
+
+    def asset(self, node: int, name: str) -> Path | None:
+        """The file that `node` calls `name`: None if there is no such asset; `ModelNotFoundError` if it is missing."""
+        child = self.child(node, name)
+        if child is None or not self._nodes[child].HasField("asset"):
+            return None
+        index = self._nodes[child].asset.asset_file_def_index
+        if not 0 <= index < len(self._assets):
+            return None
+        return asset(self._source.parent, self._assets[index])
+
+    def _children(self, node: int) -> Iterator[tuple[str, int]]:
+        for child in self._nodes[node].children if node < len(self._nodes) else ():
+            if 0 <= child.node_id < len(self._nodes):
+                yield child.local_name, child.node_id
+
+    def _at(self, path: str) -> int | None:
+        """The object at the end of a path such as `variables/12`."""
+        node: int | None = _ROOT if self._nodes else None
+        for step in path.split("/"):
+            node = None if node is None else self.child(node, step)
+        return node
+
+    def _from_checkpoint(self, bundle: TensorBundle) -> Iterator[tuple[int, Variable]]:
+        """The variables by the checkpoint's own object graph, which numbers the objects in its own way."""
+        checkpoint = _checkpoint_nodes(bundle)
+        partners = {_ROOT: _ROOT} if checkpoint and self._nodes else {}
+        waiting = list(partners)
+        while waiting:
+            node = waiting.pop()
+            other = checkpoint[partners[node]]
+            for variable in _variables_of(other, bundle):
+                yield node, variable
+            theirs = {child.local_name: child.node_id for child in other.children}
+            for name, number in self._children(node):
+                partner = theirs.get(name)
+                if partner is not None and 0 <= partner < len(checkpoint) and number not in partners:
+                    partners[number] = partner
+                    waiting.append(number)
+
+
+def _checkpoint_nodes(bundle: TensorBundle) -> Any:
+    if _CHECKPOINT_GRAPH not in bundle:
+        return ()
+    source = "the checkpoint's object graph"
+    return parse("TrackableObjectGraph", bundle.string(_CHECKPOINT_GRAPH), source=source).nodes
+
+
+def _stray(bundle: TensorBundle) -> Iterator[Variable]:
+    """All variables of the checkpoint: slots of optimizers are no children of anything."""
+    for node in _checkpoint_nodes(bundle):
+        yield from _variables_of(node, bundle)
+
+
+def _variables_of(node: Any, bundle: TensorBundle) -> Iterator[Variable]:
+    for attribute in node.attributes:
+        if attribute.full_name and attribute.checkpoint_key in bundle:
+            yield Variable(attribute.full_name, attribute.checkpoint_key)

@@ -1,0 +1,195 @@
+"""Google's basic tokenization, to the letter (https://github.com/google-research/bert, `tokenization.py`, 2018).
+
+The tokenizers library's BERT settings differ from it on some hundred characters, and in capital sigma at a word's end.
+Texts that hold none of these (`needs_care`) go through the library; the others through this, which is slower and exact.
+"""
+
+import functools
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from berthub.tokenization.unicode_table import (
+    CONTROL,
+    MARK,
+    PUNCTUATION,
+    SPACE,
+    UNASSIGNED,
+    UNLIKE_LIBRARY,
+    character_class,
+)
+
+__all__ = ["BasicTokenizer", "Word", "needs_care"]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word, and for each of its characters which one of the original text it came from."""
+
+    text: str
+    origins: list[int]
+
+
+def needs_care(text: str) -> bool:
+    """Whether the tokenizers library might cut this text otherwise than Google's code."""
+    return not text.isascii() and _unlike().search(text) is not None
+
+
+class BasicTokenizer:
+    """Cleans, splits and (with `lower_case`) lower-cases texts; `strip_accents` and `split_chinese` can be chosen."""
+
+    def __init__(self, *, lower_case: bool, strip_accents: bool, split_chinese: bool) -> None:
+        self._lower_case = lower_case
+        self._strip_accents = strip_accents
+        self._split_chinese = split_chinese
+
+    def words(self, text: str) -> list[Word]:
+        """The words of a text, in order."""
+        return [
+            Word("".join(characters), origins)
+            for token, places in self._tokens(text)
+            for characters, origins in _split_punctuation(*self._normalized(token, places))
+        ]
+
+    def _tokens(self, text: str) -> list[tuple[str, list[int]]]:
+        """Cleaned, cut at white space and around Chinese characters."""
+        tokens: list[tuple[str, list[int]]] = []
+        characters: list[str] = []
+        places: list[int] = []
+
+        def end() -> None:
+            if characters:
+                tokens.append(("".join(characters), places.copy()))
+                characters.clear()
+                places.clear()
+
+        for place, character in enumerate(text):
+            kind = _kind(character)
+            if kind == "dropped":
+                continue
+            if kind == "blank":
+                end()
+                continue
+            if kind == "chinese" and self._split_chinese:
+                end()
+                tokens.append((character, [place]))
+                continue
+            characters.append(character)
+            places.append(place)
+        end()
+        return tokens
+
+    def _normalized(self, token: str, places: list[int]) -> tuple[str, list[int]]:
+        if self._lower_case:
+            token, places = _lowered(token, places)
+        return _without_marks(token, places) if self._strip_accents else (token, places)
+
+
+_CHINESE = (
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
+# Beyond the first 65,536 code points: emoji and Chinese, on which the two agree; all others are taken with care.
+_AGREED = ((0x1F300, 0x1F6D7), (0x20000, 0x2A6DF), (0x2A700, 0x2B738), (0x2B740, 0x2B81D), (0x2F800, 0x2FA1D))
+_PRIVATE = (0xE000, 0xF8FF)
+# Its lower-case form depends on what follows.
+_SIGMA = (0x3A3, 0x3A3)
+# ASCII's symbols count as punctuation, too.
+_SYMBOLS = ((33, 47), (58, 64), (91, 96), (123, 126))
+# The reference cuts with `str.split`, which knows these two beside the spaces.
+_SEPARATORS = ((0x2028, 0x2029),)
+_DROPPED = ((0, 8), (0xB, 0xC), (0xE, 0x1F), (0xFFFD, 0xFFFD), *(pair for pair in CONTROL if pair[0] >= 0x7F))
+_BLANK = ((9, 10), (13, 13), *SPACE, *_SEPARATORS)
+
+
+@functools.cache
+def _kinds() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    ranges = {"dropped": _DROPPED, "blank": _BLANK, "chinese": _CHINESE}
+    return tuple((kind, re.compile(f"[{character_class(pairs)}]")) for kind, pairs in ranges.items())
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _kind(character: str) -> str:
+    return next((kind for kind, pattern in _kinds() if pattern.match(character)), "kept")
+
+
+@functools.cache
+def _unlike() -> re.Pattern[str]:
+    low = [pair for pair in UNASSIGNED if pair[1] <= 0xFFFF]
+    begins = [0x10000, *(last + 1 for _, last in _AGREED)]
+    ends = [*(first - 1 for first, _ in _AGREED), 0x10FFFF]
+    high = [pair for pair in zip(begins, ends, strict=True) if pair[0] <= pair[1]]
+    return re.compile(f"[{character_class((_SIGMA, _PRIVATE, *UNLIKE_LIBRARY, *low, *high))}]")
+
+
+@functools.cache
+def _unassigned() -> re.Pattern[str]:
+    return re.compile(f"([{character_class(UNASSIGNED)}]+)")
+
+
+@functools.cache
+def _mark() -> re.Pattern[str]:
+    return re.compile(f"[{character_class(MARK)}]")
+
+
+@functools.cache
+def _punctuation() -> re.Pattern[str]:
+    return re.compile(f"[{character_class((*_SYMBOLS, *PUNCTUATION))}]")
+
+
+def _lowered(token: str, places: list[int]) -> tuple[str, list[int]]:
+    # Whole, since a sigma at the end of a word has a form of its own.
+    parts = _unassigned().split(token)
+    parts[::2] = [part.lower() for part in parts[::2]]
+    lowered = "".join(parts)
+    if len(lowered) == len(token):
+        return lowered, places
+    sizes = (1 if _unassigned().match(character) else len(character.lower()) for character in token)
+    return lowered, [place for place, size in zip(places, sizes, strict=True) for _ in range(size)]
+
+
+def _without_marks(token: str, places: list[int]) -> tuple[str, list[int]]:
+    """The canonical decomposition (Unicode Standard Annex #15), without nonspacing marks."""
+    if token.isascii():
+        return token, places
+    decomposed: list[tuple[str, int]] = []
+    pending: list[tuple[str, int]] = []
+    for character, place in zip(token, places, strict=True):
+        parts = character if _unassigned().match(character) else unicodedata.normalize("NFD", character)
+        for part in parts:
+            if _combining(part):
+                pending.append((part, place))
+                continue
+            decomposed += sorted(pending, key=lambda pair: _combining(pair[0]))
+            pending = []
+            decomposed.append((part, place))
+    decomposed += sorted(pending, key=lambda pair: _combining(pair[0]))
+    kept = [(part, place) for part, place in decomposed if not _mark().match(part)]
+    return "".join(part for part, _ in kept), [place for _, place in kept]
+
+
+def _combining(character: str) -> int:
+    return 0 if _unassigned().match(character) else unicodedata.combining(character)
+
+
+def _split_punctuation(token: str, places: list[int]) -> list[tuple[str, list[int]]]:
+    """The parts of a token: each punctuation character alone; also cut where its characters have become blanks."""
+    parts: list[tuple[list[str], list[int]]] = []
+    new = True
+    for character, place in zip(token, places, strict=True):
+        if character.isspace():
+            new = True
+            continue
+        alone = bool(_punctuation().match(character))
+        if new or alone:
+            parts.append(([], []))
+        parts[-1][0].append(character)
+        parts[-1][1].append(place)
+        new = alone
+    return [("".join(characters), origins) for characters, origins in parts]

@@ -1,0 +1,23 @@
+"""A checkpoint becomes a Keras model in one file."""
+
+from pathlib import Path
+
+import keras
+
+from berthub.checkpoint import Checkpoint
+from berthub.training.keras_layer import KerasLayer
+
+__all__ = ["write_keras_model"]
+
+_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+
+
+def write_keras_model(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a functional model around one trainable `KerasLayer`, called bert, into the `.keras` file at `path`.
+
+    Its inputs are TF Hub's three, int32 [batch, seq], its output is the dict of the layer. Keras loads it wherever
+    berthub is installed and has been imported.
+    """
+    layer = KerasLayer(checkpoint, trainable=True, name="bert")
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in _INPUTS}
+    keras.Model(inputs, layer(inputs)).save(path)

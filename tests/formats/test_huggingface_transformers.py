@@ -1,0 +1,149 @@
+"""Folders that transformers saved, of every architecture that is read, give transformers' numbers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from berthub.checkpoint import Checkpoint
+from berthub.errors import UnsupportedModelError
+from berthub.formats import read
+from support.transformers_models import POSITIONS, assert_close, inputs, ours, randomize, theirs, transformers
+
+_BERT = {
+    "vocab_size": 40,
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 36,
+    "max_position_embeddings": 20,
+}
+_MOBILE = {**_BERT, "embedding_size": 8, "intra_bottleneck_size": 12, "num_feedforward_networks": 3}
+_DISTIL = {"vocab_size": 40, "dim": 24, "n_layers": 2, "n_heads": 3, "hidden_dim": 36, "max_position_embeddings": 20}
+CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bert": ("Bert", {**_BERT, "hidden_act": "gelu_new", "layer_norm_eps": 1e-6}),
+    "electra": ("Electra", {**_BERT, "embedding_size": 12}),
+    "electra_wide": ("Electra", {**_BERT, "embedding_size": 24, "hidden_act": "gelu_new"}),
+    "albert": ("Albert", {**_BERT, "embedding_size": 12, "num_hidden_layers": 4, "num_hidden_groups": 2}),
+    "albert_inner": ("Albert", {**_BERT, "embedding_size": 12, "inner_group_num": 2, "hidden_act": "relu"}),
+    "distilbert": ("DistilBert", _DISTIL),
+    "roberta": ("Roberta", {**_BERT, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": 1}),
+    "mobilebert": ("MobileBert", _MOBILE),
+    "mobilebert_unpooled": ("MobileBert", {**_MOBILE, "classifier_activation": False}),
+    "mobilebert_attention": ("MobileBert", {**_MOBILE, "use_bottleneck_attention": True}),
+    "mobilebert_norms": ("MobileBert", {**_MOBILE, "normalization_type": "layer_norm", "layer_norm_eps": 1e-5}),
+}
+MLM = ("bert", "electra", "albert", "distilbert", "roberta")
+_PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(35))]
+
+
+def _save(folder: Path, name: str, kind: str = "Model", **settings: Any) -> Any:
+    title, config = CONFIGS[name]
+    config = getattr(transformers, f"{title}Config")(**config, **settings)
+    model = randomize(getattr(transformers, f"{title}{kind}")(config))
+    model.save_pretrained(folder)
+    pieces = [_PIECES[1], _PIECES[0], *_PIECES[2:]] if name == "roberta" else _PIECES
+    (folder / "vocab.txt").write_text("\n".join(pieces))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 16}))
+    return model
+
+
+def _inside(checkpoint: Checkpoint) -> Any:
+    return inputs(checkpoint)["input_mask"].astype(bool)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_encoder_gives_the_same_numbers(tmp_path: Path, name: str) -> None:
+    model = _save(tmp_path, name)
+    checkpoint = read(tmp_path)
+    found, expected = ours(checkpoint), theirs(model, checkpoint)
+    inside = _inside(checkpoint)
+    assert_close(found["sequence_output"][inside], expected.last_hidden_state[inside])
+    if "electra" in name or name == "distilbert":
+        assert checkpoint.config.has_pooled_output is False
+    else:
+        assert_close(found["pooled_output"], expected.pooler_output)
+    assert not [unused for unused in checkpoint.origin.unused if "position_ids" not in unused]
+    assert checkpoint.config.mlm is False
+
+
+@pytest.mark.parametrize("name", MLM)
+def test_the_masked_language_model_gives_the_same_numbers(tmp_path: Path, name: str) -> None:
+    model = _save(tmp_path, name, "ForMaskedLM")
+    checkpoint = read(tmp_path)
+    assert checkpoint.config.mlm
+    logits = np.take_along_axis(theirs(model, checkpoint).logits.numpy(), POSITIONS[:, :, None], axis=1)
+    assert_close(ours(checkpoint)["mlm_logits"], logits)
+
+
+def test_a_head_with_an_output_layer_of_its_own_is_left_aside(tmp_path: Path) -> None:
+    _save(tmp_path, "bert", "ForMaskedLM", tie_word_embeddings=False)
+    checkpoint = read(tmp_path)
+    assert checkpoint.config.mlm is False
+    assert "cls.predictions.decoder.weight" in checkpoint.origin.unused
+    # A copy of the table is as good as none.
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    tensors["cls.predictions.decoder.weight"] = tensors["bert.embeddings.word_embeddings.weight"]
+    tensors["cls.predictions.decoder.bias"] = tensors["cls.predictions.bias"]
+    save_file(tensors, path, {"format": "pt"})
+    assert read(tmp_path).config.mlm is True
+    del tensors["cls.predictions.transform.dense.bias"]
+    save_file(tensors, path, {"format": "pt"})
+    assert read(tmp_path).config.mlm is False
+
+
+def test_a_generator_whose_head_has_another_activation_is_left_aside(tmp_path: Path) -> None:
+    _save(tmp_path, "electra_wide", "ForMaskedLM")
+    checkpoint = read(tmp_path)
+    assert checkpoint.config.mlm is False
+    assert "generator_predictions.dense.weight" in checkpoint.origin.unused
+
+
+@pytest.mark.parametrize("name", ["bert", "albert", "roberta", "mobilebert", "mobilebert_unpooled"])
+@pytest.mark.parametrize(
+    ("settings", "task"),
+    [
+        ({"id2label": {0: "bad", 1: "good", 2: "so so"}}, "classify"),
+        ({"id2label": {0: "a", 1: "b"}, "problem_type": "multi_label_classification"}, "multi_label"),
+        ({"num_labels": 1}, "regress"),
+    ],
+)
+def test_classifiers_give_the_same_numbers(tmp_path: Path, name: str, settings: dict[str, Any], task: str) -> None:
+    model = _save(tmp_path, name, "ForSequenceClassification", **settings)
+    checkpoint = read(tmp_path)
+    head = checkpoint.head
+    assert head is not None
+    assert (head.task, head.pooling, head.max_length) == (task, "pooled", 16)
+    assert head.labels == tuple(settings.get("id2label", {0: "LABEL_0"}).values())
+    assert_close(ours(checkpoint)["head_logits"], theirs(model, checkpoint).logits)
+
+
+@pytest.mark.parametrize("name", [*MLM, "mobilebert"])
+def test_taggers_give_the_same_numbers(tmp_path: Path, name: str) -> None:
+    model = _save(tmp_path, name, "ForTokenClassification", id2label={0: "O", 1: "B", 2: "I"})
+    checkpoint = read(tmp_path)
+    head = checkpoint.head
+    assert head is not None
+    assert (head.task, head.pooling, head.labels) == ("tag", None, ("O", "B", "I"))
+    inside = _inside(checkpoint)
+    assert_close(ours(checkpoint)["head_logits"][inside], theirs(model, checkpoint).logits[inside])
+
+
+@pytest.mark.parametrize("name", ["distilbert", "electra"])
+def test_heads_that_are_more_than_a_layer_are_left_aside(tmp_path: Path, name: str) -> None:
+    _save(tmp_path, name, "ForSequenceClassification")
+    checkpoint = read(tmp_path)
+    assert checkpoint.head is None
+    assert any("classifier" in unused for unused in checkpoint.origin.unused)
+
+
+def test_layer_norms_with_two_epsilons_are_refused(tmp_path: Path) -> None:
+    _save(tmp_path, "mobilebert_norms")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "layer_norm_eps": 1e-12}))
+    with pytest.raises(UnsupportedModelError, match="more than one epsilon"):
+        read(tmp_path)
