@@ -27,12 +27,12 @@ from typing import Any
 
 from berthub.errors import BerthubError
 from berthub.formats import read
-from berthub.formats.google_writer import write_google
-from berthub.formats.huggingface_writer import write_huggingface
+from berthub.formats.huggingface.writer import write_huggingface
 from berthub.formats.native import write_native
 from berthub.formats.protos import parse
-from berthub.formats.sstable import read_table
-from berthub.formats.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.google_writer import write_google
+from berthub.formats.tensorflow.sstable import read_table
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.tokenization.tokenizer import Tokenizer
 from support.bundles import table, write_bundle
 

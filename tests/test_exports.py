@@ -18,7 +18,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.errors import HandleError, InputError, MissingDependencyError, UnsupportedModelError
 from berthub.exports import FORMATS, ExportFormat
 from berthub.formats import read
-from berthub.formats.onnx_reader import read_onnx
+from berthub.formats.onnx.reader import read_onnx
 from support.exports import assert_same, random_head, reference
 from support.tiny import ARCHITECTURES, tiny_checkpoint, tiny_inputs
 

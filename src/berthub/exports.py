@@ -124,13 +124,13 @@ def _written_whole(target: Path, *, suffix: str) -> Iterator[Path]:
 
 
 def _write_google(checkpoint: Checkpoint, path: Path) -> None:
-    from berthub.formats.google_writer import write_google
+    from berthub.formats.tensorflow.google_writer import write_google
 
     write_google(checkpoint, path)
 
 
 def _write_huggingface(checkpoint: Checkpoint, path: Path) -> None:
-    from berthub.formats.huggingface_writer import write_huggingface
+    from berthub.formats.huggingface.writer import write_huggingface
 
     write_huggingface(checkpoint, path)
 
@@ -142,7 +142,7 @@ def _write_keras(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def _write_onnx(checkpoint: Checkpoint, path: Path) -> None:
-    from berthub.formats.onnx_writer import write_onnx
+    from berthub.formats.onnx.writer import write_onnx
 
     write_onnx(checkpoint, path)
 

@@ -12,9 +12,10 @@ import pytest
 from berthub.checkpoint import Checkpoint
 from berthub.config import Pooling
 from berthub.errors import CorruptFileError, InputError, MissingDependencyError
-from berthub.formats import onnx_writer, read
-from berthub.formats.onnx_reader import read_onnx
-from berthub.formats.onnx_writer import write_onnx
+from berthub.formats import read
+from berthub.formats.onnx import writer as onnx_writer
+from berthub.formats.onnx.reader import read_onnx
+from berthub.formats.onnx.writer import write_onnx
 from support.exports import assert_same, random_head, reference
 from support.tiny import ARCHITECTURES, tiny_checkpoint, tiny_inputs
 

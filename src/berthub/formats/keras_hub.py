@@ -15,11 +15,11 @@ import numpy as np
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
-from berthub.formats.albert_projection import PROJECTION, without_identity
 from berthub.formats.files import read_bytes, read_json, read_lines
 from berthub.formats.hdf5 import read_hdf5
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import Settings, look_up
+from berthub.formats.tensorflow.albert_projection import PROJECTION, without_identity
 from berthub.formats.vocabularies import byte_bpe_vocabulary, sentencepiece_vocabulary, wordpiece_vocabulary
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig

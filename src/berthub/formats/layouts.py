@@ -7,15 +7,15 @@ from typing import Any
 
 from berthub.checkpoint import Checkpoint
 from berthub.errors import ModelNotFoundError
-from berthub.formats.google import read_google
-from berthub.formats.google_files import CONFIG_FILES
-from berthub.formats.huggingface import read_huggingface
+from berthub.formats.huggingface.reader import read_huggingface
 from berthub.formats.keras_hub import WEIGHTS, read_keras_hub
-from berthub.formats.model_garden import is_model_garden, read_model_garden
 from berthub.formats.native import CONFIG, read_native
-from berthub.formats.onnx_reader import read_onnx
-from berthub.formats.saved_model import read_saved_model
-from berthub.formats.tf1_hub import is_tf1_hub, read_tf1_hub
+from berthub.formats.onnx.reader import read_onnx
+from berthub.formats.tensorflow.google import read_google
+from berthub.formats.tensorflow.google_files import CONFIG_FILES
+from berthub.formats.tensorflow.model_garden import is_model_garden, read_model_garden
+from berthub.formats.tensorflow.saved_model import read_saved_model
+from berthub.formats.tensorflow.tf1_hub import is_tf1_hub, read_tf1_hub
 
 __all__ = ["LAYOUTS", "Layout", "find_model"]
 

@@ -10,7 +10,7 @@ from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedMode
 from berthub.formats.files import asset, read_bytes, read_lines
 from berthub.formats.layouts import find_model
 from berthub.formats.protos import parse
-from berthub.formats.saved_model import read_saved_model
+from berthub.formats.tensorflow.saved_model import read_saved_model
 from berthub.formats.vocabularies import ALBERT_SPECIAL, sentencepiece_vocabulary
 from berthub.vocabulary import Vocabulary
 

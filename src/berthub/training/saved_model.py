@@ -11,7 +11,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.errors import MissingDependencyError
 from berthub.formats.native import description, new_folder
-from berthub.formats.saved_model import DESCRIPTION
+from berthub.formats.tensorflow.saved_model import DESCRIPTION
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.networks import network
 from berthub.networks.network import weight_shapes

@@ -37,7 +37,7 @@ class TensorFlowOps(Ops[Tensor, Weight]):
 
     def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight, *, eps: float) -> Tensor:
         mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
-        # The constant's name is what readers of a graph look for: `berthub.formats.graph`.
+        # The constant's name is what readers of a graph look for: `berthub.formats.tensorflow.graph`.
         with tf.name_scope("batchnorm"):
             variance = tf.add(variance, eps, name="add")
         return (x - mean) * tf.math.rsqrt(variance) * gamma + beta

@@ -12,11 +12,11 @@ from berthub.checkpoint import Checkpoint
 from berthub.errors import CheckpointError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.files import read_bytes
-from berthub.formats.graph import Graph
 from berthub.formats.protos import parse
 from berthub.formats.renaming import Rule, rename
-from berthub.formats.saved_model_objects import SavedObjects
-from berthub.formats.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.graph import Graph
+from berthub.formats.tensorflow.saved_model_objects import SavedObjects
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.mobilebert import MobileBertConfig

@@ -7,8 +7,8 @@ from typing import Any
 
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, UnsupportedModelError
-from berthub.formats.graph import Graph
 from berthub.formats.settings import Settings
+from berthub.formats.tensorflow.graph import Graph
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.mobilebert import MobileBertConfig
 

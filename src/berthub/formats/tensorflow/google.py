@@ -11,12 +11,12 @@ from typing import Any
 
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.formats.files import read_bytes
-from berthub.formats.google_files import checkpoint_prefix, find_config, find_vocabulary, put_config
-from berthub.formats.google_names import NamedWeights, named_weights
 from berthub.formats.protos import parse
 from berthub.formats.settings import Settings
-from berthub.formats.tensorbundle import TensorBundle
-from berthub.formats.tf1_graph import graph_sizes
+from berthub.formats.tensorflow.google_files import checkpoint_prefix, find_config, find_vocabulary, put_config
+from berthub.formats.tensorflow.google_names import NamedWeights, named_weights
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.tf1_graph import graph_sizes
 
 __all__ = ["read_google"]
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from berthub.errors import CorruptFileError, ModelError, UnsupportedModelError
 from berthub.formats.files import memory_map, read_bytes
 from berthub.formats.protos import parse
-from berthub.formats.sstable import masked_crc32c, read_table, varint
-from berthub.formats.tensor_slices import TensorSlice
+from berthub.formats.tensorflow.sstable import masked_crc32c, read_table, varint
+from berthub.formats.tensorflow.tensor_slices import TensorSlice
 
 __all__ = ["TensorBundle"]
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from berthub.errors import CorruptFileError, ModelError, UnsupportedModelError
 from berthub.formats.protos import parse
-from berthub.formats.sstable import read_table
-from berthub.formats.tensor_slices import TensorSlice
-from berthub.formats.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.sstable import read_table
+from berthub.formats.tensorflow.tensor_slices import TensorSlice
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from support import bundles
 
 _ARRAYS = {

@@ -18,17 +18,17 @@ from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
 from berthub.errors import ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_bytes, read_lines
-from berthub.formats.graph import Graph
 from berthub.formats.native import CONFIG, read_description
 from berthub.formats.protos import parse
 from berthub.formats.renaming import rename
-from berthub.formats.saved_model_head import find_dense_head
-from berthub.formats.saved_model_metadata import put_declared_sizes, put_metadata, read_metadata
-from berthub.formats.saved_model_names import architecture, is_of_encoder, numbered, rules
-from berthub.formats.saved_model_objects import SavedObjects, Variable
-from berthub.formats.saved_model_settings import ask_for_bottleneck, put_from_graph, put_shapes
 from berthub.formats.settings import Settings
-from berthub.formats.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.graph import Graph
+from berthub.formats.tensorflow.saved_model_head import find_dense_head
+from berthub.formats.tensorflow.saved_model_metadata import put_declared_sizes, put_metadata, read_metadata
+from berthub.formats.tensorflow.saved_model_names import architecture, is_of_encoder, numbered, rules
+from berthub.formats.tensorflow.saved_model_objects import SavedObjects, Variable
+from berthub.formats.tensorflow.saved_model_settings import ask_for_bottleneck, put_from_graph, put_shapes
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.formats.vocabularies import ALBERT_SPECIAL, sentencepiece_vocabulary, wordpiece_vocabulary
 from berthub.networks.mobilebert import MobileBertConfig
 from berthub.networks.network import config_from_dict, weight_shapes

@@ -10,8 +10,8 @@ from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError
 from berthub.formats.files import read_bytes
 from berthub.formats.protos import parse
-from berthub.formats.saved_model_objects import SavedObjects
 from berthub.formats.settings import Settings
+from berthub.formats.tensorflow.saved_model_objects import SavedObjects
 
 __all__ = ["SOURCE", "KerasLayer", "put_declared_sizes", "put_metadata", "read_metadata"]
 

@@ -1,4 +1,4 @@
-"""Writes TensorFlow's checkpoint files without TensorFlow; `berthub.formats.tensorbundle` reads them."""
+"""Writes TensorFlow's checkpoint files without TensorFlow; `berthub.formats.tensorflow.tensorbundle` reads them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from berthub.errors import InputError
 from berthub.formats.protos import parse
-from berthub.formats.sstable import masked_crc32c
-from berthub.formats.sstable_writer import write_table
+from berthub.formats.tensorflow.sstable import masked_crc32c
+from berthub.formats.tensorflow.sstable_writer import write_table
 
 __all__ = ["write_bundle"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from berthub.checkpoint import Checkpoint
 from berthub.errors import MissingDependencyError
 from berthub.formats.native import CONFIG, description, new_folder
-from berthub.formats.onnx_ops import OPSET, OnnxOps, Value, Weight
+from berthub.formats.onnx.ops import OPSET, OnnxOps, Value, Weight
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.networks.network import weight_shapes
 from berthub.networks.outputs import Output, build

@@ -12,9 +12,9 @@ import pytest
 import berthub as hub
 from berthub.checkpoint import Checkpoint
 from berthub.formats import read
-from berthub.formats.saved_model_head import DenseHead
-from berthub.formats.saved_model_objects import Variable
-from berthub.formats.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.saved_model_head import DenseHead
+from berthub.formats.tensorflow.saved_model_objects import Variable
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from support.bundles import write_bundle
 from support.saved_models import edit_metadata
 

@@ -8,8 +8,8 @@ from typing import Any
 from berthub.errors import CheckpointError
 from berthub.formats.files import asset
 from berthub.formats.protos import parse
-from berthub.formats.saved_model_names import is_word_embeddings
-from berthub.formats.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.saved_model_names import is_word_embeddings
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
 
 __all__ = ["SavedObjects", "Variable"]
 

@@ -1,4 +1,4 @@
-"""Reads back what `berthub.formats.onnx_writer` wrote: the weights out of the graph, which is not run."""
+"""Reads back what `berthub.formats.onnx.writer` wrote: the weights out of the graph, which is not run."""
 
 import importlib.util
 import math
@@ -15,7 +15,7 @@ from berthub.checkpoint import Checkpoint, Origin
 from berthub.errors import CorruptFileError, MissingDependencyError
 from berthub.formats.files import memory_map, read_bytes
 from berthub.formats.native import CONFIG, read_description
-from berthub.formats.onnx_writer import DATA, HEAD_BIAS, HEAD_KERNEL, MODEL
+from berthub.formats.onnx.writer import DATA, HEAD_BIAS, HEAD_KERNEL, MODEL
 from berthub.formats.vocabularies import read_vocabulary_files
 from berthub.head import Head
 from berthub.networks.network import config_from_dict, weight_shapes

@@ -11,7 +11,7 @@ import pytest
 from berthub.checkpoint import Checkpoint
 from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read
-from berthub.formats.huggingface_writer import write_huggingface
+from berthub.formats.huggingface.writer import write_huggingface
 from berthub.formats.vocabularies import byte_bpe_vocabulary, sentencepiece_vocabulary
 from berthub.head import Head
 from berthub.tokenization.tokenizer import Tokenizer

@@ -12,12 +12,12 @@ from typing import Any
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.errors import ModelNotFoundError
 from berthub.formats.files import asset, assets, read_bytes
-from berthub.formats.google_names import named_weights
-from berthub.formats.graph import graph_settings
 from berthub.formats.protos import parse
 from berthub.formats.settings import Settings
-from berthub.formats.tensorbundle import TensorBundle
-from berthub.formats.tf1_graph import constant_flag, dropout_rates, graph_sizes, source_of
+from berthub.formats.tensorflow.google_names import named_weights
+from berthub.formats.tensorflow.graph import graph_settings
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.tf1_graph import constant_flag, dropout_rates, graph_sizes, source_of
 from berthub.formats.vocabularies import vocabulary_at
 
 __all__ = ["is_tf1_hub", "read_tf1_hub"]

@@ -16,11 +16,11 @@ from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, ModelNotFoundError
 from berthub.formats.files import read_json
-from berthub.formats.google_files import checkpoint_prefix, find_config, find_vocabulary, put_config
-from berthub.formats.google_names import MLM_HEAD, sizes_from_shapes
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import Settings
-from berthub.formats.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.google_files import checkpoint_prefix, find_config, find_vocabulary, put_config
+from berthub.formats.tensorflow.google_names import MLM_HEAD, sizes_from_shapes
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 

@@ -9,8 +9,8 @@ import pytest
 from berthub.checkpoint import Checkpoint
 from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read
-from berthub.formats.google_writer import write_google
-from berthub.formats.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.google_writer import write_google
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.vocabulary import Vocabulary
 from support.exports import random_head
 from support.tiny import tiny_checkpoint

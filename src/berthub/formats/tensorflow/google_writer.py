@@ -17,7 +17,7 @@ from berthub.errors import UnsupportedModelError
 from berthub.formats.native import new_folder, special_pieces
 from berthub.formats.renaming import Rule
 from berthub.formats.settings import BERT_CONFIG
-from berthub.formats.tensorbundle_writer import write_bundle
+from berthub.formats.tensorflow.tensorbundle_writer import write_bundle
 from berthub.formats.vocabularies import ALBERT_SPECIAL, write_vocabulary_files
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig

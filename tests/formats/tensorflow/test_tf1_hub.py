@@ -11,7 +11,7 @@ from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError
 from berthub.formats import read
 from berthub.formats.protos import parse
-from berthub.formats.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.mobilebert import MobileBertConfig

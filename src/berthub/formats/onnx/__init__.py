@@ -1,0 +1,1 @@
+"""ONNX models: written from any network, and read back for their weights."""

@@ -1,0 +1,1 @@
+"""What TensorFlow wrote: SavedModels, TF1 hub modules, and checkpoints by name and by object. Read, never run."""
