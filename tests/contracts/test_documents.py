@@ -24,9 +24,9 @@ def _blocks(path: Path, language: str) -> list[str]:
 def _tiny_model(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(handle: object = None, **options: object) -> Path:
         # What an example has saved is loaded from where it is.
-        return Path(str(handle)) if handle is not None and Path(str(handle)).is_dir() else models / "tf2_v4"
+        return Path(str(handle)) if handle is not None and Path(str(handle)).is_dir() else models / "tf2_v4_mlm"
 
-    homes = ["encoding.load", "encoding.preprocessor", "hub.resolve", "tokenization.tokenizer"]
+    homes = ["encoding.load", "exports", "encoding.preprocessor", "hub.resolve", "tokenization.tokenizer"]
     if importlib.util.find_spec("keras"):
         homes += ["training.keras_layer", "training.tasks.fine_tuner"]
     for home in homes:

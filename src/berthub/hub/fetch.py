@@ -37,6 +37,9 @@ HUGGING_FACE_FILES = (
     "special_tokens_map.json",
     "spiece.model",
     "sentencepiece*.model",
+    # KerasHub's presets.
+    "model.weights.h5",
+    "assets/tokenizer/*",
     # How sentence-transformers pools and what it adds behind the encoder.
     "modules.json",
     "sentence_bert_config.json",
