@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from berthub.config import EncoderConfig
-from berthub.networks.bert import block_shapes, blocks
+from berthub.networks.bert import blocks, blocks_shapes
 from berthub.networks.ops import Ops
 from berthub.networks.parts import Layers, Shapes, mlm_shapes, norm_shapes
 
@@ -34,7 +34,7 @@ def weight_shapes(config: DistilBertConfig) -> Shapes:
         "bert/embeddings/word_embeddings": (config.vocab_size, hidden),
         "bert/embeddings/position_embeddings": (config.max_positions, hidden),
         **norm_shapes("bert/embeddings/LayerNorm", hidden),
-        **block_shapes(config),
+        **blocks_shapes(config),
         **mlm_shapes(config, embedding_size=hidden),
     }
 

@@ -1,12 +1,24 @@
 """What several architectures are built of: layers by the scope of their weights, and the heads."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from berthub.config import EncoderConfig
 from berthub.networks.ops import Ops
 
-__all__ = ["Layers", "Shapes", "attention_shapes", "dense_shapes", "mlm_shapes", "norm_shapes", "pooler_shapes"]
+__all__ = [
+    "Block",
+    "Layers",
+    "Shapes",
+    "attention_shapes",
+    "block_shapes",
+    "dense_shapes",
+    "embedding_shapes",
+    "mlm_shapes",
+    "norm_shapes",
+    "pooler_shapes",
+]
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -16,6 +28,31 @@ Shapes = dict[str, tuple[int, ...]]
 
 POOLER = "bert/pooler/dense"
 PREDICTIONS = "cls/predictions"
+
+
+@dataclass(frozen=True)
+class Block:
+    """The scopes of one block: `attention` with query, key and value, what follows it, and the feed-forward layers."""
+
+    attention: str
+    attended: str
+    attended_norm: str
+    inner: str
+    outer: str
+    outer_norm: str
+
+    @classmethod
+    def of_layer(cls, layer: int) -> "Block":
+        """BERT's names."""
+        scope = f"bert/encoder/layer_{layer}"
+        return cls(
+            attention=f"{scope}/attention/self",
+            attended=f"{scope}/attention/output/dense",
+            attended_norm=f"{scope}/attention/output/LayerNorm",
+            inner=f"{scope}/intermediate/dense",
+            outer=f"{scope}/output/dense",
+            outer_norm=f"{scope}/output/LayerNorm",
+        )
 
 
 class Layers(Generic[T, W]):
@@ -42,6 +79,42 @@ class Layers(Generic[T, W]):
     def dropout(self, x: T) -> T:
         """The dropout of hidden states."""
         return self.ops.dropout(x, self.config.hidden_dropout)
+
+    def embeddings(self, ids: T, type_ids: T, *, first: int = 0) -> T:
+        """Words, positions (from row `first` on) and token types, summed and normed: [b, s] to [b, s, h]."""
+        words = self.ops.gather(self.weights["bert/embeddings/word_embeddings"], ids)
+        types = self.ops.gather(self.weights["bert/embeddings/token_type_embeddings"], type_ids)
+        positions = self.ops.leading_rows(self.weights["bert/embeddings/position_embeddings"], ids, first=first)
+        return self.dropout(self.norm(self.ops.add(self.ops.add(words, positions), types), "bert/embeddings/LayerNorm"))
+
+    def block(
+        self,
+        x: T,
+        bias: T,
+        block: Block,
+        *,
+        first_alone: bool,
+        mixing: tuple[W, W] | None = None,
+        gate: str | None = None,
+    ) -> T:
+        """Attention and feed-forward layer, each added to its input and normed: [b, s, h] to [b, s, h].
+
+        `mixing` is that of `Ops.attention`; `gate` is the scope of a dense layer that the inner activations are
+        multiplied with. With `first_alone` only the first position is computed, [b, 1, h].
+        """
+        ops, config = self.ops, self.config
+        key, value = (self.dense(x, f"{block.attention}/{part}") for part in ("key", "value"))
+        if first_alone:
+            x = ops.first_alone(x)
+        query = self.dense(x, f"{block.attention}/query")
+        context = ops.attention(
+            query, key, value, bias, heads=config.num_heads, dropout=config.attention_dropout, mixing=mixing
+        )
+        x = self.norm(ops.add(self.dropout(self.dense(context, block.attended)), x), block.attended_norm)
+        inner = self.activation(self.dense(x, block.inner))
+        if gate is not None:
+            inner = ops.multiply(inner, self.dense(x, gate))
+        return self.norm(ops.add(self.dropout(self.dense(inner, block.outer)), x), block.outer_norm)
 
     def pooled(self, x: T) -> T:
         """The pooler: a dense layer with tanh on the first position's vector, [b, s, h] to [b, h]."""
@@ -72,6 +145,29 @@ def attention_shapes(scope: str, *, width: int, inner: int) -> Shapes:
         name: shape
         for part in ("query", "key", "value")
         for name, shape in dense_shapes(f"{scope}/{part}", width, inner).items()
+    }
+
+
+def embedding_shapes(config: EncoderConfig, *, width: int, skipped: int = 0) -> Shapes:
+    """Of words, positions (with `skipped` rows before the first), token types, and their layer norm."""
+    return {
+        "bert/embeddings/word_embeddings": (config.vocab_size, width),
+        "bert/embeddings/position_embeddings": (skipped + config.max_positions, width),
+        "bert/embeddings/token_type_embeddings": (config.type_vocab_size, width),
+        **norm_shapes("bert/embeddings/LayerNorm", width),
+    }
+
+
+def block_shapes(config: EncoderConfig, block: Block) -> Shapes:
+    """Of one block."""
+    hidden, inner = config.hidden_size, config.intermediate_size
+    return {
+        **attention_shapes(block.attention, width=hidden, inner=hidden),
+        **dense_shapes(block.attended, hidden, hidden),
+        **norm_shapes(block.attended_norm, hidden),
+        **dense_shapes(block.inner, hidden, inner),
+        **dense_shapes(block.outer, inner, hidden),
+        **norm_shapes(block.outer_norm, hidden),
     }
 
 

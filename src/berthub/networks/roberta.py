@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from berthub.config import EncoderConfig, size_faults
-from berthub.networks.bert import block_shapes, blocks
+from berthub.networks.bert import blocks, blocks_shapes
 from berthub.networks.ops import Ops
-from berthub.networks.parts import Layers, Shapes, mlm_shapes, norm_shapes, pooler_shapes
+from berthub.networks.parts import Layers, Shapes, embedding_shapes, mlm_shapes, pooler_shapes
 
 __all__ = ["RobertaConfig", "hidden_states", "weight_shapes"]
 
@@ -36,11 +36,8 @@ def weight_shapes(config: RobertaConfig) -> Shapes:
     """The names of BERT."""
     hidden = config.hidden_size
     return {
-        "bert/embeddings/word_embeddings": (config.vocab_size, hidden),
-        "bert/embeddings/position_embeddings": (config.first_position + config.max_positions, hidden),
-        "bert/embeddings/token_type_embeddings": (config.type_vocab_size, hidden),
-        **norm_shapes("bert/embeddings/LayerNorm", hidden),
-        **block_shapes(config),
+        **embedding_shapes(config, width=hidden, skipped=config.first_position),
+        **blocks_shapes(config),
         **pooler_shapes(config),
         **mlm_shapes(config, embedding_size=hidden),
     }
@@ -62,8 +59,5 @@ def hidden_states(
     That changes what is computed at the padding, and nothing else.
     """
     on = Layers(ops, config, weights)
-    words = ops.gather(weights["bert/embeddings/word_embeddings"], ids)
-    types = ops.gather(weights["bert/embeddings/token_type_embeddings"], type_ids)
-    positions = ops.leading_rows(weights["bert/embeddings/position_embeddings"], ids, first=config.first_position)
-    x = on.dropout(on.norm(ops.add(ops.add(words, positions), types), "bert/embeddings/LayerNorm"))
+    x = on.embeddings(ids, type_ids, first=config.first_position)
     return blocks(on, x, mask, layers=layers, first_alone=first_alone)
