@@ -33,3 +33,10 @@ def test_a_keras_file_keeps_the_vocabulary(
         TEXTS, padding=True, truncation=True, return_tensors="np"
     ).input_ids
     np.testing.assert_array_equal(model.predict(inputs, verbose=0), again.predict(inputs, verbose=0))
+
+
+@pytest.mark.parametrize("vocabulary", [byte_bpe(), sentencepiece_model()], ids=lambda vocabulary: vocabulary.algorithm)
+def test_a_saved_model_keeps_the_vocabulary(start: Checkpoint, tmp_path: Path, vocabulary: Vocabulary) -> None:
+    pytest.importorskip("tensorflow", reason="what writes SavedModels")
+    hub.export(with_vocabulary(start, vocabulary), tmp_path / "model", to="savedmodel")
+    assert hub.load(tmp_path / "model", engine="numpy").vocabulary == vocabulary

@@ -53,14 +53,14 @@ def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
     return Checkpoint(
         config=config_from_dict({**config, **(given or {})}),
         weights=weights,
-        vocabulary=read_vocabulary_files(folder, stored.get("algorithm", _FIRST_ALGORITHM), roles),
+        vocabulary=read_vocabulary_files(folder, stored["algorithm"], roles),
         origin=Origin(format=FORMAT, folder=folder, settings=sources),
         head=head,
     )
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """What `description` returned, from the file that it was written to: with the dicts config and special_pieces."""
+    """What `description` returned, from the file: with config and special_pieces, dicts, and algorithm, a string."""
     stored = read_json(path)
     version = stored.get("format_version")
     if version != _VERSION:
@@ -70,7 +70,7 @@ def read_description(path: Path) -> dict[str, Any]:
         raise CorruptFileError(f"{path} should hold the objects config and special_pieces")
     if sorted(roles) != sorted(_SPECIAL_ROLES) or not all(isinstance(piece, str) for piece in roles.values()):
         raise CorruptFileError(f"special_pieces in {path} should name {', '.join(_SPECIAL_ROLES)}; it holds {roles}")
-    return stored
+    return {"algorithm": _FIRST_ALGORITHM, **stored}
 
 
 def write_native(checkpoint: Checkpoint, folder: Path) -> None:

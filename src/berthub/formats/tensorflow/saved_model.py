@@ -17,7 +17,7 @@ from typing import Any
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
 from berthub.errors import ModelNotFoundError, UnsupportedModelError
-from berthub.formats.files import read_bytes, read_lines
+from berthub.formats.files import read_bytes
 from berthub.formats.native import CONFIG, read_description
 from berthub.formats.protos import parse
 from berthub.formats.renaming import rename
@@ -29,7 +29,12 @@ from berthub.formats.tensorflow.saved_model_names import architecture, is_of_enc
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects, Variable
 from berthub.formats.tensorflow.saved_model_settings import ask_for_bottleneck, put_from_graph, put_shapes
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
-from berthub.formats.vocabularies import ALBERT_SPECIAL, sentencepiece_vocabulary, wordpiece_vocabulary
+from berthub.formats.vocabularies import (
+    ALBERT_SPECIAL,
+    read_vocabulary_files,
+    sentencepiece_vocabulary,
+    wordpiece_vocabulary,
+)
 from berthub.networks.mobilebert import MobileBertConfig
 from berthub.networks.network import config_from_dict, weight_shapes
 from berthub.vocabulary import Vocabulary
@@ -156,17 +161,15 @@ def _refuse_others(objects: SavedObjects, encoder: int, known: set[str], path: P
 
 def _vocabulary(folder: Path, objects: SavedObjects, encoder: int, described: Mapping[str, Any]) -> Vocabulary:
     """The vocabulary in the encoder's assets."""
-    roles = described.get("special_pieces", {})
-    model, lines, merges = (objects.asset(encoder, name) for name in ("sp_model_file", "vocab_file", "merges_file"))
-    if lines is not None and merges is not None:
-        pieces = tuple(read_lines(lines))
-        return Vocabulary.with_special(pieces, roles, algorithm="byte_bpe", model=read_bytes(merges))
+    if described:
+        return read_vocabulary_files(folder / "assets", described["algorithm"], described["special_pieces"])
+    model, lines = (objects.asset(encoder, name) for name in ("sp_model_file", "vocab_file"))
     if model is not None:
-        return sentencepiece_vocabulary(read_bytes(model), source=str(model), special=roles or ALBERT_SPECIAL)
+        return sentencepiece_vocabulary(read_bytes(model), source=str(model), special=ALBERT_SPECIAL)
     path = lines or folder / "assets" / "vocab.txt"
     if not path.is_file():
         raise ModelNotFoundError(f"{folder} has no vocabulary: no asset is called vocab_file, and {path} is missing")
-    return wordpiece_vocabulary(path, **roles)
+    return wordpiece_vocabulary(path)
 
 
 def _as_matrix(name: str, array: Any) -> Any:
