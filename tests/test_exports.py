@@ -202,3 +202,11 @@ def test_keras_loads_what_is_written_in_a_new_process(tmp_path: Path) -> None:
         assert {*found.files} == {*expected}
         for name in found.files:
             np.testing.assert_allclose(found[name], np.array(expected[name]), rtol=0, atol=1e-5, err_msg=name)
+
+
+def test_a_place_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for to, name in (("native", "model"), ("keras", "model.keras")):
+        if importlib.util.find_spec(_NEEDS.get(to, "os")):
+            with pytest.raises(InputError, match="cannot be made"):
+                hub.export(tiny_checkpoint("bert"), tmp_path / "file" / name, to=to)

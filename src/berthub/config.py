@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 from berthub.errors import CheckpointError
 
-__all__ = ["POOLINGS", "Activation", "EncoderConfig", "Pooling", "size_faults"]
+__all__ = ["POOLINGS", "REFERENCES", "Activation", "EncoderConfig", "Pooling", "Reference", "size_faults"]
 
 Activation = Literal["gelu_erf", "gelu_tanh", "relu"]
 """`gelu_tanh` is Google's and TF Hub's form, 0.5x(1 + tanh(sqrt(2/pi)(x + 0.044715x^3))); `gelu_erf` is the exact
@@ -21,6 +21,13 @@ layer: the first, the largest value of each component, the mean (both over all u
 included)."""
 
 POOLINGS: tuple[str, ...] = get_args(Pooling)
+
+Reference = Literal["google", "tf_text"]
+"""Whose tokenization is meant: `google` is that of the code that Google trained with and published beside the weights
+(`tokenization.py` of BERT, 2018, and of ALBERT), `tf_text` that of TF Hub's preprocessing models, which are made of
+TensorFlow Text's operations."""
+
+REFERENCES: tuple[str, ...] = get_args(Reference)
 
 # Far beyond any published BERT; they keep a corrupted configuration from asking for absurd amounts of work.
 _LARGEST = {
@@ -41,8 +48,8 @@ class EncoderConfig(ABC):
     Sizes are counts; `max_positions` is the longest sequence in tokens, `[CLS]` and `[SEP]` included. `pooler` tells
     whether the model has the dense layer behind `pooled_output`, `mlm` whether it has the masked-language-model head.
     `lower_case`, `strip_accents` (None: as `lower_case`) and `split_chinese` belong to the tokenization that the
-    weights were trained with. The dropout rates matter in training only. Values that contradict each other raise
-    `CheckpointError`.
+    weights were trained with, and `tokenization` says to the letter whose it is. The dropout rates matter in training
+    only. Values that contradict each other raise `CheckpointError`.
     """
 
     architecture: ClassVar[str]
@@ -70,6 +77,7 @@ class EncoderConfig(ABC):
     lower_case: bool
     strip_accents: bool | None = None
     split_chinese: bool = True
+    tokenization: Reference = "google"
     pooler: bool = True
     mlm: bool = False
     hidden_dropout: float = 0.1
@@ -147,6 +155,8 @@ class EncoderConfig(ABC):
                 faults.append(f"{name} must be true or false, not {getattr(self, name)!r}")
         if self.strip_accents is not None and not isinstance(self.strip_accents, bool):
             faults.append(f"strip_accents must be true, false or null, not {self.strip_accents!r}")
+        if self.tokenization not in REFERENCES:
+            faults.append(f"tokenization must be one of {', '.join(REFERENCES)}, not {self.tokenization!r}")
         return faults
 
 

@@ -15,7 +15,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError, MissingDependencyError, UnsupportedModelError
 from berthub.formats import read
-from berthub.formats.native import new_folder, write_native
+from berthub.formats.native import make_folder, new_folder, write_native
 from berthub.hub.resolve import resolve
 from berthub.networks.network import weight_shapes
 
@@ -105,7 +105,7 @@ def _written_whole(target: Path, *, suffix: str) -> Iterator[Path]:
         raise InputError(f"{target} exists: choose another name, or remove it first")
     is_new = not target.exists()
     if suffix:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
     else:
         new_folder(target)
     unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{suffix}")

@@ -124,6 +124,25 @@ def test_no_truncation_names_the_row(cli: Any, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv"]
 
 
+@pytest.mark.parametrize("options", [["--window", "16", "--stride", "4"], ["--window", "16"]])
+def test_windows_cut_nothing(cli: Any, encoder: Encoder, tmp_path: Path, options: list[str]) -> None:
+    texts = ["the fox was not quick " * 30, "the fox"]
+    (tmp_path / "long.txt").write_text("\n".join(texts))
+    result = cli("encode", "long.txt", "-o", "out.npy", "--output", "mean", *options)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.rstrip().endswith("no text cut")
+    np.testing.assert_allclose(np.load("out.npy"), encoder.embed(texts, window=16, stride=4), atol=1e-5)
+    cli("encode", "long.txt", "-o", "out.parquet", "--output", "sequence_output", *options)
+    table = pq.read_table("out.parquet")
+    expected = encoder.encode(texts, outputs=["sequence_output"], window=16)
+    assert table.column("tokens").to_pylist() == expected.tokens
+    np.testing.assert_allclose(table.column("sequence_output")[0].as_py(), expected.ragged()[0], atol=1e-5)
+    metadata = {
+        key: value for key, value in table.schema.metadata.items() if key in (b"berthub.window", b"berthub.stride")
+    }
+    assert metadata == {b"berthub.window": b"16", b"berthub.stride": b"4"}
+
+
 def test_cased(cli: Any, encoder: Encoder, corpus: Path) -> None:
     cli("encode", corpus, "-o", "out.jsonl", "--output", "sequence_output", "--cased")
     assert "[UNK]" in _lines(Path("out.jsonl").read_text())[0]["tokens"]
@@ -183,6 +202,8 @@ def test_without_a_pooler(cli: Any, models: Path, tmp_path: Path) -> None:
         (["--layer", "7"], "layer 7 does not exist"),
         (["--output", "pooled_output", "--layer", "0"], "the pooler belongs to the last layer"),
         (["--max-length", "1000"], "must be from 2 to 64"),
+        (["--window", "65"], "window must be from 3 to 64"),
+        (["--stride", "5"], "it needs window="),
         (["--vectors-column", "text"], 'a column "text" already'),
         (["--sha256", "nothex"], "nothex"),
         (["--sha256", "a=1", "--sha256", "1234"], "--sha256 1234 is not understood"),

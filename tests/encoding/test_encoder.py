@@ -38,6 +38,16 @@ class TestEncode:
         assert "".join(_TEXTS[0][start:end] for start, end in out.offsets[0]) == "Thequickbrownfox."
         assert not out.truncated.any()
 
+    def test_bytes_and_words(self, bert: hub.Encoder) -> None:
+        out = bert.encode(["São, the fox", ("fox", "é the")])
+        assert out.offsets[0].tolist()[:4] == [[0, 0], [0, 3], [3, 4], [5, 8]]
+        assert out.byte_offsets[0].tolist()[:4] == [[0, 0], [0, 4], [4, 5], [6, 9]]
+        assert out.word_ids[0] == [None, 0, 1, 2, 3, 3, 3, None]
+        assert out.byte_offsets[1].tolist()[5:7] == [[0, 2], [3, 6]]
+        assert out.word_ids[1] == [None, 0, 0, 0, None, 0, 1, None]
+        nothing = bert.encode([])
+        assert nothing.byte_offsets == nothing.word_ids == []
+
     def test_one_string_is_a_list_of_one(self, bert: hub.Encoder) -> None:
         assert bert.encode("The fox")["pooled_output"].shape == (1, 32)
         assert bert.embed("The fox").shape == (1, 32)

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from berthub.errors import ModelNotFoundError
+from berthub.errors import InputError, ModelNotFoundError
+from berthub.formats import read
 from berthub.formats.layouts import find_model
 
 _NAMES = {
@@ -64,3 +65,8 @@ def test_no_model_is_an_error_that_says_what_was_looked_for_and_found(tmp_path: 
     (tmp_path / "readme.md").touch()
     with pytest.raises(ModelNotFoundError, match=r"(?s)saved_model\.pb.*bert_config\.json.*Found readme\.md"):
         find_model(tmp_path)
+
+
+def test_settings_are_a_dict(models: Path) -> None:
+    with pytest.raises(InputError, match="settings should be a dict"):
+        read(models / "tf2_v4", settings="lower_case")  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ def _print(name: str, chosen: list[bool]) -> None:
         elif not inside and first is not None:
             words.append(f"{first:x}" if first == code - 1 else f"{first:x}-{code - 1:x}")
             first = None
-    print(f'{name} = _ranges("""', *textwrap.wrap(" ".join(words), 118), '""")\n', sep="\n")
+    print(f'{name} = ranges_of("""', *textwrap.wrap(" ".join(words), 118), '""")\n', sep="\n")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ _OWN: dict[str, dict[str, Any]] = {
         "embedding_size": 8,
         "bottleneck_size": 12,
         "num_feedforward": 2,
+        "bottleneck_attention": False,
         "mlm": False,
         "activation": "relu",
         "pooler": False,

@@ -36,6 +36,8 @@ def encode(
     text_pair_column: o.TextPairColumn = None,
     max_length: o.MaxLength = None,
     no_truncation: o.NoTruncation = False,
+    window: o.Window = None,
+    stride: o.Stride = None,
     model: o.Model = None,
     engine: o.EngineOption = o.Engine.AUTO,
     precision: o.PrecisionOption = o.Precision.AUTO,
@@ -54,6 +56,7 @@ def encode(
       berthub encode reviews.csv -o reviews.parquet --text-column review
       berthub encode faq.tsv -o faq.jsonl -c question --text-pair-column answer
       berthub encode corpus.txt -o corpus.npy --output mean --dtype float16
+      berthub encode reports.jsonl -o reports.npy --output mean --window 384 --stride 128
       cat corpus.txt | berthub encode - -o - --output sequence_output --layer -2
 
     In a CSV or TSV file the first line names the columns; every value stays the string that it is. A TSV file has no
@@ -80,6 +83,8 @@ def encode(
             vectors_column=vectors_column,
             max_length=max_length,
             truncation=not no_truncation,
+            window=window,
+            stride=stride,
             model=ModelOptions(
                 handle=model, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
             ),

@@ -18,6 +18,7 @@ from berthub.cli.tables.source import find_source
 from berthub.cli.tables.writing import Writer, create_writer
 from berthub.cli.vectors import Request, compute, resolve_request
 from berthub.encoding.encoder import Encoder
+from berthub.encoding.windows import Window
 from berthub.errors import InputError, TruncationWarning
 
 __all__ = ["EncodeJob", "run"]
@@ -42,6 +43,8 @@ class EncodeJob:
     vectors_column: str | None
     max_length: int | None
     truncation: bool
+    window: int | None
+    stride: int | None
     model: ModelOptions
     engine: Engine
     precision: Precision
@@ -134,12 +137,14 @@ def _request(job: EncodeJob, encoder: Encoder) -> Request:
         normalize=job.normalize,
         dtype=job.dtype,
         column=job.vectors_column,
+        window=Window.of(job.window, job.stride, longest=encoder.max_length),
     )
 
 
 def _metadata(job: EncodeJob, request: Request, encoder: Encoder) -> dict[str, str]:
     from berthub.hub.resolve import DEFAULT_HANDLE
 
+    window = request.window
     return {
         "berthub.version": berthub.__version__,
         "berthub.model": job.model.handle or DEFAULT_HANDLE,
@@ -148,6 +153,7 @@ def _metadata(job: EncodeJob, request: Request, encoder: Encoder) -> dict[str, s
         "berthub.normalize": str(request.normalize).lower(),
         "berthub.precision": encoder.precision,
         "berthub.max_length": str(encoder.max_length),
+        **({"berthub.window": str(window.size), "berthub.stride": str(window.stride)} if window else {}),
     }
 
 

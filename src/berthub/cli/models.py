@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from berthub.cli import catalogue_options as c
 from berthub.cli import options as o
 
 __all__ = ["models"]
@@ -22,13 +23,13 @@ Words = Annotated[
 def models(
     words: Words = None,
     as_json: o.Json = False,
-    family: o.FamilyFilter = None,
-    language: o.LanguageFilter = None,
-    layers: o.LayersFilter = None,
-    hidden: o.HiddenFilter = None,
-    cased: o.CasedFilter = None,
-    cached: o.CachedOnly = False,
-    every_version: o.AllVersions = False,
+    family: c.FamilyFilter = None,
+    language: c.LanguageFilter = None,
+    layers: c.LayersFilter = None,
+    hidden: c.HiddenFilter = None,
+    cased: c.CasedFilter = None,
+    cached: c.CachedOnly = False,
+    every_version: c.AllVersions = False,
     cache_dir: o.CacheDir = None,
 ) -> None:
     """List the models that TensorFlow Hub published: names, sizes, and which of them are in the cache.

@@ -1,19 +1,28 @@
 """Every option of the command line, declared once; commands take them as annotations."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from berthub.cli.choices import (
+    DType,
+    Engine,
+    ExportForm,
+    InputFormat,
+    OutputFormat,
+    Precision,
+    PredictionFormat,
+    Reference,
+    Vectors,
+)
+
 __all__ = [
     "LABEL_SEPARATOR",
     "OUTPUT_PANEL",
     "TEXTS_PANEL",
-    "AllVersions",
     "CacheDir",
-    "CachedOnly",
-    "CasedFilter",
+    "CompareReferences",
     "DType",
     "DTypeOption",
     "DropColumns",
@@ -23,17 +32,14 @@ __all__ = [
     "ExportForm",
     "ExportFormOption",
     "ExportPath",
-    "FamilyFilter",
     "Handle",
-    "HiddenFilter",
+    "InputFile",
     "InputFormat",
     "InputFormatOption",
     "Json",
     "LabelColumn",
     "LabelSeparator",
-    "LanguageFilter",
     "Layer",
-    "LayersFilter",
     "LowerCase",
     "MaxLength",
     "Model",
@@ -52,89 +58,18 @@ __all__ = [
     "PredictionFormatOption",
     "Probabilities",
     "Quiet",
+    "Reference",
+    "ReferenceOption",
     "Run",
     "Sha256",
+    "Stride",
     "TextColumn",
     "TextPairColumn",
     "Vectors",
     "VectorsColumn",
     "VectorsOption",
+    "Window",
 ]
-
-
-class InputFormat(StrEnum):
-    """The forms in which texts can come."""
-
-    CSV = "csv"
-    TSV = "tsv"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
-    TEXT = "text"
-    CONLL = "conll"
-
-
-class OutputFormat(StrEnum):
-    """The forms in which vectors can be written."""
-
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-    NPY = "npy"
-
-
-class PredictionFormat(StrEnum):
-    """The forms in which predictions can be written."""
-
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-    CSV = "csv"
-    TSV = "tsv"
-    CONLL = "conll"
-
-
-class Vectors(StrEnum):
-    """Which vectors are meant: one for each text, or with `sequence_output` one for each token."""
-
-    POOLED_OUTPUT = "pooled_output"
-    SEQUENCE_OUTPUT = "sequence_output"
-    MEAN = "mean"
-    MAX = "max"
-    CLS = "cls"
-
-
-class DType(StrEnum):
-    """The number format in which vectors are written."""
-
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-
-
-# It repeats `berthub.exports.FORMATS`, whose import costs NumPy; a test holds them equal.
-class ExportForm(StrEnum):
-    """What a model can be written as."""
-
-    GOOGLE = "google"
-    HUGGINGFACE = "huggingface"
-    KERAS = "keras"
-    NATIVE = "native"
-    ONNX = "onnx"
-    SAVEDMODEL = "savedmodel"
-
-
-# The next two repeat `berthub.engines.engine`, whose import costs NumPy; a test holds them equal.
-class Engine(StrEnum):
-    """What computes."""
-
-    AUTO = "auto"
-    NUMPY = "numpy"
-    OPENVINO = "openvino"
-
-
-class Precision(StrEnum):
-    """The arithmetic."""
-
-    AUTO = "auto"
-    BFLOAT16 = "bfloat16"
-    FLOAT32 = "float32"
 
 
 LABEL_SEPARATOR = ","
@@ -142,7 +77,6 @@ LABEL_SEPARATOR = ","
 
 
 MODEL_PANEL, TEXTS_PANEL, OUTPUT_PANEL = "The model", "The texts", "What is written"
-CATALOGUE_PANEL = "Which models"
 
 Handle = Annotated[str, typer.Argument(metavar="HANDLE", help="The model: an address, a name, a folder or an archive.")]
 Run = Annotated[
@@ -280,6 +214,26 @@ NoTruncation = Annotated[
         "--no-truncation", help="Refuse texts that are too long, do not cut them.", rich_help_panel=TEXTS_PANEL
     ),
 ]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        "--window",
+        metavar="TOKENS",
+        help="Cut nothing: compute longer texts in windows of so many tokens, \\[CLS] and \\[SEP] included.",
+        show_default=False,
+        rich_help_panel=TEXTS_PANEL,
+    ),
+]
+Stride = Annotated[
+    int | None,
+    typer.Option(
+        "--stride",
+        metavar="TOKENS",
+        help="How many tokens a window has in common with the next. Default: a quarter of --window.",
+        show_default=False,
+        rich_help_panel=TEXTS_PANEL,
+    ),
+]
 
 OutputFile = Annotated[
     str | None,
@@ -415,61 +369,28 @@ EncoderOnly = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
-FamilyFilter = Annotated[
+InputFile = Annotated[
     str | None,
     typer.Option(
-        "--family",
-        metavar="NAME",
-        help="Only models of this family: bert, small_bert, electra, albert ...",
+        "--input",
+        "-i",
+        metavar="FILE|-",
+        help="Count over a file of texts (.csv, .tsv, .jsonl, .ndjson, .parquet, .txt), or - for standard input.",
         show_default=False,
-        rich_help_panel=CATALOGUE_PANEL,
+        rich_help_panel=TEXTS_PANEL,
     ),
 ]
-LanguageFilter = Annotated[
-    str | None,
+ReferenceOption = Annotated[
+    Reference | None,
     typer.Option(
-        "--language",
-        metavar="LANGUAGE",
-        help="Only models of this language, by its code or its English name, or multilingual.",
+        "--reference",
+        help="Whose tokenization: google, the code that the weights were trained with, or tf_text, that of TF Hub's "
+        "preprocessing models. Default: the model's.",
         show_default=False,
-        rich_help_panel=CATALOGUE_PANEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
-LayersFilter = Annotated[
-    int | None,
-    typer.Option(
-        "--layers",
-        metavar="NUMBER",
-        help="Only models of so many layers.",
-        show_default=False,
-        rich_help_panel=CATALOGUE_PANEL,
-    ),
-]
-HiddenFilter = Annotated[
-    int | None,
-    typer.Option(
-        "--hidden",
-        metavar="NUMBER",
-        help="Only models whose token vectors have so many components.",
-        show_default=False,
-        rich_help_panel=CATALOGUE_PANEL,
-    ),
-]
-CasedFilter = Annotated[
-    bool | None,
-    typer.Option(
-        "--cased/--uncased",
-        help="Only models for which case counts, or only those that lower-case.",
-        show_default=False,
-        rich_help_panel=CATALOGUE_PANEL,
-    ),
-]
-CachedOnly = Annotated[
-    bool, typer.Option("--cached", help="Only models that are in the cache.", rich_help_panel=CATALOGUE_PANEL)
-]
-AllVersions = Annotated[
+CompareReferences = Annotated[
     bool,
-    typer.Option(
-        "--all", help="Every published version; else the newest one of each model.", rich_help_panel=CATALOGUE_PANEL
-    ),
+    typer.Option("--compare", help="Both references side by side, and where they differ.", rich_help_panel=MODEL_PANEL),
 ]

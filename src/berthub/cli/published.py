@@ -28,6 +28,7 @@ _FAMILIES: dict[str, dict[str, Any]] = {
         "embedding_size": 128,
         "bottleneck_size": 128,
         "num_feedforward": 4,
+        "bottleneck_attention": False,
         "intermediate_size": 512,
         "activation": "relu",
         "pooler": False,

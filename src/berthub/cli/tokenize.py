@@ -1,24 +1,28 @@
 """`berthub tokenize`: what a model's tokenizer makes of texts."""
 
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from berthub.cli import options as o
 from berthub.cli.model import ModelOptions, load_checkpoint
+from berthub.errors import InputError
 
 if TYPE_CHECKING:
-    from berthub.cli.console import OutputConsole
-    from berthub.cli.tables.block import Block
+    from collections.abc import Sequence
+
+    from berthub.checkpoint import Checkpoint
+    from berthub.cli.tables.source import Source
+    from berthub.config import Reference
     from berthub.tokenization.tokenizer import Tokenizer
 
 __all__ = ["tokenize"]
 
 Texts = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
-        metavar="TEXT...|-",
+        metavar="TEXT|-",
         help="The texts, or - for standard input, one a line.",
         show_default=False,
     ),
@@ -27,86 +31,91 @@ Texts = Annotated[
 
 def tokenize(
     handle: o.Handle,
-    texts: Texts,
+    texts: Texts = None,
+    input_file: o.InputFile = None,
+    reference: o.ReferenceOption = None,
+    compare: o.CompareReferences = False,
     as_json: o.Json = False,
+    input_format: o.InputFormatOption = None,
+    text_column: o.TextColumn = None,
+    text_pair_column: o.TextPairColumn = None,
     lower_case: o.LowerCase = None,
     sha256: o.Sha256 = None,
     cache_dir: o.CacheDir = None,
     offline: o.Offline = None,
 ) -> None:
-    """Show the tokens of texts, as the model gets them.
+    """Show the tokens of texts, as the model gets them, or count them over a file.
 
     For each token its piece, its id, and the characters of the text that it stands for. Pieces that the vocabulary
     does not have are marked: too many of them, and the model is not the one for these texts. Nothing is cut.
 
       berthub tokenize HANDLE "Unbelievable!"
       berthub tokenize HANDLE "São Paulo" --cased
+      berthub tokenize HANDLE "Straße" --compare
       cat corpus.txt | berthub tokenize HANDLE - --json
+      berthub tokenize HANDLE --input reviews.csv --text-column review
+
+    Over a file it counts texts and tokens, texts that are longer than the model takes, and the unknown words, the
+    most frequent ones by name; with --compare the texts that the two references cut differently.
     """
-    from berthub.cli.console import OutputConsole
     from berthub.cli.tables.columns import TextColumns
     from berthub.cli.tables.reading import reading
-    from berthub.cli.tables.source import find_source, texts_source
-    from berthub.tokenization.tokenizer import Tokenizer
+    from berthub.cli.tokenize_count_report import print_counts
+    from berthub.cli.tokenize_report import print_comparison, print_tokens
 
+    _check(texts, input_file, has_file_options=any((input_format, text_column, text_pair_column)))
+    if compare and reference is not None:
+        raise InputError(f"--compare shows both references: leave out --reference {reference.value}")
     model = ModelOptions(
         handle=handle, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
     )
-    source = find_source(texts, None) if "-" in texts else texts_source(texts)
-    tokenizer = Tokenizer.from_checkpoint(load_checkpoint(model))
-    console = OutputConsole()
-    with reading(source, TextColumns()) as rows:
-        for block in rows.blocks:
-            if as_json:
-                _print_json(block, tokenizer)
-            else:
-                _print_tables(block, tokenizer, console)
+    source = _texts(texts or []) if input_file is None else _file(input_file, input_format)
+    checkpoint = load_checkpoint(model)
+    tokenizers = _tokenizers(checkpoint, [*o.Reference] if compare else [reference])
+    with reading(source, TextColumns(text_column, text_pair_column)) as rows:
+        if input_file is not None:
+            print_counts(rows, tokenizers, name=source.name, as_json=as_json)
+        elif compare:
+            print_comparison(rows.blocks, tokenizers, as_json=as_json)
+        else:
+            print_tokens(rows.blocks, *tokenizers.values(), as_json=as_json)
 
 
-def _print_json(block: "Block", tokenizer: "Tokenizer") -> None:
-    import orjson
-
-    tokens = tokenizer.tokens(block.texts, offsets=True)
-    assert tokens.offsets is not None
-    splits = tokens.row_splits.tolist()
-    for text, begin, end in zip(block.texts, splits, splits[1:], strict=False):
-        ids = tokens.ids[begin:end].tolist()
-        line = {
-            "text": text,
-            "tokens": tokenizer.convert_ids_to_tokens(ids),
-            "ids": ids,
-            "offsets": tokens.offsets[begin:end].tolist(),
-        }
-        sys.stdout.buffer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-    sys.stdout.buffer.flush()
+def _check(texts: list[str] | None, input_file: str | None, *, has_file_options: bool) -> None:
+    if not texts and input_file is None:
+        raise InputError("no text was given: give texts, or - for standard input, or --input FILE to count over a file")
+    if texts and input_file is not None:
+        raise InputError(
+            f'"{texts[0]}" and --input {input_file} were given: give texts to see their tokens, or a file to count over'
+        )
+    if texts and has_file_options:
+        raise InputError("--format, --text-column and --text-pair-column are for a file: give it with --input FILE")
 
 
-def _print_tables(block: "Block", tokenizer: "Tokenizer", console: "OutputConsole") -> None:
-    from rich import box
-    from rich.table import Table
+def _texts(texts: list[str]) -> "Source":
+    from berthub.cli.tables.source import find_source, texts_source
 
-    from berthub.cli.console import literal
-
-    unknown = tokenizer.vocabulary.ids[tokenizer.vocabulary.unknown]
-    special = {tokenizer.vocabulary.ids[piece] for piece in tokenizer.vocabulary.special} - {unknown}
-    tokens = tokenizer.tokens(block.texts, offsets=True)
-    assert tokens.offsets is not None
-    for row, text in enumerate(block.texts):
-        span = slice(tokens.row_splits[row], tokens.row_splits[row + 1])
-        ids, offsets = tokens.ids[span].tolist(), tokens.offsets[span].tolist()
-        table = Table(box=box.SIMPLE_HEAD)
-        for heading, justify in (("index", "right"), ("piece", "left"), ("id", "right"), ("characters", "left")):
-            table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-        pieces = tokenizer.convert_ids_to_tokens(ids)
-        for index, (piece, number, (begin, end)) in enumerate(zip(pieces, ids, offsets, strict=True)):
-            style = "bold red" if number == unknown else "dim" if number in special else ""
-            table.add_row(str(index), literal(piece), str(number), literal(text[begin:end]), style=style)
-        console.print(table)
-        console.print(literal(_told(ids, unknown, tokenizer), "dim"))
+    # Whatever looks like the name of a file is a text here.
+    return find_source(texts, None) if "-" in texts else texts_source(texts)
 
 
-def _told(ids: list[int], unknown: int, tokenizer: "Tokenizer") -> str:
-    told = f"{len(ids):,} tokens, {ids.count(unknown):,} of them unknown to the vocabulary."
-    if len(ids) > tokenizer.max_length:
-        told += f" The model takes {tokenizer.max_length}: encoding would cut the text."
-    return told
+def _file(name: str, input_format: o.InputFormat | None) -> "Source":
+    from berthub.cli.tables.source import file_source, find_source
+
+    if name == "-":
+        return find_source([name], input_format)
+    path = Path(name)
+    if not path.exists():
+        raise InputError(f"--input {name}: there is no such file")
+    if path.is_dir():
+        raise InputError(f"--input {name} is a folder: give a file in it")
+    return file_source(path, input_format)
+
+
+def _tokenizers(checkpoint: "Checkpoint", references: "Sequence[o.Reference | None]") -> "dict[str, Tokenizer]":
+    """By the name of the reference; None is the model's own."""
+    from berthub.tokenization.tokenizer import Tokenizer
+
+    names: list[Reference | None] = [None if reference is None else reference.value for reference in references]
+    made = [Tokenizer.from_checkpoint(checkpoint, reference=name) for name in names]
+    return {tokenizer.reference: tokenizer for tokenizer in made}

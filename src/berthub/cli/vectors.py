@@ -12,6 +12,7 @@ from berthub.config import EncoderConfig, Pooling
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.encodings import Encodings
 from berthub.encoding.normalize import unit_length
+from berthub.encoding.windows import Window
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
 from berthub.tokenization.tokenizer import Text
@@ -29,13 +30,17 @@ _POOLINGS: dict[Vectors, Pooling | None] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Which vectors: of `layer`, counted from 0, in the type `dtype`, to be written to `column`."""
+    """Which vectors: of `layer`, counted from 0, in the type `dtype`, to be written to `column`.
+
+    With a `window`, longer texts are computed in such windows; without one they are cut.
+    """
 
     vectors: Vectors
     layer: int
     normalize: bool
     dtype: DType
     column: str
+    window: Window | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -75,6 +80,7 @@ def resolve_request(
     normalize: bool,
     dtype: DType,
     column: str | None,
+    window: Window | None = None,
 ) -> Request:
     """What is to be computed with this model; `InputError` for what it does not have."""
     if vectors is None:
@@ -88,20 +94,22 @@ def resolve_request(
         normalize=normalize,
         dtype=dtype,
         column=vectors.value if column is None else column,
+        window=window,
     )
 
 
 def compute(encoder: Encoder, texts: Sequence[Text], request: Request) -> Iterator[Chunk]:
     """The vectors of the texts in their order, in chunks small enough for memory."""
-    pooling = _POOLINGS[request.vectors]
+    pooling, window = _POOLINGS[request.vectors], request.window
+    size, stride = (window.size, window.stride) if window else (None, None)
     if pooling is None:
-        for encodings in encoder.stream(texts, outputs=(), layers=[request.layer]):
+        for encodings in encoder.stream(texts, outputs=(), layers=[request.layer], window=size, stride=stride):
             # Real tokens only, text after text.
             inside = encodings.attention_mask.astype(np.bool_)
             vectors = encodings["encoder_outputs"][request.layer][inside]
             yield _chunk(encodings, vectors, request, TokenColumns(encodings.tokens, encodings.offsets))
         return
-    for encodings in encoder.stream(texts, pooling=pooling, layer=request.layer):
+    for encodings in encoder.stream(texts, pooling=pooling, layer=request.layer, window=size, stride=stride):
         yield _chunk(encodings, encodings["embedding"], request, None)
 
 

@@ -1,6 +1,5 @@
 """The encoder: texts or arrays in, encodings and predictions out."""
 
-import itertools
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,10 +11,12 @@ import numpy as np
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig, Pooling
 from berthub.encoding.arrays import ArrayInputs, array_inputs
+from berthub.encoding.chunks import chunks, part, runs
+from berthub.encoding.compute import allocate, compute
 from berthub.encoding.encodings import Encodings, LayerOutputs
 from berthub.encoding.fill_mask import Filling, fill_mask
 from berthub.encoding.normalize import unit_length
-from berthub.encoding.planner import BUDGET, cut
+from berthub.encoding.planner import BUDGET
 from berthub.encoding.prediction import (
     Logits,
     Predictions,
@@ -26,6 +27,7 @@ from berthub.encoding.prediction import (
 )
 from berthub.encoding.request import Layers, Request
 from berthub.encoding.texts import checked, listed
+from berthub.encoding.windows import Window
 from berthub.engines.engine import Batch, Engine, Floats
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats.native import write_native
@@ -40,6 +42,8 @@ __all__ = ["Encoder"]
 # How much a chunk of a stream may hold: rows, and bytes of outputs.
 _STREAM_ROWS = 8192
 _STREAM_BYTES = 1 << 27
+# How much text of any length is tokenized at a time.
+_STREAM_CHARACTERS = 1 << 22
 # How many labels of a head a summary names.
 _SHOWN_LABELS = 10
 
@@ -96,6 +100,8 @@ class Encoder:
         outputs: Sequence[str] | None = None,
         layers: Layers | None = None,
         truncation: bool = True,
+        window: int | None = None,
+        stride: int | None = None,
     ) -> Encodings:
         """Encode texts, or pairs of texts as tuples; one string counts as a list of one.
 
@@ -104,9 +110,17 @@ class Encoder:
         encoder_outputs: "all", or numbers counted from 0 or from the top (-2). Longer texts than `max_length` are
         cut, marked in `truncated` and reported in one `TruncationWarning`; with `truncation=False` they raise
         `InputError`, as do texts that are no strings.
+
+        With `window` nothing is cut off: a text of more than `window` tokens, `[CLS]` and `[SEP]` included, is computed
+        in windows of so many, each with a `[CLS]` and a `[SEP]`. A window has `stride` tokens in common with the next,
+        as in transformers (None: a quarter of `window`); each token's vector is taken from the window in which it has
+        the most context. The encodings are those of the whole text, with the `[CLS]` of the first window and the
+        `[SEP]` of the last; pooled_output is the mean over the windows, each weighted by the tokens taken from it:
+        the first window's alone would leave out the rest. Of a pair the first text is kept whole, in every window of
+        the second; `InputError` where that leaves too little room.
         """
         request = Request.of(self.config, outputs, layers)
-        encodings = self._encode(listed(texts), request, truncation)
+        encodings = self._encode(listed(texts), request, truncation, self._window(window, stride))
         self._report(int(encodings.truncated.sum()), len(encodings.texts))
         return encodings
 
@@ -119,6 +133,8 @@ class Encoder:
         pooling: Pooling | None = None,
         layer: int | Sequence[int] = -1,
         truncation: bool = True,
+        window: int | None = None,
+        stride: int | None = None,
         chunk_size: int | None = None,
     ) -> Iterator[Encodings]:
         """Encode texts that do not fit in memory: yields the `Encodings` of one chunk of them after the other.
@@ -134,10 +150,14 @@ class Encoder:
             asked = outputs is not None or layers is not None
             request = Request.of(self.config, outputs, layers) if asked else Request()
             request = request.with_embedding(self.config, layer, pooling)
-        size = self._chunk_size(request) if chunk_size is None else chunk_size
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        if chunk_size is not None and (
+            isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1
+        ):
             raise InputError(f"chunk_size must be a whole number from 1, not {chunk_size!r}")
-        return self._stream(iter(checked(texts)), request, truncation, size)
+        windowed = self._window(window, stride)
+        return self._stream(
+            iter(checked(texts)), request, truncation=truncation, window=windowed, chunk_size=chunk_size
+        )
 
     def embed(
         self,
@@ -147,15 +167,18 @@ class Encoder:
         layer: int | Sequence[int] = -1,
         normalize: bool = False,
         truncation: bool = True,
+        window: int | None = None,
+        stride: int | None = None,
     ) -> Floats:
         """One vector for each text: float32 [n, hidden], or [n, hidden * layers] of several layers, joined.
 
         `pooling` is mean or max over the tokens of `layer`, or of each of several (`[CLS]` and `[SEP]` included), cls
         for its first token, or pooled for the model's own pooler. `normalize` scales the whole vectors to length 1,
-        for search by dot product.
+        for search by dot product. With `window` and `stride`, as in `encode`, long texts are not cut: mean and max are
+        over all their tokens, each counted once, cls is the first window's, and pooled is that of `encode`.
         """
         request = Request().with_embedding(self.config, layer, pooling)
-        encodings = self._encode(listed(texts), request, truncation)
+        encodings = self._encode(listed(texts), request, truncation, self._window(window, stride))
         self._report(int(encodings.truncated.sum()), len(encodings.texts))
         vectors: Floats = encodings["embedding"]
         return unit_length(vectors) if normalize else vectors
@@ -216,7 +239,7 @@ class Encoder:
         outputs = list(wanted.values())
         count, width = arrays.ids.shape
         at = 0 if arrays.positions is None else arrays.positions.shape[1]
-        results = dict(zip(wanted, self._allocate(outputs, count, width, positions=at), strict=True))
+        results = dict(zip(wanted, allocate(outputs, count, width, config=config, positions=at), strict=True))
         for done in self._engine.run(_slices(arrays, self._batch_tokens), outputs):
             for result, array in zip(results.values(), done.outputs, strict=True):
                 result[done.batch.rows] = array
@@ -244,27 +267,54 @@ class Encoder:
         """Save the model in berthub's own form, which `berthub.load` reads; `folder` must be new or empty."""
         write_native(self._checkpoint, Path(folder))
 
-    def _chunk_size(self, request: Request) -> int:
-        per_text = sum(1 if output.pooling else self.max_length for output in request.distinct)
-        bytes_per_text = 4 * self.config.hidden_size * per_text
-        return max(1, min(_STREAM_ROWS, _STREAM_BYTES // bytes_per_text))
+    def _window(self, window: int | None, stride: int | None) -> Window | None:
+        return Window.of(window, stride, longest=self.max_length)
 
-    def _stream(self, texts: Iterator[Text], request: Request, truncation: bool, size: int) -> Iterator[Encodings]:
+    def _stream(
+        self,
+        texts: Iterator[Text],
+        request: Request,
+        *,
+        truncation: bool,
+        window: Window | None,
+        chunk_size: int | None,
+    ) -> Iterator[Encodings]:
+        by_token = sum(output.pooling is None for output in request.distinct)
+        # How many vectors a chunk may have.
+        room = _STREAM_BYTES // (4 * self.config.hidden_size)
+        per_text = len(request.distinct) - by_token + by_token * self.max_length
+        size = max(1, min(_STREAM_ROWS, room // per_text)) if chunk_size is None else chunk_size
+        # Uncut, a few texts can be as large as many.
+        bounded = window is not None and chunk_size is None
         total = truncated = 0
-        while chunk := list(itertools.islice(texts, size)):
-            encodings = self._encode(chunk, request, truncation)
-            total += len(chunk)
-            truncated += int(encodings.truncated.sum())
-            yield encodings
+        for chunk in chunks(texts, size=size, characters=_STREAM_CHARACTERS if bounded else None):
+            tokens = self._tokens(chunk, truncation, window)
+            places = room // by_token if bounded and by_token else None
+            for rows in runs(tokens.lengths, places=places):
+                encodings = self._encodings(chunk[rows], part(tokens, rows), request, window)
+                total += len(encodings.texts)
+                truncated += int(encodings.truncated.sum())
+                yield encodings
         self._report(truncated, total)
 
-    def _encode(self, texts: list[Text], request: Request, truncation: bool) -> Encodings:
-        tokens = self._tokens(texts, truncation)
-        arrays = dict(zip(request.distinct, self._run(tokens, request.distinct), strict=True))
+    def _encode(self, texts: list[Text], request: Request, truncation: bool, window: Window | None) -> Encodings:
+        return self._encodings(texts, self._tokens(texts, truncation, window), request, window)
+
+    def _encodings(self, texts: list[Text], tokens: Tokens, request: Request, window: Window | None) -> Encodings:
+        computed = compute(
+            tokens,
+            request.distinct,
+            config=self.config,
+            vocabulary=self.vocabulary,
+            engine=self._engine,
+            window=window,
+            batch_tokens=self._batch_tokens,
+        )
+        arrays = dict(zip(request.distinct, computed, strict=True))
         outputs: dict[str, Any] = {name: arrays[output] for name, output in request.named.items()}
         if request.layers:
-            computed = {layer: arrays[output] for layer, output in request.layers.items()}
-            outputs["encoder_outputs"] = LayerOutputs(computed, self.config.num_states)
+            layers = {layer: arrays[output] for layer, output in request.layers.items()}
+            outputs["encoder_outputs"] = LayerOutputs(layers, self.config.num_states)
         if request.embedding:
             vectors = [arrays[output] for output in request.embedding]
             outputs["embedding"] = vectors[0] if len(vectors) == 1 else np.concatenate(vectors, axis=1)
@@ -273,11 +323,13 @@ class Encoder:
             ragged_tokens=tokens,
             texts=texts,
             tokenizer=self.tokenizer,
-            max_length=self.max_length,
+            max_length=self.max_length if window is None else None,
             precision=self.precision,
         )
 
-    def _tokens(self, texts: list[Text], truncation: bool) -> Tokens:
+    def _tokens(self, texts: list[Text], truncation: bool, window: Window | None) -> Tokens:
+        if window is not None:
+            return self.tokenizer.tokens(texts)
         tokens = self.tokenizer.tokens(texts, max_length=self.max_length if truncation else None)
         too_long = np.flatnonzero(tokens.lengths > self.max_length)
         if len(too_long):
@@ -318,32 +370,6 @@ class Encoder:
                 stacklevel=3,
             )
         return logits
-
-    def _allocate(self, outputs: Sequence[Output], rows: int, width: int, *, positions: int = 0) -> list[Floats]:
-        hidden, vocabulary = self.config.hidden_size, self.config.vocab_size
-        return [
-            np.zeros(
-                (rows, positions, vocabulary) if o.mlm else (rows, hidden) if o.pooling else (rows, width, hidden),
-                np.float32,
-            )
-            for o in outputs
-        ]
-
-    def _run(self, tokens: Tokens, outputs: Sequence[Output]) -> list[Floats]:
-        """One array for each output: [n, h], or [n, seq, h] with zeros behind the last token."""
-        lengths = tokens.lengths
-        results = self._allocate(outputs, len(tokens), int(lengths.max(initial=0)))
-        pad = self.vocabulary.ids[self.vocabulary.pad]
-        batches = cut(tokens, self.config, pad=pad, budget=self._batch_tokens)
-        for done in self._engine.run(batches, outputs):
-            for output, result, array in zip(outputs, results, done.outputs, strict=True):
-                if output.pooling:
-                    result[done.batch.rows] = array
-                    continue
-                # Row by row: only real tokens are copied, and the zeros behind them stay.
-                for row, length, vectors in zip(done.batch.rows, lengths[done.batch.rows], array, strict=True):
-                    result[row, :length] = vectors[:length]
-        return results
 
 
 def _described(head: Head) -> str:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from berthub.engines.engine import Floats
 from berthub.errors import OutputNotComputedError
+from berthub.tokenization.alignment import byte_offsets, word_ids
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens, pad_rows
 
@@ -54,14 +55,15 @@ class Encodings(Mapping[str, Any]):
     A mapping with the outputs that were asked for: `sequence_output` float32 [n, seq, hidden], zeros behind a text's
     last token; `pooled_output` float32 [n, hidden], also as `default`; `encoder_outputs`, a `LayerOutputs`; and from
     a stream with `pooling`, `embedding` float32 [n, hidden]. `seq` is the number of tokens of the longest text. Texts
-    were cut to `max_length` tokens; `precision` is the arithmetic that was used.
+    were cut to `max_length` tokens; None says that they were computed in windows, whole. `precision` is the arithmetic
+    that was used.
     """
 
     outputs: Mapping[str, Any]
     ragged_tokens: Tokens
     texts: Sequence[Text]
     tokenizer: Tokenizer
-    max_length: int
+    max_length: int | None
     precision: str
 
     def __getitem__(self, key: str) -> Any:
@@ -121,9 +123,30 @@ class Encodings(Mapping[str, Any]):
         """
         if not len(self.ragged_tokens):
             return []
-        tokens = self.tokenizer.tokens(self.texts, max_length=self.max_length, offsets=True)
-        assert tokens.offsets is not None
-        return np.split(tokens.offsets, tokens.row_splits[1:-1])
+        return self._by_text(self._places.offsets)
+
+    @functools.cached_property
+    def byte_offsets(self) -> list[npt.NDArray[np.int32]]:
+        """`offsets` in bytes of the text's UTF-8, as TF Hub's preprocessing models count: int32 [tokens, 2] each.
+
+        A lone surrogate, which UTF-8 does not have, counts as U+FFFD: three bytes.
+        """
+        if not len(self.ragged_tokens):
+            return []
+        return self._by_text(byte_offsets(self._places, self.texts, separate=self._separate))
+
+    @functools.cached_property
+    def word_ids(self) -> list[list[int | None]]:
+        """For each text the number of the word that each token belongs to, None for `[CLS]` and `[SEP]`.
+
+        Words are those of BERT's basic tokenization: cut at blanks, with punctuation marks and Chinese characters as
+        words of their own. They are counted from 0 in each text, of a pair in each of the two; a word of which no token
+        is left is not counted. A token of several words (SentencePiece, byte pairs) belongs to the one in which it
+        begins. With `offsets` they tell from where to where a word is.
+        """
+        vocabulary = self.tokenizer.vocabulary
+        tokens = self.ragged_tokens if vocabulary.algorithm == "wordpiece" else self._places
+        return word_ids(tokens, self.texts, vocabulary)
 
     @property
     def truncated(self) -> npt.NDArray[np.bool_]:
@@ -133,6 +156,19 @@ class Encodings(Mapping[str, Any]):
     def ragged(self, key: str = "sequence_output") -> list[Floats]:
         """The token vectors of each text without padding, as views: float32 [tokens, hidden] each."""
         return [row[:length] for row, length in zip(self[key], self.ragged_tokens.lengths, strict=True)]
+
+    @functools.cached_property
+    def _places(self) -> Tokens:
+        return self.tokenizer.tokens(self.texts, max_length=self.max_length, offsets=True)
+
+    @property
+    def _separate(self) -> int:
+        vocabulary = self.tokenizer.vocabulary
+        return vocabulary.ids[vocabulary.separate]
+
+    def _by_text(self, flat: npt.NDArray[np.int32] | None) -> list[npt.NDArray[np.int32]]:
+        assert flat is not None, "these tokens were made with offsets"
+        return np.split(flat, self.ragged_tokens.row_splits[1:-1])
 
     def _padded(self, flat: npt.NDArray[np.int32], value: int) -> npt.NDArray[np.int32]:
         width = int(self.ragged_tokens.lengths.max(initial=0))

@@ -1,11 +1,13 @@
 """From a handle to an encoder."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
 from berthub.checkpoint import Checkpoint
+from berthub.config import REFERENCES, Reference
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.graph_encoder import GraphEncoder
 from berthub.engines.create import create_engine
@@ -25,6 +27,7 @@ def load(
     engine: EngineName = "auto",
     precision: Precision = "auto",
     max_length: int | None = None,
+    tokenization: Reference | None = None,
     settings: Mapping[str, Any] | None = None,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -49,6 +52,7 @@ def load(
     engine: EngineName | Literal["tensorflow"] = "auto",
     precision: Precision = "auto",
     max_length: int | None = None,
+    tokenization: Reference | None = None,
     settings: Mapping[str, Any] | None = None,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -59,6 +63,8 @@ def load(
     Without a handle it is the default model, all-MiniLM-L6-v2. `engine` is auto, openvino or numpy (the reference);
     `precision` auto is bfloat16 where the processor computes in it natively, else float32. `max_length` is the most
     tokens of a text, by default as many as in the model's fine-tuning, or all of its positions where it has had none.
+    `tokenization` is the one that is matched to the letter: `google`, of the code that BERT was trained with, or
+    `tf_text`, of TF Hub's preprocessing models; by default what the model's configuration says, mostly `google`.
     `settings` gives values by the names of the configuration for what a model's files do not store, such as
     {"lower_case": False}. `sha256` pins the files, `cache_dir` and `offline` govern fetching (see
     `berthub.hub.resolve`). Raises `BerthubError`s only.
@@ -68,14 +74,29 @@ def load(
     """
     folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
     if engine == "tensorflow":
-        if (precision, max_length, settings) != ("auto", None, None):
-            raise InputError('engine="tensorflow" runs a model as it is: precision, max_length, settings do not apply')
+        if (precision, max_length, tokenization, settings) != ("auto", None, None, None):
+            raise InputError(
+                'engine="tensorflow" runs a model as it is: precision, max_length, tokenization, settings do not apply'
+            )
         return GraphEncoder(folder)
     checkpoint = _read(folder, settings)
+    if tokenization is not None:
+        checkpoint = _with_tokenization(checkpoint, tokenization)
     if max_length is None and checkpoint.head is not None:
         max_length = checkpoint.head.max_length
     tokenizer = Tokenizer.from_checkpoint(checkpoint, max_length=max_length)
     return Encoder(checkpoint, tokenizer, create_engine(checkpoint, engine=engine, precision=precision))
+
+
+def _with_tokenization(checkpoint: Checkpoint, tokenization: Reference) -> Checkpoint:
+    if tokenization not in REFERENCES:
+        raise InputError(f"tokenization={tokenization!r} is not known; use one of {', '.join(map(repr, REFERENCES))}")
+    sources = {**checkpoint.origin.settings, "tokenization": "given by the caller"}
+    return dataclasses.replace(
+        checkpoint,
+        config=dataclasses.replace(checkpoint.config, tokenization=tokenization),
+        origin=dataclasses.replace(checkpoint.origin, settings=sources),
+    )
 
 
 def _read(folder: Path, settings: Mapping[str, Any] | None) -> Checkpoint:

@@ -38,8 +38,8 @@ class Preprocessor:
     `handle` is that of a preprocessing model of TF Hub (`.../bert_en_uncased_preprocess/3`), that of an encoder, or a
     `Tokenizer`; `sha256`, `cache_dir` and `offline` are as in `berthub.resolve`. `seq_length` None means: what the
     preprocessing model says, else 128, or all positions of an encoder that has fewer. No graph is ever run, and
-    TensorFlow is not needed unless its tensors are passed. WordPieces are those of Google's tokenization.py; those of
-    a preprocessing model with SentencePiece are what that model itself makes.
+    TensorFlow is not needed unless its tensors are passed. The pieces of a preprocessing model are those that it
+    makes itself (`reference="tf_text"`); an encoder's are those of its own tokenizer.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Preprocessor:
                     files.vocabulary,
                     lower_case=files.lower_case,
                     strip_accents=files.strip_accents,
-                    preparation="tf_text" if files.vocabulary.algorithm == "sentencepiece" else "google",
+                    reference="tf_text",
                     max_length=max(512, stored or 0),
                 )
         if seq_length is None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from berthub.checkpoint import Checkpoint
+from berthub.errors import InputError
 
 __all__ = ["read"]
 
@@ -13,10 +14,12 @@ def read(folder: Path, *, settings: Mapping[str, Any] | None = None) -> Checkpoi
     """The model in `folder` or in the nearest folder below it, whatever its packaging.
 
     `settings` gives values by the names of the configuration (`Checkpoint.config`), for what the files do not store
-    (or store wrongly).
+    (or store wrongly); `InputError` if it is no dict.
     Anything wrong with the files raises an error of `ModelError`'s branch.
     """
     from berthub.formats.layouts import find_model
 
+    if settings is not None and not isinstance(settings, Mapping):
+        raise InputError(f"settings should be a dict of values by the settings' names; it is {settings!r}")
     layout, place = find_model(folder)
     return layout.read(place, settings)

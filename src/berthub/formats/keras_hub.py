@@ -14,9 +14,10 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
-from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
+from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_bytes, read_json, read_lines
 from berthub.formats.hdf5 import read_hdf5
+from berthub.formats.head_axes import as_matrix, check_heads
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import Settings, look_up
 from berthub.formats.tensorflow.albert_projection import PROJECTION, without_identity
@@ -157,7 +158,9 @@ def read_keras_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Chec
     if backbone.config is RobertaConfig:
         settings.put("the id of padding", first_position=vocabulary.ids[vocabulary.pad] + 1)
     config = settings.config(backbone.config, what=str(path))
-    weights = {ours: _as_matrix(ours, arrays[key], config, folder) for ours, key in renamed.items()}
+    found = {ours: arrays[key] for ours, key in renamed.items()}
+    check_heads(config, found, settings, source=folder / WEIGHTS)
+    weights = {ours: as_matrix(ours, array) for ours, array in found.items()}
     if isinstance(config, AlbertConfig):
         weights = without_identity(weights, config, source=str(folder))
     if isinstance(config, RobertaConfig):
@@ -211,21 +214,6 @@ def _rules(backbone: _Backbone, arrays: Mapping[str, Any]) -> list[Rule]:
             names = ("gamma", "beta") if last.startswith("LayerNorm") else ("kernel", "bias")
             rules += [(f"{pattern}{index}", f"{template}/{name}") for index, name in enumerate(names)]
     return rules
-
-
-def _as_matrix(name: str, array: Any, config: EncoderConfig, folder: Path) -> Any:
-    """Kernels and biases of attention heads as plain matrices: [H, A, D] -> [H, H], without a copy."""
-    if not re.search("/attention(_1)?/(self/|output/dense)", name) or array.ndim < 2:
-        return array
-    output = "/output/" in name
-    heads = array.shape[0] if output or name.endswith("/bias") else array.shape[1]
-    if heads != config.num_heads:
-        raise CheckpointError(
-            f"{folder / 'config.json'} sets num_heads to {config.num_heads}, and {name} in {WEIGHTS} has {heads} heads"
-        )
-    if name.endswith("/bias"):
-        return array.reshape(-1)
-    return array.reshape(-1, array.shape[-1]) if output else array.reshape(array.shape[0], -1)
 
 
 def _left_out(weights: Mapping[str, Any], config: RobertaConfig) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from berthub.vocabulary import Vocabulary
 __all__ = [
     "CONFIG",
     "description",
+    "make_folder",
     "new_folder",
     "read_description",
     "read_native",
     "special_pieces",
     "write_native",
     "write_native_files",
-    "write_vocabulary",
 ]
 
 FORMAT = "berthub folder"
@@ -83,7 +83,15 @@ def new_folder(folder: Path) -> None:
     """Make `folder`; `InputError` if it holds files already, or is one."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not an empty folder: choose another name, or remove it first")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder`, which may be there; `InputError` if it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made: {error.strerror or error}; choose another place") from error
 
 
 def write_native_files(checkpoint: Checkpoint, folder: Path) -> None:
@@ -114,11 +122,6 @@ def description(checkpoint: Checkpoint) -> str:
 def special_pieces(vocabulary: Vocabulary) -> dict[str, str]:
     """The special pieces by role: what `Vocabulary` takes beside the pieces."""
     return {role: getattr(vocabulary, role) for role in _SPECIAL_ROLES}
-
-
-def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
-    """Write the pieces in the order of their ids, one a line."""
-    path.write_text("".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8", newline="\n")
 
 
 def _read_head(path: Path, stored: Any, weights: dict[str, Any]) -> Head:

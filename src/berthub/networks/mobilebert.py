@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, TypeVar, get_args
 
 from berthub.config import EncoderConfig, size_faults
 from berthub.networks.ops import Ops
-from berthub.networks.parts import Layers, Shapes, dense_shapes, norm_shapes, pooler_shapes
+from berthub.networks.parts import Layers, Shapes, dense_shapes, mlm_shapes, norm_shapes, pooler_shapes
 
 __all__ = ["MobileBertConfig", "Normalization", "hidden_states", "weight_shapes"]
 
@@ -42,7 +42,7 @@ class MobileBertConfig(EncoderConfig):
     bottleneck_size: int
     num_feedforward: int
     shared_bottleneck: bool = True
-    bottleneck_attention: bool = False
+    bottleneck_attention: bool
     normalization: Normalization = "no_norm"
 
     def own_faults(self) -> list[str]:
@@ -53,8 +53,6 @@ class MobileBertConfig(EncoderConfig):
                 faults.append(f"{name} must be true or false, not {getattr(self, name)!r}")
         if self.normalization not in get_args(Normalization):
             faults.append(f"normalization must be layer_norm or no_norm, not {self.normalization!r}")
-        if self.mlm:
-            faults.append("the masked-language-model head of a MobileBERT is not supported")
         return faults
 
 
@@ -62,7 +60,8 @@ def weight_shapes(config: MobileBertConfig) -> Shapes:
     """The names of Google's release (https://github.com/google-research/google-research/tree/master/mobilebert).
 
     But NoNorm is called LayerNorm, too (there: FakeLayerNorm), and the last of the feed-forward networks is counted
-    like the others.
+    like the others. The masked-language-model head is that of TensorFlow's Model Garden, which leads to the width of
+    the embeddings; that of the release has weights of its own for the rest of the width.
     """
     hidden, thin, inner = config.hidden_size, config.bottleneck_size, config.intermediate_size
     shapes: Shapes = {
@@ -91,7 +90,7 @@ def weight_shapes(config: MobileBertConfig) -> Shapes:
             shapes |= norm_shapes(f"{scope}/ffn_layer_{index}/output/LayerNorm", thin)
         shapes |= dense_shapes(f"{scope}/output/bottleneck/dense", thin, hidden)
         shapes |= norm_shapes(f"{scope}/output/bottleneck/LayerNorm", hidden)
-    return {**shapes, **pooler_shapes(config)}
+    return {**shapes, **pooler_shapes(config), **mlm_shapes(config, embedding_size=config.embedding_size)}
 
 
 def hidden_states(

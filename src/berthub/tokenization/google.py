@@ -10,10 +10,12 @@ import unicodedata
 from dataclasses import dataclass
 
 from berthub.tokenization.unicode_table import (
+    CHINESE,
     CONTROL,
     MARK,
     PUNCTUATION,
     SPACE,
+    SYMBOLS,
     UNASSIGNED,
     UNLIKE_LIBRARY,
     character_class,
@@ -85,23 +87,13 @@ class BasicTokenizer:
         return _without_marks(token, places) if self._strip_accents else (token, places)
 
 
-_CHINESE = (
-    (0x4E00, 0x9FFF),
-    (0x3400, 0x4DBF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B820, 0x2CEAF),
-    (0xF900, 0xFAFF),
-    (0x2F800, 0x2FA1F),
-)
+# Of how many characters it is kept what they are.
+_REMEMBERED = 1 << 14
 # Beyond the first 65,536 code points: emoji and Chinese, on which the two agree; all others are taken with care.
 _AGREED = ((0x1F300, 0x1F6D7), (0x20000, 0x2A6DF), (0x2A700, 0x2B738), (0x2B740, 0x2B81D), (0x2F800, 0x2FA1D))
 _PRIVATE = (0xE000, 0xF8FF)
 # Its lower-case form depends on what follows.
 _SIGMA = (0x3A3, 0x3A3)
-# ASCII's symbols count as punctuation, too.
-_SYMBOLS = ((33, 47), (58, 64), (91, 96), (123, 126))
 # The reference cuts with `str.split`, which knows these two beside the spaces.
 _SEPARATORS = ((0x2028, 0x2029),)
 _DROPPED = ((0, 8), (0xB, 0xC), (0xE, 0x1F), (0xFFFD, 0xFFFD), *(pair for pair in CONTROL if pair[0] >= 0x7F))
@@ -110,11 +102,11 @@ _BLANK = ((9, 10), (13, 13), *SPACE, *_SEPARATORS)
 
 @functools.cache
 def _kinds() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    ranges = {"dropped": _DROPPED, "blank": _BLANK, "chinese": _CHINESE}
+    ranges = {"dropped": _DROPPED, "blank": _BLANK, "chinese": CHINESE}
     return tuple((kind, re.compile(f"[{character_class(pairs)}]")) for kind, pairs in ranges.items())
 
 
-@functools.lru_cache(maxsize=1 << 14)
+@functools.lru_cache(maxsize=_REMEMBERED)
 def _kind(character: str) -> str:
     return next((kind for kind, pattern in _kinds() if pattern.match(character)), "kept")
 
@@ -140,7 +132,7 @@ def _mark() -> re.Pattern[str]:
 
 @functools.cache
 def _punctuation() -> re.Pattern[str]:
-    return re.compile(f"[{character_class((*_SYMBOLS, *PUNCTUATION))}]")
+    return re.compile(f"[{character_class((*SYMBOLS, *PUNCTUATION))}]")
 
 
 def _lowered(token: str, places: list[int]) -> tuple[str, list[int]]:
@@ -161,19 +153,35 @@ def _without_marks(token: str, places: list[int]) -> tuple[str, list[int]]:
     decomposed: list[tuple[str, int]] = []
     pending: list[tuple[str, int]] = []
     for character, place in zip(token, places, strict=True):
-        parts = character if _unassigned().match(character) else unicodedata.normalize("NFD", character)
-        for part in parts:
+        for part in _decomposition(character):
             if _combining(part):
                 pending.append((part, place))
                 continue
-            decomposed += sorted(pending, key=lambda pair: _combining(pair[0]))
-            pending = []
+            if pending:
+                decomposed += sorted(pending, key=lambda pair: _combining(pair[0]))
+                pending = []
             decomposed.append((part, place))
     decomposed += sorted(pending, key=lambda pair: _combining(pair[0]))
-    kept = [(part, place) for part, place in decomposed if not _mark().match(part)]
+    kept = [(part, place) for part, place in decomposed if not _is_mark(part)]
     return "".join(part for part, _ in kept), [place for _, place in kept]
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _decomposition(character: str) -> str:
+    return character if _unassigned().match(character) else unicodedata.normalize("NFD", character)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _is_mark(character: str) -> bool:
+    return _mark().match(character) is not None
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _is_punctuation(character: str) -> bool:
+    return _punctuation().match(character) is not None
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
 def _combining(character: str) -> int:
     return 0 if _unassigned().match(character) else unicodedata.combining(character)
 
@@ -186,7 +194,7 @@ def _split_punctuation(token: str, places: list[int]) -> list[tuple[str, list[in
         if character.isspace():
             new = True
             continue
-        alone = bool(_punctuation().match(character))
+        alone = _is_punctuation(character)
         if new or alone:
             parts.append(([], []))
         parts[-1][0].append(character)

@@ -5,23 +5,14 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-__all__ = ["PREPARATIONS", "Aligned", "Normalizer", "Preparation"]
+from berthub.config import Reference
+from berthub.tokenization.tf_text import folded, is_mark
 
-Preparation = Literal["google", "tf_text"]
-"""`google` is `preprocess_text` of ALBERT's tokenization.py (https://github.com/google-research/albert), `tf_text`
-what TF Hub's preprocessing models do with the operations of TensorFlow Text."""
-
-PREPARATIONS: tuple[str, ...] = get_args(Preparation)
+__all__ = ["Aligned", "Normalizer"]
 
 _WORD = re.compile(r"\S+")
 _WORD_OR_BLANKS = re.compile(r"\S+|\s+")
-# The characters with the property Default_Ignorable_Code_Point, which NFKC_Casefold drops.
-_IGNORABLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
 
 
 @dataclass(frozen=True)
@@ -34,10 +25,14 @@ class Aligned:
 
 
 class Normalizer:
-    """Changes texts as `preparation` says."""
+    """Changes texts before SentencePiece cuts them, as `reference` does.
 
-    def __init__(self, preparation: Preparation, *, lower_case: bool, strip_accents: bool) -> None:
-        self._collapses = preparation == "google"
+    `google` is `preprocess_text` of ALBERT's tokenization.py (https://github.com/google-research/albert), `tf_text`
+    what TF Hub's preprocessing models do with the operations of TensorFlow Text.
+    """
+
+    def __init__(self, reference: Reference, *, lower_case: bool, strip_accents: bool) -> None:
+        self._collapses = reference == "google"
         self._change = _google(lower_case, strip_accents) if self._collapses else _tf_text(lower_case, strip_accents)
 
     def __call__(self, text: str) -> str:
@@ -83,20 +78,14 @@ def _google(lower_case: bool, strip_accents: bool) -> Callable[[str], str]:
 
 def _tf_text(lower_case: bool, strip_accents: bool) -> Callable[[str], str]:
     def change(text: str) -> str:
-        if strip_accents and not text.isascii():
-            decomposed = unicodedata.normalize("NFD", text)
-            text = "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
-        return _nfkc_casefold(text) if lower_case else text
+        if text.isascii():
+            return text.lower() if lower_case else text
+        if strip_accents:
+            text = "".join(itertools.filterfalse(is_mark, unicodedata.normalize("NFD", text)))
+        # Unicode's NFKC_Casefold: the characters of the folded ones are composed.
+        return unicodedata.normalize("NFC", "".join(map(folded, text))) if lower_case else text
 
     return change
-
-
-def _nfkc_casefold(text: str) -> str:
-    """Unicode's toNFKC_Casefold (The Unicode Standard, 3.13, "Default Caseless Matching")."""
-    if text.isascii():
-        return text.lower()
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", text).casefold())
-    return unicodedata.normalize("NFKC", _IGNORABLE.sub("", folded.casefold()))
 
 
 def _characters(text: str) -> list[str]:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from sentencepiece import SentencePieceProcessor
 
+from berthub.config import Reference
 from berthub.errors import CheckpointError
 from berthub.tokenization.assemble import Segments
-from berthub.tokenization.normalization import Aligned, Normalizer, Preparation
+from berthub.tokenization.normalization import Aligned, Normalizer
 from berthub.tokenization.pipeline import without_surrogates
 from berthub.vocabulary import Vocabulary
 
@@ -22,15 +23,13 @@ _Piece = tuple[int, int, int]
 
 
 class SentencePiece:
-    """Cuts texts as ALBERT's tokenization.py, or as TF Hub's preprocessing models; see `Preparation`.
+    """Cuts texts as ALBERT's tokenization.py, or as TF Hub's preprocessing models; see `Normalizer`.
 
     Offsets leave blanks out: a piece that is a blank alone has an empty range.
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary, *, lower_case: bool, strip_accents: bool, preparation: Preparation
-    ) -> None:
-        self._normalizer = Normalizer(preparation, lower_case=lower_case, strip_accents=strip_accents)
+    def __init__(self, vocabulary: Vocabulary, *, lower_case: bool, strip_accents: bool, reference: Reference) -> None:
+        self._normalizer = Normalizer(reference, lower_case=lower_case, strip_accents=strip_accents)
         try:
             self._processor = SentencePieceProcessor(model_proto=vocabulary.model)
         except RuntimeError as error:
@@ -40,9 +39,9 @@ class SentencePiece:
                 f"the vocabulary has {len(vocabulary):,} pieces, and its SentencePiece model "
                 f"{self._processor.vocab_size():,}; they must be the same"
             )
-        recut = [preparation == "google" and _is_number_with_comma(piece) for piece in vocabulary.pieces]
+        recut = [reference == "google" and _is_number_with_comma(piece) for piece in vocabulary.pieces]
         # Without a comma of its own, one is part of an unknown piece.
-        recut[self._processor.unk_id()] = preparation == "google" and "," not in vocabulary.ids
+        recut[self._processor.unk_id()] = reference == "google" and "," not in vocabulary.ids
         self._recut = np.array(recut) if any(recut) else None
 
     def segments(self, texts: list[str], *, offsets: bool) -> Segments:

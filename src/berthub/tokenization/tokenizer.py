@@ -8,12 +8,12 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
+from berthub.config import REFERENCES, Reference
 from berthub.errors import InputError
 from berthub.formats import read
 from berthub.formats.vocabularies import vocabulary_at
 from berthub.hub.resolve import resolve
 from berthub.tokenization.assemble import Segments, Template, assemble
-from berthub.tokenization.normalization import PREPARATIONS, Preparation
 from berthub.tokenization.tensors import check_framework, to_tensor
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.vocabulary import Vocabulary
@@ -46,11 +46,12 @@ class Tokenizer:
     """A model's tokenizer: WordPiece as in Google's BERT, SentencePiece as in ALBERT, byte pairs as in RoBERTa.
 
     `vocabulary` is a `Vocabulary`, the pieces of WordPiece, or the path of a `vocab.txt` or of a SentencePiece
-    `.model`. `strip_accents` None means: as `lower_case`; with SentencePiece: yes, as ALBERT. `split_chinese` is for
-    WordPiece alone, and byte pairs take texts as they are. `preparation` is for SentencePiece: `google`, as ALBERT's
-    code prepares texts, or `tf_text`, as TF Hub's preprocessing models do. `max_length` is the most tokens that a
-    model takes, `[CLS]` and `[SEP]` included. Special pieces written out in a text (`"[SEP]"`) are text. A lone
-    surrogate, which no UTF-8 text can hold, counts as U+FFFD.
+    `.model`. `reference` says whose tokenization is matched, to the letter: `google`, that of BERT's and ALBERT's own
+    code, or `tf_text`, that of TF Hub's preprocessing models. `strip_accents` None means: as `lower_case`; with
+    SentencePiece: yes, as ALBERT. `split_chinese` is for WordPiece alone, and byte pairs take texts as they are; with
+    WordPiece, `tf_text` leaves no choice in these. `max_length` is the most tokens that a model takes, `[CLS]` and
+    `[SEP]` included. Special pieces written out in a text (`"[SEP]"`) are text. A lone surrogate, which no UTF-8 text
+    can hold, counts as U+FFFD.
     """
 
     def __init__(
@@ -60,20 +61,16 @@ class Tokenizer:
         lower_case: bool = True,
         strip_accents: bool | None = None,
         split_chinese: bool = True,
-        preparation: Preparation = "google",
+        reference: Reference = "google",
         max_length: int = 512,
     ) -> None:
         if isinstance(vocabulary, str | os.PathLike):
             vocabulary = vocabulary_at(Path(vocabulary))
         elif not isinstance(vocabulary, Vocabulary):
             vocabulary = Vocabulary(tuple(vocabulary))
-        if preparation not in PREPARATIONS or (preparation != "google" and vocabulary.algorithm != "sentencepiece"):
-            raise InputError(
-                f"preparation={preparation!r} does not fit a vocabulary for {vocabulary.algorithm}; "
-                "it is 'google', or for sentencepiece 'tf_text'"
-            )
         self.vocabulary = vocabulary
         self.lower_case = lower_case
+        self.reference = reference
         self.max_length = max_length
         self._template = Template.of(vocabulary)
         self._algorithm = _algorithm(
@@ -81,7 +78,7 @@ class Tokenizer:
             lower_case=lower_case,
             strip_accents=strip_accents,
             split_chinese=split_chinese,
-            preparation=preparation,
+            reference=reference,
         )
 
     @classmethod
@@ -90,14 +87,20 @@ class Tokenizer:
         return cls.from_checkpoint(read(resolve(handle, **options)))
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, *, max_length: int | None = None) -> Self:
-        """The tokenizer that the checkpoint's configuration describes; `max_length` None: all of its positions."""
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, *, max_length: int | None = None, reference: Reference | None = None
+    ) -> Self:
+        """The tokenizer that the checkpoint's configuration describes; `max_length` None: all of its positions.
+
+        `reference` stands above the configuration's `tokenization`.
+        """
         config = checkpoint.config
         tokenizer = cls(
             checkpoint.vocabulary,
             lower_case=config.lower_case,
             strip_accents=config.strip_accents,
             split_chinese=config.split_chinese,
+            reference=config.tokenization if reference is None else reference,
             max_length=config.max_positions,
         )
         if max_length is not None:
@@ -242,16 +245,26 @@ def _algorithm(
     lower_case: bool,
     strip_accents: bool | None,
     split_chinese: bool,
-    preparation: Preparation,
+    reference: Reference,
 ) -> _Algorithm:
+    if reference not in REFERENCES:
+        raise InputError(f"reference={reference!r} is not known; use one of {', '.join(map(repr, REFERENCES))}")
     # Each is imported where it is used: most programs use one.
     match vocabulary.algorithm:
         case "wordpiece":
-            from berthub.tokenization.wordpiece import WordPiece
+            from berthub.tokenization.wordpiece import GoogleWordPiece, TFTextWordPiece
 
-            return WordPiece(
-                vocabulary, lower_case=lower_case, strip_accents=strip_accents, split_chinese=split_chinese
-            )
+            if reference == "google":
+                return GoogleWordPiece(
+                    vocabulary, lower_case=lower_case, strip_accents=strip_accents, split_chinese=split_chinese
+                )
+            if strip_accents not in (None, lower_case) or not split_chinese:
+                raise InputError(
+                    "reference='tf_text' strips accents where it lower-cases, and splits Chinese characters: with "
+                    f"lower_case={lower_case}, strip_accents={strip_accents} and split_chinese={split_chinese}, "
+                    "use reference='google'"
+                )
+            return TFTextWordPiece(vocabulary, lower_case=lower_case)
         case "sentencepiece":
             from berthub.tokenization.sentencepiece import SentencePiece
 
@@ -259,11 +272,13 @@ def _algorithm(
                 vocabulary,
                 lower_case=lower_case,
                 strip_accents=strip_accents is not False,
-                preparation=preparation,
+                reference=reference,
             )
         case "byte_bpe":
             from berthub.tokenization.byte_bpe import ByteBPE
 
+            if reference != "google":
+                raise InputError(f"reference={reference!r} is for WordPiece and SentencePiece, not for byte pairs")
             return ByteBPE(vocabulary)
 
 

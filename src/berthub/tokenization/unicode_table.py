@@ -6,11 +6,38 @@ decompositions and lower-case forms never change (https://www.unicode.org/polici
 are what they were to it: unassigned. Made by `tests/support/make_unicode_table.py`.
 """
 
-__all__ = ["CONTROL", "MARK", "PUNCTUATION", "SPACE", "UNASSIGNED", "UNLIKE_LIBRARY", "VERSION", "character_class"]
+__all__ = [
+    "CHINESE",
+    "CONTROL",
+    "IGNORABLE",
+    "MARK",
+    "PUNCTUATION",
+    "SPACE",
+    "SYMBOLS",
+    "UNASSIGNED",
+    "UNLIKE_LIBRARY",
+    "VERSION",
+    "Ranges",
+    "character_class",
+    "ranges_of",
+]
 
 VERSION = "14.0.0"
 
 Ranges = tuple[tuple[int, int], ...]
+
+# What both references split off, as their code lists it: Chinese characters, and ASCII's symbols as punctuation.
+CHINESE: Ranges = (
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
+SYMBOLS: Ranges = ((33, 47), (58, 64), (91, 96), (123, 126))
 
 
 def character_class(ranges: Ranges) -> str:
@@ -18,24 +45,24 @@ def character_class(ranges: Ranges) -> str:
     return "".join(f"\\U{first:08x}" if first == last else f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
 
 
-def _ranges(text: str) -> Ranges:
-    """Pairs of first and last code point."""
+def ranges_of(text: str) -> Ranges:
+    """Pairs of first and last code point, of a table such as "9-a d 20"."""
     pairs = (word.partition("-") for word in text.split())
     return tuple((int(first, 16), int(last or first, 16)) for first, _, last in pairs)
 
 
 # General categories: Cc and Cf, Zs, P*, Mn, Cn.
 
-CONTROL = _ranges("""
+CONTROL = ranges_of("""
 0-1f 7f-9f ad 600-605 61c 6dd 70f 890-891 8e2 180e 200b-200f 202a-202e 2060-2064 2066-206f feff fff9-fffb 110bd 110cd
 13430-13438 1bca0-1bca3 1d173-1d17a e0001 e0020-e007f
 """)
 
-SPACE = _ranges("""
+SPACE = ranges_of("""
 20 a0 1680 2000-200a 202f 205f 3000
 """)
 
-PUNCTUATION = _ranges("""
+PUNCTUATION = ranges_of("""
 21-23 25-2a 2c-2f 3a-3b 3f-40 5b-5d 5f 7b 7d a1 a7 ab b6-b7 bb bf 37e 387 55a-55f 589-58a 5be 5c0 5c3 5c6 5f3-5f4
 609-60a 60c-60d 61b 61d-61f 66a-66d 6d4 700-70d 7f7-7f9 830-83e 85e 964-965 970 9fd a76 af0 c77 c84 df4 e4f e5a-e5b
 f04-f12 f14 f3a-f3d f85 fd0-fd4 fd9-fda 104a-104f 10fb 1360-1368 1400 166e 169b-169c 16eb-16ed 1735-1736 17d4-17d6
@@ -52,7 +79,7 @@ fe6a-fe6b ff01-ff03 ff05-ff0a ff0c-ff0f ff1a-ff1b ff1f-ff20 ff3b-ff3d ff3f ff5b 
 16af5 16b37-16b3b 16b44 16e97-16e9a 16fe2 1bc9f 1da87-1da8b 1e95e-1e95f
 """)
 
-MARK = _ranges("""
+MARK = ranges_of("""
 300-36f 483-487 591-5bd 5bf 5c1-5c2 5c4-5c5 5c7 610-61a 64b-65f 670 6d6-6dc 6df-6e4 6e7-6e8 6ea-6ed 711 730-74a
 7a6-7b0 7eb-7f3 7fd 816-819 81b-823 825-827 829-82d 859-85b 898-89f 8ca-8e1 8e3-902 93a 93c 941-948 94d 951-957
 962-963 981 9bc 9c1-9c4 9cd 9e2-9e3 9fe a01-a02 a3c a41-a42 a47-a48 a4b-a4d a51 a70-a71 a75 a81-a82 abc ac1-ac5
@@ -81,7 +108,7 @@ aab7-aab8 aabe-aabf aac1 aaec-aaed aaf6 abe5 abe8 abed fb1e fe00-fe0f fe20-fe2f 
 1e8d0-1e8d6 1e944-1e94a e0100-e01ef
 """)
 
-UNASSIGNED = _ranges("""
+UNASSIGNED = ranges_of("""
 378-379 380-383 38b 38d 3a2 530 557-558 58b-58c 590 5c8-5cf 5eb-5ee 5f5-5ff 70e 74b-74c 7b2-7bf 7fb-7fc 82e-82f 83f
 85c-85d 85f 86b-86f 88f 892-897 984 98d-98e 991-992 9a9 9b1 9b3-9b5 9ba-9bb 9c5-9c6 9c9-9ca 9cf-9d6 9d8-9db 9de
 9e4-9e5 9ff-a00 a04 a0b-a0e a11-a12 a29 a31 a34 a37 a3a-a3b a3d a43-a46 a49-a4a a4e-a50 a52-a58 a5d a5f-a65 a77-a80
@@ -139,9 +166,16 @@ fe6c-fe6f fe75 fefd-fefe ff00 ffbf-ffc1 ffc8-ffc9 ffd0-ffd1 ffd8-ffd9 ffdd-ffdf 
 2fa1e-2ffff 3134b-e0000 e0002-e001f e0080-e00ff e01f0-effff ffffe-fffff 10fffe-10ffff
 """)
 
+# The property Default_Ignorable_Code_Point, which is for unassigned characters, too.
+
+IGNORABLE = ranges_of("""
+ad 34f 61c 115f-1160 17b4-17b5 180b-180f 200b-200f 202a-202e 2060-206f 3164 fe00-fe0f feff ffa0 fff0-fff8 1bca0-1bca3
+1d173-1d17a e0000-e0fff
+""")
+
 # Where the tokenizers library (0.23) has other pieces, below U+10000.
 
-UNLIKE_LIBRARY = _ranges("""
+UNLIKE_LIBRARY = ranges_of("""
 61d 7fd 890-891 898-89f 8ca-8e2 9fd-9fe a76 afa-aff b55 c04 c3c c77 c84 d00 d3b-d3c d81 eba 166d 1715 1734 180f
 1885-1886 1abf-1ace 1b44 1b7d-1b7e 1baa 1bf2-1bf3 1df6-1dfb 2e43-2e4f 2e52-2e5d 302e-302f a82c a8c5 a8ff a953 a9bd
 a9c0

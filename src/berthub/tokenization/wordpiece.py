@@ -1,43 +1,56 @@
-"""BERT's cut: basic tokenization, then WordPiece (Devlin et al., 2018; https://github.com/google-research/bert)."""
+"""BERT's cut: words, then WordPiece (Devlin et al., 2018; https://github.com/google-research/bert).
 
-from collections.abc import Iterator
+Both references go through the tokenizers library where it does the same as they, and beside it where it does not.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from berthub.tokenization.assemble import Segments
+from berthub.tokenization.assemble import Segments, ranges
 from berthub.tokenization.google import BasicTokenizer, needs_care
 from berthub.tokenization.pipeline import run, without_surrogates
+from berthub.tokenization.tf_text import SpacedText, Spacer
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["WordPiece"]
+__all__ = ["GoogleWordPiece", "TFTextWordPiece"]
 
-# Google's `tokenization.py` gives up on longer words (`max_input_chars_per_word`).
-_LONGEST_WORD = 200
 _CONTINUED = "##"
+
+# Google's `tokenization.py` gives up on words of more characters (`max_input_chars_per_word`).
+_MOST_CHARACTERS = 200
+# TensorFlow Text gives up on words of more bytes (`max_bytes_per_word`).
+_MOST_BYTES = 100
+# Only these can have more bytes, of which a character has at most four.
+_MAYBE_LONG = re.compile(f"[^ ]{{{_MOST_BYTES // 4 + 1},}}")
+# Which the library drops, and TensorFlow Text does not.
+_ASCII_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 # An id, and the characters of the text that it stands for.
 _Piece = tuple[int, int, int]
 
 
-class WordPiece:
+class GoogleWordPiece:
     """Cuts texts as Google's `FullTokenizer`: by the tokenizers library, and with care where that would differ."""
 
     def __init__(
         self, vocabulary: Vocabulary, *, lower_case: bool, strip_accents: bool | None, split_chinese: bool
     ) -> None:
         self._unknown = vocabulary.ids[vocabulary.unknown]
-        self._model = models.WordPiece(
-            dict(vocabulary.ids), unk_token=vocabulary.unknown, max_input_chars_per_word=_LONGEST_WORD
+        self._model = _model(vocabulary, _MOST_CHARACTERS)
+        self._pipeline = _pipeline(
+            self._model,
+            normalizers.BertNormalizer(
+                clean_text=True,
+                handle_chinese_chars=split_chinese,
+                strip_accents=strip_accents,
+                lowercase=lower_case,
+            ),
         )
-        self._pipeline = Tokenizer(self._model)
-        self._pipeline.normalizer = normalizers.BertNormalizer(
-            clean_text=True,
-            handle_chinese_chars=split_chinese,
-            strip_accents=strip_accents,
-            lowercase=lower_case,
-        )
-        self._pipeline.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         self._basic = BasicTokenizer(
             lower_case=lower_case,
             strip_accents=lower_case if strip_accents is None else strip_accents,
@@ -46,11 +59,15 @@ class WordPiece:
 
     def segments(self, texts: list[str], *, offsets: bool) -> Segments:
         """The bare pieces of texts."""
-        careful = {row: [*self._pieces(text)] for row, text in enumerate(texts) if needs_care(text)}
-        if not careful:
-            return run(self._pipeline, texts, offsets=offsets)
-        fast = run(self._pipeline, ["" if row in careful else text for row, text in enumerate(texts)], offsets=offsets)
-        return _merged(fast, careful)
+        careful = np.fromiter(map(needs_care, texts), np.bool_, len(texts))
+        fast = run(self._pipeline, _chosen(texts, ~careful), offsets=offsets)
+        return _merged(fast, self._careful(_chosen(texts, careful), offsets=offsets), careful)
+
+    def _careful(self, texts: list[str], *, offsets: bool) -> Segments:
+        rows = [[*self._pieces(text)] for text in texts]
+        flat = np.array([*itertools.chain.from_iterable(rows)], np.int32).reshape(-1, 3)
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        return Segments(flat[:, 0].copy(), lengths, _in_order(flat[:, 1:], lengths) if offsets else None)
 
     def _pieces(self, text: str) -> Iterator[_Piece]:
         for word in self._basic.words(without_surrogates(text)):
@@ -63,16 +80,116 @@ class WordPiece:
                 place += size
 
 
-def _merged(segments: Segments, careful: dict[int, list[_Piece]]) -> Segments:
-    """The segments, with the pieces of some rows, which are empty in them, put in."""
-    lengths = segments.lengths.copy()
-    lengths[list(careful)] = [len(pieces) for pieces in careful.values()]
-    put = np.repeat(np.isin(np.arange(len(lengths)), list(careful)), lengths)
-    flat = np.array([piece for row in sorted(careful) for piece in careful[row]], np.int32).reshape(-1, 3)
-    ids = np.empty(len(put), np.int32)
-    ids[~put], ids[put] = segments.ids, flat[:, 0]
-    if segments.offsets is None:
-        return Segments(ids, lengths, None)
-    places = np.empty((len(put), 2), np.int32)
-    places[~put], places[put] = segments.offsets, flat[:, 1:]
-    return Segments(ids, lengths, places)
+class TFTextWordPiece:
+    """Cuts texts as TF Hub's preprocessing models: ASCII by the tokenizers library, other texts after a `Spacer`."""
+
+    def __init__(self, vocabulary: Vocabulary, *, lower_case: bool) -> None:
+        model = _model(vocabulary, _MOST_BYTES)
+        self._ascii = _pipeline(model, normalizers.BertNormalizer(lowercase=lower_case))
+        self._spaced = Tokenizer(model)
+        self._spaced.pre_tokenizer = pre_tokenizers.Split(" ", "removed")
+        self._spacer = Spacer(lower_case=lower_case)
+        known = set().union(*vocabulary.pieces)
+        # A character that makes a word unknown.
+        self._foreign = next(chr(code) for code in itertools.count(0xE000) if chr(code) not in known)
+
+    def segments(self, texts: list[str], *, offsets: bool) -> Segments:
+        """The bare pieces of texts."""
+        other = np.fromiter((not _is_plain(text) for text in texts), np.bool_, len(texts))
+        fast = run(self._ascii, _chosen(texts, ~other), offsets=offsets)
+        others = [*map(without_surrogates, _chosen(texts, other))]
+        return _merged(fast, self._aligned(others) if offsets else self._cut([*map(self._spacer, others)]), other)
+
+    def _cut(self, spaced: list[str], *, offsets: bool = False) -> Segments:
+        return run(self._spaced, [*map(self._without_long, spaced)], offsets=offsets)
+
+    def _aligned(self, texts: list[str]) -> Segments:
+        spaced = [*map(self._spacer.align, texts)]
+        cut = self._cut([text.text for text in spaced], offsets=True)
+        assert cut.offsets is not None
+        return Segments(cut.ids, cut.lengths, _in_order(_origins(spaced, cut.offsets, cut.lengths), cut.lengths))
+
+    def _without_long(self, spaced: str) -> str:
+        """The same, with a foreign character in words of more bytes than are cut."""
+        if spaced.isascii():
+            # The library counts characters, which are as many.
+            return spaced
+
+        def foreign(match: re.Match[str]) -> str:
+            word = match[0]
+            return self._foreign + word[1:] if len(word.encode()) > _MOST_BYTES else word
+
+        return _MAYBE_LONG.sub(foreign, spaced)
+
+
+def _model(vocabulary: Vocabulary, longest: int) -> models.WordPiece:
+    return models.WordPiece(
+        dict(vocabulary.ids),
+        unk_token=vocabulary.unknown,
+        max_input_chars_per_word=longest,
+        continuing_subword_prefix=_CONTINUED,
+    )
+
+
+def _pipeline(model: models.WordPiece, normalizer: normalizers.BertNormalizer) -> Tokenizer:
+    pipeline = Tokenizer(model)
+    pipeline.normalizer = normalizer
+    pipeline.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return pipeline
+
+
+def _is_plain(text: str) -> bool:
+    # The first is by far the faster one, and true of most texts.
+    return text.isascii() and (text.isprintable() or _ASCII_CONTROL.search(text) is None)
+
+
+def _chosen(texts: list[str], which: npt.NDArray[np.bool_]) -> list[str]:
+    return texts if which.all() else [*itertools.compress(texts, which.tolist())]
+
+
+def _origins(
+    spaced: Sequence[SpacedText], offsets: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    """Places in spaced texts as places in the texts that they were made of: int32 [t, 2]."""
+    if not len(offsets):
+        return offsets
+    sizes = np.fromiter((len(text.text) for text in spaced), np.int64, len(spaced))
+    # One more, which the last place may lie behind.
+    flat = np.concatenate([*(text.origins for text in spaced), np.zeros(1, np.int32)])
+    places = (offsets + np.repeat(np.cumsum(sizes) - sizes, lengths)[:, None]).ravel()
+    starts = np.minimum.reduceat(flat, places)[::2]
+    ends = np.maximum.reduceat(flat, places)[::2] + 1
+    return np.stack([starts, ends], 1)
+
+
+def _in_order(places: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """Where characters have changed places, pieces get all that lies between: none begins before the one ahead."""
+    places = places.copy()
+    starts, ends = places[:, 0], places[:, 1]
+    splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    back = (rows[1:] == rows[:-1]) & ((starts[1:] < starts[:-1]) | (ends[1:] < ends[:-1]))
+    for row in np.unique(rows[1:][back]).tolist():
+        part = slice(splits[row], splits[row + 1])
+        starts[part] = np.minimum.accumulate(starts[part][::-1])[::-1]
+        ends[part] = np.maximum.accumulate(ends[part])
+    return places
+
+
+def _merged(others: Segments, chosen: Segments, which: npt.NDArray[np.bool_]) -> Segments:
+    """The segments of all rows, of those where `which` is true and of the others."""
+    if not which.any():
+        return others
+    if which.all():
+        return chosen
+    lengths = np.empty(len(which), np.int64)
+    lengths[which], lengths[~which] = chosen.lengths, others.lengths
+    begins = np.cumsum(lengths) - lengths
+    ids = np.empty(int(lengths.sum()), np.int32)
+    offsets = None if others.offsets is None else np.empty((len(ids), 2), np.int32)
+    for rows, segments in ((which, chosen), (~which, others)):
+        target = ranges(begins[rows], segments.lengths)
+        ids[target] = segments.ids
+        if offsets is not None and segments.offsets is not None:
+            offsets[target] = segments.offsets
+    return Segments(ids, lengths, offsets)

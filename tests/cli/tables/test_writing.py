@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import berthub
 from berthub import Encoder
+from berthub.encoding import encoder
 
 
 @pytest.fixture
@@ -92,8 +92,10 @@ def test_drop_columns_and_vectors_column(cli: Any, reviews: Path) -> None:
 
 
 def test_a_value_too_large_for_float16(cli: Any, reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = berthub.Encoder._run
-    monkeypatch.setattr(berthub.Encoder, "_run", lambda *a: [array * 1e6 for array in original(*a)])
+    original = encoder.compute
+    monkeypatch.setattr(
+        encoder, "compute", lambda *args, **options: [array * 1e6 for array in original(*args, **options)]
+    )
     result = cli("encode", reviews, "-o", "out.npy", "--dtype", "float16")
     assert result.exit_code == 2
     assert "too large for float16" in result.stderr

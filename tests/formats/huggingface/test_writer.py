@@ -128,6 +128,7 @@ def test_taggers_come_back_and_compute_the_same(tmp_path: Path, name: str) -> No
         (tiny_checkpoint("bert"), "ElectraForMaskedLM computes gelu_erf"),
         (tiny_checkpoint("mobilebert", shared_bottleneck=False), "neither shared_bottleneck nor bottleneck_attention"),
         (tiny_checkpoint("mobilebert", normalization="layer_norm"), "more than one epsilon"),
+        (tiny_checkpoint("mobilebert", mlm=True), "MobileBertForMaskedLM has weights that this model's does not"),
         (_model("bert", _head("classify", 2, pooling="mean")), "sees the mean vector of a text"),
         (_model("electra_pooled", _head("classify", 2)), "ElectraForSequenceClassification computes something else"),
     ],

@@ -254,7 +254,7 @@ def test_albert_has_a_sentencepiece_vocabulary(tmp_path: Path, models: Path) -> 
     config = AlbertConfig(**_SIZES | {"vocab_size": 500}, activation="gelu_tanh", num_layers=2, embedding_size=4)
     write_google(tmp_path, config)
     (tmp_path / "vocab.txt").unlink()
-    with pytest.raises(ModelNotFoundError, match=r"no vocabulary: neither \*\.model nor vocab\.txt"):
+    with pytest.raises(ModelNotFoundError, match=r"no vocabulary: neither vocab\.txt nor \*\.model"):
         read(tmp_path)
     shutil.copy(model, tmp_path)
     (tmp_path / "30k-clean.vocab").write_text("<pad>\t0\n")
@@ -287,24 +287,32 @@ def test_electra_needs_no_configuration_file(tmp_path: Path, embedding_size: int
         np.testing.assert_array_equal(checkpoint.weights[name], weight)
 
 
-def test_a_graph_beside_the_checkpoint_tells_the_heads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scope", ["electra", "bert"])
+def test_a_graph_beside_the_checkpoint_tells_what_no_configuration_does(tmp_path: Path, scope: str) -> None:
     config = BertConfig(**_SIZES, activation="gelu_tanh", num_layers=1, pooler=False)
-    write_google(tmp_path, config, scope="electra")
+    write_google(tmp_path, config, scope=scope)
     (tmp_path / "bert_config.json").unlink()
     constants = {
-        "electra/encoder/layer_0/attention/self/Mul/y": 0.5,  # heads of width 4
-        "electra/encoder/layer_0/attention/self/mul/y": -10000.0,
+        f"{scope}/encoder/layer_0/attention/self/Mul/y": 0.5,  # heads of width 4
+        f"{scope}/encoder/layer_0/attention/self/mul/y": -10000.0,
         "generator/encoder/layer_0/attention/self/Mul/y": 1.0,
     }
     meta_graph = parse("MetaGraphDef", b"", source="a new graph")
-    meta_graph.graph_def = graph_def(constants)
+    inner = f"{scope}/encoder/layer_0/intermediate/dense"
+    meta_graph.graph_def = graph_def(constants, [(f"{inner}/{kind}", kind, "") for kind in ("Tanh", "Pow")])
     (tmp_path / "model.ckpt-7.meta").write_bytes(meta_graph.SerializeToString())
     checkpoint = read(tmp_path)
     assert checkpoint.config == config
     assert checkpoint.origin.settings["num_heads"] == "the graph in model.ckpt-7.meta"
 
 
-_MOBILEBERT = {"activation": "relu", "num_layers": 2, "embedding_size": 4, "pooler": False}
+_MOBILEBERT = {
+    "activation": "relu",
+    "num_layers": 2,
+    "embedding_size": 4,
+    "pooler": False,
+    "bottleneck_attention": False,
+}
 
 
 @pytest.mark.parametrize(
@@ -317,7 +325,7 @@ _MOBILEBERT = {"activation": "relu", "num_layers": 2, "embedding_size": 4, "pool
     ],
 )
 def test_mobilebert(tmp_path: Path, own: dict) -> None:
-    config = MobileBertConfig(**_SIZES, **_MOBILEBERT, **own)
+    config = MobileBertConfig(**{**_SIZES, **_MOBILEBERT, **own})
     head = ("cls/predictions/extra_output_weights", "cls/predictions/output_bias")
     weights = write_google(tmp_path, config, extra=head)
     checkpoint = read(tmp_path)
@@ -328,6 +336,22 @@ def test_mobilebert(tmp_path: Path, own: dict) -> None:
         np.testing.assert_array_equal(checkpoint.weights[name], weight)
     (tmp_path / "bert_config.json").unlink()
     assert read(tmp_path, settings={"num_heads": 2, "activation": "relu"}).config == config
+
+
+def test_where_a_mobilebert_takes_its_values_from_is_asked_for_where_it_does_not_show(tmp_path: Path) -> None:
+    own = {"bottleneck_size": _SIZES["hidden_size"], "num_feedforward": 2, "shared_bottleneck": False}
+    config = MobileBertConfig(**{**_SIZES, **_MOBILEBERT, **own, "bottleneck_attention": True})
+    write_google(tmp_path, config)
+    path = tmp_path / "bert_config.json"
+    # Google's code takes the bottleneck for all, and makes none for queries and keys, whatever else is set.
+    stored = json.loads(path.read_text()) | {"key_query_shared_bottleneck": True}
+    path.write_text(json.dumps(stored))
+    assert read(tmp_path).config == config
+    del stored["use_bottleneck_attention"]
+    path.write_text(json.dumps(stored))
+    with pytest.raises(CheckpointError, match="does not store bottleneck_attention"):
+        read(tmp_path)
+    assert read(tmp_path, settings={"bottleneck_attention": True}).config == config
 
 
 def test_a_mobilebert_of_another_build_is_refused(tmp_path: Path) -> None:

@@ -157,6 +157,50 @@ def test_a_language_model_head_leads_to_the_width_of_the_embeddings(models: Path
     assert config.num_layers == (12 if isinstance(config, AlbertConfig) else 2)
 
 
+_HEAD = "cls/predictions/transform"
+
+
+@pytest.mark.parametrize(
+    ("head", "whole"),
+    [
+        ([("Tanh", f"{_HEAD}/dense/Gelu/Tanh"), ("Pow", f"{_HEAD}/dense/Gelu/Pow")], True),
+        ([("Relu", f"{_HEAD}/dense/Relu")], False),
+        ([("Const", f"{_HEAD}/LayerNorm/batchnorm/add/y", 1e-5)], False),
+    ],
+)
+def test_a_language_model_head_that_computes_otherwise_is_left_aside(
+    models: Path, write: Callable[..., Path], head: list[Operation], whole: bool
+) -> None:
+    checkpoint = read(write(_raw(models / "tf2_v4_mlm"), operations=[*_GRAPH, *head]))
+    assert (checkpoint.config.activation, checkpoint.config.layer_norm_eps) == ("gelu_tanh", 1e-12)
+    assert checkpoint.config.mlm is whole
+    assert len(checkpoint.origin.unused) == (0 if whole else 5)
+
+
+def test_a_mobilebert_may_have_a_language_model_head(models: Path, write: Callable[..., Path]) -> None:
+    variables, width = _raw(models / "mobilebert"), read(models / "mobilebert").config.to_dict()["embedding_size"]
+    hidden, pieces = (read(models / "mobilebert").config.to_dict()[name] for name in ("hidden_size", "vocab_size"))
+    shapes = {"dense/kernel": (hidden, width), "dense/bias": (width,), "LayerNorm/gamma": (width,)}
+    shapes |= {"LayerNorm/beta": (width,)}
+    head = {f"{_HEAD}/{name}": np.ones(shape, np.float32) for name, shape in shapes.items()}
+    head["cls/predictions/output_bias/bias"] = np.ones(pieces, np.float32)
+    operations: list[Operation] = [
+        ("Relu", "ffn_layer_0/Relu"),
+        ("Relu", f"{_HEAD}/dense/Relu"),
+        ("Const", f"{_HEAD}/LayerNorm/batchnorm/add/y", 1e-6),
+        ("Rsqrt", f"{_HEAD}/LayerNorm/batchnorm/Rsqrt"),
+    ]
+    config = read(write({**variables, **head}, operations=operations)).config
+    assert isinstance(config, MobileBertConfig)
+    # The only layer norm is the head's.
+    assert (config.mlm, config.normalization, config.layer_norm_eps) == (True, "no_norm", 1e-6)
+
+
+def test_another_number_of_heads_than_the_kernels_have_is_refused(models: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"num_heads is 2 \(given by the caller\), but .* is shaped for 4"):
+        read(models / "tf2_v4", settings={"num_heads": 2})
+
+
 def test_the_layers_of_an_albert_are_asked_for_where_nothing_tells(models: Path, tmp_path: Path) -> None:
     (vocabulary,) = (models / "albert_v3" / "assets").iterdir()
     folder = write_saved_model(
@@ -225,6 +269,12 @@ def test_an_encoder_without_a_vocabulary_of_its_own(models: Path, write: Callabl
 def test_unknown_weights_of_an_encoder_are_refused(models: Path, write: Callable[..., Path]) -> None:
     variables = {**_raw(models / "tf2_v4"), "final_layer_norm/gamma": np.ones(32, np.float32)}
     with pytest.raises(UnsupportedModelError, match=r"no encoder of a known .*final_layer_norm/gamma"):
+        read(write(variables, operations=_GRAPH))
+
+
+def test_an_encoder_without_attention_is_refused(models: Path, write: Callable[..., Path]) -> None:
+    variables = {name: array for name, array in _raw(models / "tf2_v4").items() if "/self_attention/" not in name}
+    with pytest.raises(UnsupportedModelError, match="no attention layers"):
         read(write(variables, operations=_GRAPH))
 
 

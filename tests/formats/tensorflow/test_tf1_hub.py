@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -135,6 +136,18 @@ def test_a_cased_module_says_so(module: Path) -> None:
 
     _change_graph(module, cased)
     assert read(module).config.lower_case is False
+
+
+def test_a_language_model_head_of_another_activation_is_left_aside(models: Path, module: Path) -> None:
+    def relu(node: Any) -> None:
+        if node.name.startswith("cls/predictions/transform/dense/"):
+            node.op = {"Tanh": "Relu", "Pow": "Identity"}.get(node.op, node.op)
+
+    _change_graph(module, relu)
+    checkpoint, whole = read(module), read(models / "tf1_hub_module")
+    assert checkpoint.config == dataclasses.replace(whole.config, mlm=False)
+    assert set(checkpoint.origin.unused) == {name for name in whole.weights if name.startswith("cls/")}
+    assert "activation" in checkpoint.origin.settings["mlm"]
 
 
 def test_lower_casing_that_is_stored_nowhere_is_asked_for(module: Path) -> None:
@@ -278,6 +291,7 @@ def test_mobilebert(tmp_path: Path) -> None:
         embedding_size=6,
         bottleneck_size=8,
         num_feedforward=3,
+        bottleneck_attention=False,
         num_layers=2,
         num_heads=2,
         activation="relu",

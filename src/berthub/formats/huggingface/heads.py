@@ -78,7 +78,7 @@ def scope_to_write(architecture: Architecture, head: Head) -> str:
         raise UnsupportedModelError(
             f"the head of this model sees the {head.pooling} vector of a text, and transformers' "
             f"{architecture.title}{_CLASSIFIER} computes something else below its head. "
-            "Write the encoder alone (encoder_only=True), or export to savedmodel, keras, onnx or native"
+            "Write the encoder alone (encoder_only=True), or export to onnx or native"
         )
     return scope
 

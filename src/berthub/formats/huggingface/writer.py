@@ -81,6 +81,11 @@ def _refuse_other_numbers(
             raise UnsupportedModelError(
                 f"{name} computes with {setting} = {value!r}, and this model has {own!r}; {_OTHERWISE}"
             )
+    if mlm and architecture.decoder is None:
+        raise UnsupportedModelError(
+            f"the masked-language-model head of transformers' {architecture.title}ForMaskedLM has weights that this "
+            f"model's does not have. Write the encoder alone (encoder_only=True), or {_OTHERWISE}"
+        )
     if mlm and architecture.exact_gelu_in_decoder and config.activation != "gelu_erf":
         raise UnsupportedModelError(
             f"the masked-language-model head of transformers' {architecture.title}ForMaskedLM computes gelu_erf, and "

@@ -33,7 +33,6 @@ CONFIG_KEYS: dict[type[EncoderConfig], dict[str, str]] = {
         "embedding_size": "embedding_size",
         "intra_bottleneck_size": "bottleneck_size",
         "num_feedforward_networks": "num_feedforward",
-        "key_query_shared_bottleneck": "shared_bottleneck",
         "use_bottleneck_attention": "bottleneck_attention",
         "normalization_type": "normalization",
     },
@@ -85,9 +84,9 @@ def put_config(settings: Settings, path: Path, kind: type[EncoderConfig]) -> Map
 
 
 def find_vocabulary(folder: Path, kind: type[EncoderConfig]) -> Vocabulary:
-    """The vocabulary: a SentencePiece model (`*.model`) for ALBERT where there is one, else `vocab.txt` or the like."""
-    patterns = ("vocab.txt", "*vocab*.txt")
-    for pattern in ("*.model", *patterns) if kind is AlbertConfig else patterns:
+    """The vocabulary: `vocab.txt` or the like, or a SentencePiece model (`*.model`), which for ALBERT comes first."""
+    texts, model = ("vocab.txt", "*vocab*.txt"), "*.model"
+    for pattern in (model, *texts) if kind is AlbertConfig else (*texts, model):
         for place in (folder, folder / "assets"):
             found = sorted(path for path in place.glob(pattern) if path.is_file())
             if len(found) > 1:
@@ -95,9 +94,7 @@ def find_vocabulary(folder: Path, kind: type[EncoderConfig]) -> Vocabulary:
                 raise ModelNotFoundError(f"{place} should hold one vocabulary; it holds {names}")
             if found:
                 return vocabulary_at(found[0])
-    raise ModelNotFoundError(
-        f"{folder} has no vocabulary: neither {'*.model nor ' if kind is AlbertConfig else ''}vocab.txt is in it"
-    )
+    raise ModelNotFoundError(f"{folder} has no vocabulary: neither vocab.txt nor *.model is in it")
 
 
 def _named_checkpoint(path: Path) -> str | None:

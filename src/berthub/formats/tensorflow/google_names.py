@@ -146,7 +146,9 @@ def sizes_from_shapes(kind: type[EncoderConfig], shapes: Mapping[str, tuple[int,
         settings["num_feedforward"] = _count(shapes, r"bert/encoder/layer_\d+/(ffn_layer_\d+)/.*")
         settings["shared_bottleneck"] = f"{first}/bottleneck/attention/dense/kernel" in shapes
         values = shapes.get(f"{first}/attention/self/value/kernel", ())
-        settings["bottleneck_attention"] = values[:1] not in ((), (settings.get("hidden_size"),))
+        if settings["shared_bottleneck"] or settings.get("hidden_size") != settings.get("bottleneck_size"):
+            # Where both are of one width, only a bottleneck for queries and keys alone shows whose values these are.
+            settings["bottleneck_attention"] = values[:1] not in ((), (settings.get("hidden_size"),))
     return settings
 
 

@@ -84,7 +84,7 @@ def _form(config: EncoderConfig) -> _Form:
     if type(config) not in _FORMS:
         raise UnsupportedModelError(
             f"Google released no {config.architecture} checkpoints, so there is no such form of one; "
-            "export it as native, savedmodel, huggingface, keras or onnx"
+            "export it as native, savedmodel, keras or onnx"
         )
     return _FORMS[type(config)]
 
@@ -100,6 +100,10 @@ def _faults(checkpoint: Checkpoint) -> list[str]:
         faults.append(f"strip_accents is {config.strip_accents}, and Google's code strips them where it lower-cases")
     if not config.split_chinese:
         faults.append("split_chinese is False, and Google's code always splits Chinese characters")
+    if isinstance(config, MobileBertConfig) and config.mlm:
+        faults.append(
+            "its masked-language-model head is that of TensorFlow's Model Garden, and Google's has more weights"
+        )
     if checkpoint.head is not None:
         faults.append(f"it was fine-tuned ({checkpoint.head.task}), and the head has no place there")
     return [*faults, *_vocabulary_faults(vocabulary, albert=isinstance(config, AlbertConfig))]

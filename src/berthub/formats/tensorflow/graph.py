@@ -2,25 +2,22 @@
 
 import re
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from berthub.errors import UnsupportedModelError
 from berthub.formats.protos import parse
 
-__all__ = ["Graph", "graph_settings"]
+__all__ = ["Graph", "constant_tensor", "float_constant"]
 
 _FLOAT = 1
 # How TensorFlow names the constant in `batch_normalization`, by which Keras computes a layer norm.
 _EPSILON = re.compile(r"(?:.*/)?batchnorm(?:_\d+)?/add/y")
 # What attention scores are multiplied by: one over the root of the width of a head.
 _SCALE = re.compile(r"(?:.*/)?(?:self_)?attention(?:_\d+)?/(?:self/)?[Mm]ul(?:_\d+)?/y")
-
-
-def graph_settings(graph_def: bytes, *, source: Path) -> dict[str, Any]:
-    """The activation and the layer norms' epsilon, as far as the graph tells."""
-    return Graph(graph_def, source=source).settings()
+# The masked-language-model head, which may compute otherwise than the encoder.
+_HEAD = re.compile(r"(?:.*/)?transform/.+")
 
 
 class Graph:
@@ -35,28 +32,16 @@ class Graph:
             self._bodies = {**bodies, "": list(graph.node)}
 
     def settings(self) -> dict[str, Any]:
-        """`activation` and `layer_norm_eps`, as far as they can be told."""
-        found: dict[str, Any] = {}
-        # A float32 constant: 1e-12 is stored as 9.99999996e-13.
-        epsilons = {float(f"{epsilon:.6g}") for epsilon in self._constants(_EPSILON)}
-        if len(epsilons) > 1:
-            raise UnsupportedModelError(
-                f"the layer norms in {self._source} have different epsilons: {sorted(epsilons)}"
-            )
-        if epsilons:
-            (found["layer_norm_eps"],) = epsilons
-        operations = {node.op for node in self._nodes()}
-        if operations & {"Erf", "Erfc"}:
-            found["activation"] = "gelu_erf"
-        elif "Tanh" in operations and "Pow" in operations:  # the pooler alone has a Tanh too, but no third power
-            found["activation"] = "gelu_tanh"
-        elif "Relu" in operations:
-            found["activation"] = "relu"
-        return found
+        """`activation` and `layer_norm_eps` of the encoder, as far as they can be told."""
+        return self._settings(self._nodes())
+
+    def head_settings(self) -> dict[str, Any]:
+        """The same of the masked-language-model head."""
+        return self._settings(node for node in self._all_nodes() if _HEAD.fullmatch(node.name))
 
     def head_size(self) -> int | None:
         """The width of an attention head, from what the scores are multiplied by."""
-        sizes = {round(scale**-2) for scale in self._constants(_SCALE) if 0 < scale <= 1}
+        sizes = {round(scale**-2) for scale in _constants(self._nodes(), _SCALE) if 0 < scale <= 1}
         return sizes.pop() if len(sizes) == 1 else None
 
     def normalizes(self) -> bool:
@@ -83,14 +68,53 @@ class Graph:
         callers = [sum(own.get(name, 0) for node in body for name in _calls(node)) for body in self._bodies.values()]
         return max(callers) or 1
 
-    def _nodes(self) -> Iterator[Any]:
+    def _settings(self, nodes: Iterable[Any]) -> dict[str, Any]:
+        nodes = list(nodes)
+        found: dict[str, Any] = {}
+        # A float32 constant: 1e-12 is stored as 9.99999996e-13.
+        epsilons = {float(f"{epsilon:.6g}") for epsilon in _constants(nodes, _EPSILON)}
+        if len(epsilons) > 1:
+            raise UnsupportedModelError(
+                f"the layer norms in {self._source} have different epsilons: {sorted(epsilons)}"
+            )
+        if epsilons:
+            (found["layer_norm_eps"],) = epsilons
+        operations = {node.op for node in nodes}
+        shown = {
+            "gelu_erf": bool(operations & {"Erf", "Erfc"}),
+            "gelu_tanh": {"Tanh", "Pow"} <= operations,  # the pooler alone has a Tanh too, but no third power
+            "relu": "Relu" in operations,
+        }
+        if sum(shown.values()) == 1:
+            (found["activation"],) = (name for name, is_shown in shown.items() if is_shown)
+        return found
+
+    def _all_nodes(self) -> Iterator[Any]:
         for body in self._bodies.values():
             yield from body
 
-    def _constants(self, names: re.Pattern[str]) -> Iterator[float]:
-        for node in self._nodes():
-            if node.op == "Const" and names.fullmatch(node.name):
-                yield from _floats(node)
+    def _nodes(self) -> Iterator[Any]:
+        """Those of the encoder."""
+        return (node for node in self._all_nodes() if not _HEAD.fullmatch(node.name))
+
+
+def float_constant(node: Any) -> float | None:
+    """The value of a constant that is one float32; None for any other operation."""
+    tensor = constant_tensor(node, _FLOAT)
+    if tensor is None:
+        return None
+    if len(tensor.tensor_content) == 4:
+        value: float = struct.unpack("<f", tensor.tensor_content)[0]
+        return value
+    return tensor.float_val[0] if len(tensor.float_val) == 1 else None
+
+
+def constant_tensor(node: Any, dtype: int) -> Any:
+    """The tensor of a constant of that type; None for any other operation, and for None."""
+    if node is None or node.op != "Const":
+        return None
+    tensors = [entry.value.tensor for entry in node.attr if entry.key == "value"]
+    return tensors[0] if len(tensors) == 1 and tensors[0].dtype == dtype else None
 
 
 def _called(bodies: dict[str, list[Any]], names: Collection[str]) -> dict[str, list[Any]]:
@@ -115,12 +139,7 @@ def _is_attention(node: Any) -> bool:
     return node.op == "Softmax" and "attention" in node.name
 
 
-def _floats(node: Any) -> Iterator[float]:
-    for entry in node.attr:
-        tensor = entry.value.tensor
-        if entry.key != "value" or tensor.dtype != _FLOAT:
-            continue
-        if len(tensor.tensor_content) == 4:
-            yield struct.unpack("<f", tensor.tensor_content)[0]
-        elif len(tensor.float_val) == 1:
-            yield tensor.float_val[0]
+def _constants(nodes: Iterable[Any], names: re.Pattern[str]) -> Iterator[float]:
+    for node in nodes:
+        if names.fullmatch(node.name) and (value := float_constant(node)) is not None:
+            yield value

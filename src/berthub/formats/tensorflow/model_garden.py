@@ -16,6 +16,7 @@ from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, ModelNotFoundError
 from berthub.formats.files import read_json
+from berthub.formats.head_axes import as_matrix, check_heads, heads_of
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.google_files import checkpoint_prefix, find_config, find_vocabulary, put_config
@@ -91,7 +92,7 @@ def read_model_garden(folder: Path, given: Mapping[str, Any] | None = None) -> C
         unused += [names.pop(name) for name in [*names] if name.startswith("cls/")]
     arrays = {name: bundle.array(keys_by_name[foreign]) for name, foreign in names.items()}
     blocks = len({name.split("/")[2] for name in names if name.startswith("bert/encoder/")})
-    weights = {name: _as_matrix(name, array) for name, array in arrays.items()}
+    weights = {name: as_matrix(name, array) for name, array in arrays.items()}
 
     settings = Settings(given)
     path = find_config(folder)
@@ -108,19 +109,14 @@ def read_model_garden(folder: Path, given: Mapping[str, Any] | None = None) -> C
     sizes = sizes_from_shapes(kind, {name: weight.shape for name, weight in weights.items()})
     if blocks == 1:
         sizes.pop("num_layers", None)
-    heads = arrays[_QUERY].shape[1] if _QUERY in arrays and arrays[_QUERY].ndim == 3 else None
-    if heads is not None:
+    if _QUERY in arrays and (heads := heads_of(_QUERY, arrays[_QUERY])):
         sizes["num_heads"] = heads
     settings.put("the names and shapes of the variables", **sizes)
     settings.put("the Model Garden's code", layer_norm_eps=1e-12)
     vocabulary = find_vocabulary(folder, kind)
     settings.put_case(vocabulary)
     config = settings.config(kind, what=str(path or folder))
-    if heads is not None and config.num_heads != heads:
-        raise CheckpointError(
-            f"num_heads is {config.num_heads} ({settings.sources['num_heads']}), "
-            f"but the kernels in {prefix} are shaped for {heads}"
-        )
+    check_heads(config, arrays, settings, source=prefix)
     return Checkpoint(
         config=config,
         weights=weights,
@@ -164,14 +160,3 @@ def _position(name: str, scope: str, blocks: Mapping[int, int]) -> str:
     if inside.startswith("_transformer_layers/"):
         return inside.replace("_transformer_layers", "block", 1)
     return inside if inside.startswith("_") else f"beside/{name}"
-
-
-def _as_matrix(name: str, array: Any) -> Any:
-    """Kernels and biases of attention heads as plain matrices: [H, A, D] -> [H, H], without a copy."""
-    if "/attention/" not in name or array.ndim < 2:
-        return array
-    if name.endswith("/attention/output/dense/kernel"):
-        return array.reshape(-1, array.shape[-1])
-    if name.endswith("/bias"):
-        return array.reshape(-1)
-    return array.reshape(array.shape[0], -1)

@@ -9,7 +9,6 @@ The encoder may hang anywhere in the model: what `model.save` wrote of a fine-tu
 
 import dataclasses
 import functools
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
 from berthub.errors import ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_bytes
+from berthub.formats.head_axes import as_matrix, check_heads
 from berthub.formats.native import CONFIG, read_description
 from berthub.formats.protos import parse
 from berthub.formats.renaming import rename
@@ -27,7 +27,7 @@ from berthub.formats.tensorflow.saved_model_head import find_dense_head
 from berthub.formats.tensorflow.saved_model_metadata import put_declared_sizes, put_metadata, read_metadata
 from berthub.formats.tensorflow.saved_model_names import architecture, is_of_encoder, numbered, rules
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects, Variable
-from berthub.formats.tensorflow.saved_model_settings import ask_for_bottleneck, put_from_graph, put_shapes
+from berthub.formats.tensorflow.saved_model_settings import put_from_graph, put_shapes, without_foreign_head
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.formats.vocabularies import (
     ALBERT_SPECIAL,
@@ -35,7 +35,6 @@ from berthub.formats.vocabularies import (
     sentencepiece_vocabulary,
     wordpiece_vocabulary,
 )
-from berthub.networks.mobilebert import MobileBertConfig
 from berthub.networks.network import config_from_dict, weight_shapes
 from berthub.vocabulary import Vocabulary
 
@@ -57,7 +56,8 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     """The encoder in a SavedModel folder of TF Hub (versions 1 to 4: list and dict interface), or in a model on it."""
     path = folder / "saved_model.pb"
     meta_graph = _meta_graph(path)
-    bundle = TensorBundle(folder / "variables" / "variables")
+    bundle_prefix = folder / "variables" / "variables"
+    bundle = TensorBundle(bundle_prefix)
     objects = SavedObjects(meta_graph, bundle, source=path)
     encoder = objects.encoder()
     described = read_description(folder / DESCRIPTION) if (folder / DESCRIPTION).exists() else {}
@@ -69,6 +69,7 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     inside = objects.reachable(encoder)
     functions = objects.functions_of(objects.reachable(encoder, without=_BESIDE))
     settings = Settings(given)
+    graph = functools.cache(lambda: Graph(meta_graph.graph_def, source=path, functions=functions))
     if description is not None:
         settings.put(DESCRIPTION, **dataclasses.asdict(description))
     else:
@@ -76,10 +77,7 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
         own_layers = [layer for layer in layers if layer.node in inside]
         put_declared_sizes(settings, own_layers, shaped)
         put_metadata(settings, own_layers, kind, source=path)
-        graph = functools.partial(Graph, meta_graph.graph_def, source=path, functions=functions)
         put_from_graph(settings, kind, graph, sizes=shaped, source=path)
-        if kind is MobileBertConfig:
-            ask_for_bottleneck(settings, source=path)
     lower_case = objects.child(encoder, "do_lower_case")
     case = [] if lower_case is None else objects.variables([lower_case])
     for variable in case:
@@ -88,7 +86,10 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     settings.put_case(vocabulary)
 
     config = settings.config(kind, what=str(path))
-    weights = {name: _as_matrix(name, array) for name, array in arrays.items() if config.mlm or _MLM not in name}
+    check_heads(config, arrays, settings, source=bundle_prefix)
+    if description is None:
+        config = without_foreign_head(config, settings, graph)
+    weights = {name: as_matrix(name, array) for name, array in arrays.items() if config.mlm or _MLM not in name}
     dense = find_dense_head(layers, objects, encoder=encoder, encoder_functions=functions)
     head = None if dense is None else dense.read(bundle, config)
     used = [variables[name] for name in weights] + case
@@ -137,6 +138,8 @@ def _weights(
     by_name = {layered[variable.name]: variable for variable in found}
     variables = {canonical: by_name[name] for canonical, name in renamed.items()}
     _refuse_others(objects, encoder, {variable.key for variable in variables.values()}, path)
+    if not any(name.endswith("/query/kernel") for name in variables):
+        raise UnsupportedModelError(f"{path} is no encoder of a known architecture: it has no attention layers")
     mlm = [name for name in variables if name.startswith(_MLM)]
     # Weights of another head, or of a part of one, are left aside.
     if len(mlm) < _MLM_WEIGHTS:
@@ -170,14 +173,3 @@ def _vocabulary(folder: Path, objects: SavedObjects, encoder: int, described: Ma
     if not path.is_file():
         raise ModelNotFoundError(f"{folder} has no vocabulary: no asset is called vocab_file, and {path} is missing")
     return wordpiece_vocabulary(path)
-
-
-def _as_matrix(name: str, array: Any) -> Any:
-    """Kernels and biases of attention heads as plain matrices: [H, A, D] -> [H, H], without a copy."""
-    if not re.search(r"/attention(_1)?/", name) or array.ndim < 2:
-        return array
-    if re.search(r"/attention(_1)?/output/dense/kernel", name):
-        return array.reshape(-1, array.shape[-1])
-    if name.endswith("/bias"):
-        return array.reshape(-1)
-    return array.reshape(array.shape[0], -1)

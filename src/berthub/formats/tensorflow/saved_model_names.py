@@ -108,6 +108,7 @@ _MOBILEBERT: list[Rule] = [
     (_THIN + rf"/bottleneck_output/dense{_DENSE}", _SCOPE + r"/output/bottleneck/dense/\2"),
     (_THIN + rf"/bottleneck_output/norm{_NORM}", _SCOPE + r"/output/bottleneck/LayerNorm/\2"),
     (_ANY + rf"pooler{_DENSE}", r"bert/pooler/dense/\1"),
+    *_MLM,
 ]
 
 _RULES: dict[type[EncoderConfig], list[Rule]] = {

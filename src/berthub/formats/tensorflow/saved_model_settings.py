@@ -3,16 +3,18 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from berthub.config import EncoderConfig
-from berthub.errors import CheckpointError, UnsupportedModelError
+from berthub.errors import UnsupportedModelError
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.graph import Graph
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.mobilebert import MobileBertConfig
 
-__all__ = ["ask_for_bottleneck", "put_from_graph", "put_shapes"]
+__all__ = ["put_from_graph", "put_shapes", "without_foreign_head"]
+
+C = TypeVar("C", bound=EncoderConfig)
 
 _SHAPES = "the shapes of the variables"
 _GRAPH = "the operations and constants of the graph"
@@ -93,17 +95,21 @@ def put_from_graph(
     if kind is MobileBertConfig:
         settings.put(_GRAPH, normalization="layer_norm" if graph.normalizes() else "no_norm")
         if not graph.normalizes():
+            if epsilon := graph.head_settings().get("layer_norm_eps"):
+                settings.put(_GRAPH, layer_norm_eps=epsilon)
             # Nothing is divided: any value does.
             settings.put("nothing: there is no layer norm", layer_norm_eps=1e-12)
 
 
-def ask_for_bottleneck(settings: Settings, *, source: Path) -> None:
-    """`CheckpointError` if nothing tells from where a MobileBERT takes its queries, keys and values."""
-    if "bottleneck_attention" not in settings:
-        raise CheckpointError(
-            f"{source} does not store bottleneck_attention, and it cannot be told from its other files; "
-            'pass it: settings={"bottleneck_attention": ...}'
-        )
+def without_foreign_head(config: C, settings: Settings, make_graph: Callable[[], Graph]) -> C:
+    """The configuration without the masked-language-model head, if that computes otherwise than the encoder.
+
+    Its activation and the epsilon of its layer norm have no settings of their own here.
+    """
+    if not config.mlm or all(getattr(config, name) == own for name, own in make_graph().head_settings().items()):
+        return config
+    settings.sources["mlm"] = f"{_GRAPH}: the head's activation or epsilon is not the encoder's"
+    return dataclasses.replace(config, mlm=False)
 
 
 def _bottlenecks(sizes: Mapping[str, int], arrays: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ dropout rates are constants of the graph for training.
 """
 
 import re
-import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from berthub.formats.tensorflow.graph import constant_tensor, float_constant
+
 __all__ = ["constant_flag", "dropout_rates", "graph_sizes", "source_of"]
 
-_FLOAT, _BOOL = 1, 10
+_BOOL = 10
 # `tf.multiply` names its operation Mul, the operator `*` mul.
 _SCALE = re.compile(r"(?:.*/)?attention(?:_1)?/self/[Mm]ul(?:_\d+)?/y")
 # A scope that is opened again gets a number: group_0, group_0_1, group_0_2 ...
@@ -51,7 +52,7 @@ def dropout_rates(nodes: Iterable[Any]) -> dict[str, float]:
     rates: dict[str, set[float]] = {"hidden_dropout": set(), "attention_dropout": set()}
     nodes = list(nodes)
     for node in nodes:
-        if (match := _DROPOUT.fullmatch(node.name)) and (value := _number(node)) is not None:
+        if (match := _DROPOUT.fullmatch(node.name)) and (value := float_constant(node)) is not None:
             rate = round(value if match[2] == "rate" else 1 - value, 6)
             rates["attention_dropout" if match[1] else "hidden_dropout"].add(rate)
     if not any("dropout" in node.name for node in nodes):
@@ -72,7 +73,7 @@ def source_of(nodes: Mapping[str, Any], tensor: str) -> Any:
 
 def constant_flag(node: Any) -> bool | None:
     """The value of a constant that is one truth value; None for any other operation."""
-    tensor = _constant(node, _BOOL)
+    tensor = constant_tensor(node, _BOOL)
     if tensor is None:
         return None
     if len(tensor.tensor_content) == 1:
@@ -82,27 +83,9 @@ def constant_flag(node: Any) -> bool | None:
 
 
 def _heads(node: Any, attention_size: int) -> set[int]:
-    scale = _number(node) or 0.0
+    scale = float_constant(node) or 0.0
     # Other constants of the same name, such as the mask's -10000, are no such scale.
     width = round(scale**-2) if 1e-3 < scale <= 1 else 0
     if not width or abs(width * scale**2 - 1) > 1e-4 or attention_size % width:
         return set()
     return {attention_size // width}
-
-
-def _number(node: Any) -> float | None:
-    """The value of a constant that is one float32."""
-    tensor = _constant(node, _FLOAT)
-    if tensor is None:
-        return None
-    if len(tensor.tensor_content) == 4:
-        value: float = struct.unpack("<f", tensor.tensor_content)[0]
-        return value
-    return tensor.float_val[0] if len(tensor.float_val) == 1 else None
-
-
-def _constant(node: Any, dtype: int) -> Any:
-    if node is None or node.op != "Const":
-        return None
-    tensors = [entry.value.tensor for entry in node.attr if entry.key == "value"]
-    return tensors[0] if len(tensors) == 1 and tensors[0].dtype == dtype else None

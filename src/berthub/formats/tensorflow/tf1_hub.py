@@ -14,8 +14,9 @@ from berthub.errors import ModelNotFoundError
 from berthub.formats.files import asset, assets, read_bytes
 from berthub.formats.protos import parse
 from berthub.formats.settings import Settings
-from berthub.formats.tensorflow.google_names import named_weights
-from berthub.formats.tensorflow.graph import graph_settings
+from berthub.formats.tensorflow.google_names import MLM_HEAD, named_weights
+from berthub.formats.tensorflow.graph import Graph
+from berthub.formats.tensorflow.saved_model_settings import without_foreign_head
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.formats.tensorflow.tf1_graph import constant_flag, dropout_rates, graph_sizes, source_of
 from berthub.formats.vocabularies import vocabulary_at
@@ -54,18 +55,21 @@ def read_tf1_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Checkp
     settings.put("the graph's constants and scopes", **graph_sizes(nodes.values(), attention_size=attention_size))
     if for_training is not None:
         settings.put("the graph for training", **dropout_rates(_nodes(for_training, path)))
-    if "activation" not in settings or "layer_norm_eps" not in settings:
-        settings.put("the operations and constants of the graph", **graph_settings(meta_graph.graph_def, source=path))
+    graph = Graph(meta_graph.graph_def, source=path)
+    settings.put("the operations and constants of the graph", **graph.settings())
     if found.settings.get("normalization") == "no_norm":
         settings.put("nothing: no layer of the model uses it", layer_norm_eps=1e-12)
     lower_case = constant_flag(source_of(nodes, tokenization.get("do_lower_case", "")))
     if lower_case is not None:
         settings.put(f"the signature {_TOKENIZATION}", lower_case=lower_case)
+    config = without_foreign_head(settings.config(found.kind, what=str(path)), settings, lambda: graph)
+    names = {canonical: name for canonical, name in found.names.items() if config.mlm or canonical not in MLM_HEAD}
+    unused = {*found.unused, *found.names.values()} - {*names.values()}
     return Checkpoint(
-        config=settings.config(found.kind, what=str(path)),
-        weights={canonical: bundle.array(name) for canonical, name in found.names.items()},
+        config=config,
+        weights={canonical: bundle.array(name) for canonical, name in names.items()},
         vocabulary=vocabulary,
-        origin=Origin(format=FORMAT, folder=folder, settings=settings.sources, unused=found.unused),
+        origin=Origin(format=FORMAT, folder=folder, settings=settings.sources, unused=tuple(sorted(unused))),
     )
 
 

@@ -1,0 +1,191 @@
+"""Tokens counted over a file of any size, in bounded memory."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from berthub.cli.tokenize_cuts import aligned, cuts, groups
+
+if TYPE_CHECKING:
+    from berthub.cli.tables.block import Block
+    from berthub.tokenization.tokenizer import Text, Tokenizer
+    from berthub.tokenization.tokens import Tokens
+
+__all__ = ["Counts", "Difference", "Differences", "Frequent", "count"]
+
+# Different unknown words that are kept, of each so many characters; and texts shown that references cut differently.
+_WORDS, _WORD_CHARS, _EXAMPLES = 100_000, 100, 10
+# Characters of a text around what is different in it.
+_AROUND = 20
+
+
+class Frequent:
+    """How often each word came. Beyond twice `limit` different words the rarest are forgotten, and `exact` is False.
+
+    What `most_common` then says of a word is at least true: it came so often, or more.
+    """
+
+    def __init__(self, limit: int = _WORDS) -> None:
+        self.exact = True
+        self._limit = limit
+        self._counts: collections.Counter[str] = collections.Counter()
+
+    def add(self, words: Iterable[str]) -> None:
+        """Count words; of a very long one the beginning."""
+        for word in words:
+            self._counts[word if len(word) <= _WORD_CHARS else word[: _WORD_CHARS - 1] + "\u2026"] += 1
+            if len(self._counts) > 2 * self._limit:
+                self.exact = False
+                self._counts = collections.Counter(dict(self._counts.most_common(self._limit)))
+
+    def most_common(self, count: int) -> list[tuple[str, int]]:
+        """The `count` most frequent words; of equally frequent ones the first that came."""
+        return self._counts.most_common(count)
+
+
+@dataclass
+class Counts:
+    """What one tokenizer made of all texts. `tokens` has `[CLS]` and `[SEP]` in it, `pieces` has not.
+
+    `unknown` counts pieces; `longest` is in tokens; `too_long` are the texts with more tokens than the model takes.
+    """
+
+    texts: int = 0
+    tokens: int = 0
+    pieces: int = 0
+    unknown: int = 0
+    longest: int = 0
+    too_long: int = 0
+    unknown_words: Frequent = field(default_factory=Frequent)
+
+    @property
+    def mean(self) -> float:
+        """Tokens a text."""
+        return self.tokens / self.texts if self.texts else 0.0
+
+    @property
+    def unknown_share(self) -> float:
+        """The part of the pieces that is unknown."""
+        return self.unknown / self.pieces if self.pieces else 0.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where two references cut a text differently: its `row` from 1, and the pieces of each there.
+
+    `text` is what they stand for, between the characters `before` and `after` it.
+    """
+
+    row: int
+    before: str
+    text: str
+    after: str
+    first: list[str]
+    second: list[str]
+
+
+@dataclass
+class Differences:
+    """How many texts two references cut differently, and the first of them."""
+
+    texts: int = 0
+    examples: list[Difference] = field(default_factory=list)
+
+
+def count(blocks: Iterable[Block], tokenizers: Mapping[str, Tokenizer]) -> Iterator[tuple[Block, Counted]]:
+    """Count block by block; each time what has been counted so far, which is the same object and goes on growing."""
+    counted = Counted({name: Counts() for name in tokenizers}, Differences())
+    for block in blocks:
+        row = block.first_row
+        for texts in groups(block.texts):
+            cut = [_counted(texts, tokenizer, counted.references[name]) for name, tokenizer in tokenizers.items()]
+            if len(cut) == 2:
+                _compare(texts, row, cut, [*tokenizers.values()], counted.differences)
+            row += len(texts)
+        yield block, counted
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The counts of each reference by its name; `differences` are between the first two."""
+
+    references: Mapping[str, Counts]
+    differences: Differences
+
+
+def _counted(texts: Sequence[Text], tokenizer: Tokenizer, counts: Counts) -> Tokens:
+    tokens = tokenizer.tokens(texts)
+    lengths = tokens.lengths
+    special = sum(tokenizer.least(pairs=not isinstance(text, str)) for text in texts)
+    unknown = tokenizer.vocabulary.ids[tokenizer.vocabulary.unknown]
+    places = np.flatnonzero(tokens.ids == unknown)
+    counts.texts += len(texts)
+    counts.tokens += len(tokens.ids)
+    counts.pieces += len(tokens.ids) - special
+    counts.unknown += len(places)
+    counts.longest = max(counts.longest, int(lengths.max(initial=0)))
+    counts.too_long += int((lengths > tokenizer.max_length).sum())
+    # Offsets cost time, and few texts have unknown words.
+    rows = np.unique(np.searchsorted(tokens.row_splits, places, side="right") - 1)
+    counts.unknown_words.add(_unknown_words([texts[row] for row in rows], tokenizer, unknown))
+    return tokens
+
+
+def _unknown_words(texts: Sequence[Text], tokenizer: Tokenizer, unknown: int) -> Iterator[str]:
+    single = [part for text in texts for part in _parts(text)]
+    for text, cut in zip(single, cuts(tokenizer, single), strict=True):
+        for number, (begin, end) in zip(cut.ids, cut.offsets, strict=True):
+            if number == unknown:
+                yield text[begin:end]
+
+
+def _compare(
+    texts: Sequence[Text],
+    first_row: int,
+    cut: Sequence[Tokens],
+    tokenizers: Sequence[Tokenizer],
+    differences: Differences,
+) -> None:
+    first, second = cut
+    for index in _different(first, second):
+        differences.texts += 1
+        if len(differences.examples) < _EXAMPLES:
+            differences.examples.append(_example(texts[index], first_row + index, tokenizers))
+
+
+def _different(first: Tokens, second: Tokens) -> Iterator[int]:
+    """The rows whose ids are not the same."""
+    if np.array_equal(first.row_splits, second.row_splits):
+        places = np.flatnonzero(first.ids != second.ids)
+        yield from np.unique(np.searchsorted(first.row_splits, places, side="right") - 1).tolist()
+        return
+    for index in range(len(first)):
+        one, other = (tokens.ids[slice(*tokens.row_splits[index : index + 2])] for tokens in (first, second))
+        if not np.array_equal(one, other):
+            yield index
+
+
+def _example(text: Text, row: int, tokenizers: Sequence[Tokenizer]) -> Difference:
+    parts = _parts(text)
+    for part, *both in zip(parts, *(cuts(tokenizer, parts) for tokenizer in tokenizers), strict=True):
+        for place in aligned(*both):
+            if not place.equal:
+                before, after = max(place.begin - _AROUND, 0), place.end + _AROUND
+                return Difference(
+                    row=row,
+                    before=part[before : place.begin],
+                    text=part[place.begin : place.end],
+                    after=part[place.end : after],
+                    first=place.first.tokens,
+                    second=place.second.tokens,
+                )
+    raise AssertionError(f"row {row} was different, and is not with offsets")
+
+
+def _parts(text: Text) -> list[str]:
+    return [text] if isinstance(text, str) else [*text]

@@ -1,0 +1,132 @@
+"""What `berthub tokenize` shows of texts: tables for people, JSON lines for programs."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+import orjson
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from berthub.cli.console import OutputConsole, literal
+from berthub.cli.tables.block import Block
+from berthub.cli.tokenize_cuts import Cut, Kind, Place, aligned, cuts, kind_of
+from berthub.tokenization.tokenizer import Tokenizer
+from berthub.vocabulary import Vocabulary
+
+__all__ = ["print_comparison", "print_tokens"]
+
+_STYLES: Mapping[Kind, str] = {"special": "dim", "unknown": "bold red", "continued": "cyan", "begun": ""}
+_DIFFERENT = "bold yellow"
+
+
+def print_tokens(blocks: Iterator[Block], tokenizer: Tokenizer, *, as_json: bool) -> None:
+    """Print the tokens of every text."""
+    console = OutputConsole()
+    for block in blocks:
+        for text, cut in zip(_strings(block), cuts(tokenizer, block.texts), strict=True):
+            if as_json:
+                _write({"text": text, **_json(cut)})
+                continue
+            console.print(_table(text, cut, tokenizer.vocabulary))
+            console.print(literal(_told(cut, tokenizer), "dim"))
+    sys.stdout.flush()
+
+
+def print_comparison(blocks: Iterator[Block], tokenizers: Mapping[str, Tokenizer], *, as_json: bool) -> None:
+    """Print the tokens of every text by each of two references, side by side."""
+    console = OutputConsole()
+    (first, one), (second, other) = tokenizers.items()
+    for block in blocks:
+        pairs = zip(cuts(one, block.texts), cuts(other, block.texts), strict=True)
+        for text, (here, there) in zip(_strings(block), pairs, strict=True):
+            places = list(aligned(here, there))
+            if as_json:
+                different = [_json_place(text, place, (first, second)) for place in places if not place.equal]
+                _write(
+                    {
+                        "text": text,
+                        "equal": not different,
+                        first: _json(here),
+                        second: _json(there),
+                        "differences": different,
+                    }
+                )
+                continue
+            console.print(_comparison(text, places, (first, second), one.vocabulary))
+            console.print(_verdict(places, {first: len(here.ids), second: len(there.ids)}))
+    sys.stdout.flush()
+
+
+def _strings(block: Block) -> list[str]:
+    # Texts of the command line, and lines: no pairs among them.
+    return [text for text in block.texts if isinstance(text, str)]
+
+
+def _write(line: Mapping[str, object]) -> None:
+    sys.stdout.buffer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _json(cut: Cut) -> dict[str, object]:
+    return {"tokens": cut.tokens, "ids": cut.ids, "offsets": cut.offsets}
+
+
+def _json_place(text: str, place: Place, names: Sequence[str]) -> dict[str, object]:
+    return {
+        "characters": [place.begin, place.end],
+        "text": text[place.begin : place.end],
+        **{name: cut.tokens for name, cut in zip(names, (place.first, place.second), strict=True)},
+    }
+
+
+def _table(text: str, cut: Cut, vocabulary: Vocabulary) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading, justify in (("index", "right"), ("piece", "left"), ("id", "right"), ("offsets", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    table.add_column("characters")
+    for index, (piece, number, (begin, end)) in enumerate(zip(cut.tokens, cut.ids, cut.offsets, strict=True)):
+        kind = kind_of(piece, vocabulary)
+        offsets = f"{begin}-{end}" if end else ""
+        cells = (literal(piece), str(number), offsets, literal(text[begin:end]))
+        table.add_row(str(index), *cells, style=_STYLES[kind])
+    return table
+
+
+def _told(cut: Cut, tokenizer: Tokenizer) -> str:
+    unknown = cut.tokens.count(tokenizer.vocabulary.unknown)
+    told = f"{len(cut.ids):,} tokens, {unknown:,} of them unknown to the vocabulary."
+    if len(cut.ids) > tokenizer.max_length:
+        told += f" The model takes {tokenizer.max_length}: encoding would cut the text."
+    return told
+
+
+def _comparison(text: str, places: Sequence[Place], names: Sequence[str], vocabulary: Vocabulary) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("characters")
+    for name in names:
+        table.add_column(name)
+        table.add_column("id", justify="right")
+    table.add_column("")
+    for place in places:
+        for row in range(max(len(place.first.ids), len(place.second.ids))):
+            cells = [literal("" if row else text[place.begin : place.end])]
+            for cut in (place.first, place.second):
+                cells += _piece_cells(cut, row, vocabulary)
+            mark = "" if place.equal or row else "differ"
+            table.add_row(*cells, mark, style="" if place.equal else _DIFFERENT)
+    return table
+
+
+def _piece_cells(cut: Cut, row: int, vocabulary: Vocabulary) -> list[Text]:
+    if row >= len(cut.ids):
+        return [Text(""), Text("")]
+    style = _STYLES[kind_of(cut.tokens[row], vocabulary)]
+    return [literal(cut.tokens[row], style), literal(cut.ids[row], style)]
+
+
+def _verdict(places: Sequence[Place], lengths: Mapping[str, int]) -> Text:
+    count = sum(not place.equal for place in places)
+    if not count:
+        return literal(f"The references agree: {next(iter(lengths.values())):,} tokens.", "dim")
+    told = ", ".join(f"{name} {length:,} tokens" for name, length in lengths.items())
+    return literal(f"The references differ at {count:,} {'place' if count == 1 else 'places'}: {told}.", _DIFFERENT)

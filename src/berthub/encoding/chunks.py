@@ -1,0 +1,54 @@
+"""The texts of a stream in chunks that fit in memory."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.tokenization.tokenizer import Text
+from berthub.tokenization.tokens import Tokens
+
+__all__ = ["chunks", "part", "runs"]
+
+
+def chunks(texts: Iterator[Text], *, size: int, characters: int | None = None) -> Iterator[list[Text]]:
+    """Lists of `size` texts, shorter ones where they have `characters` before; no text is read before it is needed."""
+    chunk: list[Text] = []
+    total = 0
+    for text in texts:
+        chunk.append(text)
+        # What is no text is refused where texts are tokenized.
+        total += sum(map(len, text)) if isinstance(text, tuple | list) else len(text) if isinstance(text, str) else 0
+        if len(chunk) == size or (characters is not None and total >= characters):
+            yield chunk
+            chunk, total = [], 0
+    if chunk:
+        yield chunk
+
+
+def runs(lengths: npt.NDArray[np.int64], *, places: int | None) -> Iterator[slice]:
+    """Rows that follow each other, as many as have at most `places` tokens when padded to the longest; at least one.
+
+    `places` None takes all of them together.
+    """
+    start, longest = 0, 0
+    for row, length in enumerate(lengths.tolist()):
+        longest = max(longest, length)
+        if places is not None and row > start and (row + 1 - start) * longest > places:
+            yield slice(start, row)
+            start, longest = row, length
+    if start < len(lengths):
+        yield slice(start, len(lengths))
+
+
+def part(tokens: Tokens, rows: slice) -> Tokens:
+    """The tokens of some rows that follow each other, as views."""
+    row_splits = tokens.row_splits[rows.start : rows.stop + 1]
+    flat = slice(row_splits[0], row_splits[-1])
+    return Tokens(
+        ids=tokens.ids[flat],
+        type_ids=tokens.type_ids[flat],
+        row_splits=row_splits - row_splits[0],
+        truncated=tokens.truncated[rows],
+        offsets=None if tokens.offsets is None else tokens.offsets[flat],
+    )

@@ -1,0 +1,70 @@
+"""Tokens become arrays: batches through the engine, and their outputs back in the texts' order."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from berthub.config import EncoderConfig
+from berthub.encoding.planner import BUDGET, cut
+from berthub.encoding.windows import Stitching, Window, Windows
+from berthub.engines.engine import Engine, Floats, Result
+from berthub.networks.outputs import Output
+from berthub.tokenization.tokens import Tokens
+from berthub.vocabulary import Vocabulary
+
+__all__ = ["allocate", "compute"]
+
+
+def compute(
+    tokens: Tokens,
+    outputs: Sequence[Output],
+    *,
+    config: EncoderConfig,
+    vocabulary: Vocabulary,
+    engine: Engine,
+    window: Window | None = None,
+    batch_tokens: int = BUDGET,
+) -> list[Floats]:
+    """One array for each of the resolved `outputs`: [n, h], or [n, seq, h] with zeros behind a text's last token.
+
+    Texts of more than `window.size` tokens are computed in windows; without `window` there are none too long for the
+    model.
+    """
+
+    def run(rows: Tokens, needed: Sequence[Output]) -> Iterator[Result]:
+        return engine.run(cut(rows, config, pad=vocabulary.ids[vocabulary.pad], budget=batch_tokens), needed)
+
+    if window is not None and (tokens.lengths > window.size).any():
+        windows = Windows.of(tokens, window, separate=vocabulary.ids[vocabulary.separate])
+        if all(output.pooling == "cls" for output in outputs):
+            windows = windows.beginnings()
+        stitching = Stitching(windows, outputs, hidden=config.hidden_size)
+        for done in run(windows.tokens, stitching.needed):
+            stitching.add(done)
+        return stitching.results()
+
+    lengths = tokens.lengths
+    results = allocate(outputs, len(tokens), int(lengths.max(initial=0)), config=config)
+    for done in run(tokens, outputs):
+        for output, result, array in zip(outputs, results, done.outputs, strict=True):
+            if output.pooling:
+                result[done.batch.rows] = array
+                continue
+            # Row by row: only real tokens are copied, and the zeros behind them stay.
+            for row, length, vectors in zip(done.batch.rows, lengths[done.batch.rows], array, strict=True):
+                result[row, :length] = vectors[:length]
+    return results
+
+
+def allocate(
+    outputs: Sequence[Output], rows: int, width: int, *, config: EncoderConfig, positions: int = 0
+) -> list[Floats]:
+    """An array of zeros for each output of `rows` texts; of the masked-language-model head at so many `positions`."""
+    hidden, vocabulary = config.hidden_size, config.vocab_size
+    return [
+        np.zeros(
+            (rows, positions, vocabulary) if o.mlm else (rows, hidden) if o.pooling else (rows, width, hidden),
+            np.float32,
+        )
+        for o in outputs
+    ]

@@ -1,0 +1,99 @@
+"""What tokens stand for in their texts: which text of a pair, which bytes, which word."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.tokenization.google import BasicTokenizer
+from berthub.tokenization.pipeline import without_surrogates
+from berthub.tokenization.tokenizer import Text
+from berthub.tokenization.tokens import Tokens
+from berthub.vocabulary import Vocabulary
+
+__all__ = ["byte_offsets", "second_starts", "word_ids"]
+
+Ints = npt.NDArray[np.int64]
+
+_CONTINUED = "##"
+
+
+def second_starts(tokens: Tokens, *, separate: int) -> Ints:
+    """Where in each row its last text begins: the second of a pair, or the only one, int64 [n].
+
+    `separate` is the id of `[SEP]`, which no text can hold.
+    """
+    places = np.flatnonzero(tokens.ids == separate)
+    counts = np.bincount(np.searchsorted(tokens.row_splits, places, side="right") - 1, minlength=len(tokens))
+    starts = np.ones(len(tokens), np.int64)
+    pairs = counts > 1
+    # The last separator but one stands before the second text.
+    starts[pairs] = places[np.cumsum(counts)[pairs] - 2] - tokens.row_splits[:-1][pairs] + 1
+    return starts
+
+
+def byte_offsets(tokens: Tokens, texts: Sequence[Text], *, separate: int) -> npt.NDArray[np.int32]:
+    """The character offsets of `tokens` as places in the UTF-8 of the texts: int32 [t, 2].
+
+    `texts` are those that the tokens were made of. A lone surrogate counts as the three bytes of U+FFFD.
+    """
+    assert tokens.offsets is not None, "the tokens were made with offsets"
+    places = tokens.offsets.copy()
+    for part, begin, end in _parts(tokens, texts, separate):
+        if not part.isascii():
+            places[begin:end] = _byte_places(part)[places[begin:end]]
+    return places
+
+
+def word_ids(tokens: Tokens, texts: Sequence[Text], vocabulary: Vocabulary) -> list[list[int | None]]:
+    """For each token the number of its word in its text, counted from 0; None for special tokens.
+
+    `tokens` have offsets, unless the vocabulary is one of word pieces.
+    """
+    separate = vocabulary.ids[vocabulary.separate]
+    flat: list[int | None] = [None] * len(tokens.ids)
+    wordpiece = vocabulary.algorithm == "wordpiece"
+    continued = np.array([wordpiece and piece.startswith(_CONTINUED) for piece in vocabulary.pieces])
+    basic = BasicTokenizer(lower_case=False, strip_accents=False, split_chinese=True)
+    for part, begin, end in _parts(tokens, texts, separate):
+        if wordpiece:
+            new = ~continued[tokens.ids[begin:end]]
+        else:
+            assert tokens.offsets is not None, "the tokens were made with offsets"
+            numbers = _words(basic, part)[tokens.offsets[begin:end, 0]]
+            new = np.diff(np.maximum.accumulate(numbers), prepend=-1) > 0
+        # Words without tokens are not counted.
+        flat[begin:end] = (np.cumsum(new) - 1).tolist()
+    return [flat[begin:end] for begin, end in itertools.pairwise(tokens.row_splits.tolist())]
+
+
+def _parts(tokens: Tokens, texts: Sequence[Text], separate: int) -> Iterator[tuple[str, int, int]]:
+    """Every text, of pairs both, and from where to where its tokens are, special ones left out."""
+    starts = tokens.row_splits[:-1] + second_starts(tokens, separate=separate)
+    for text, begin, start, end in zip(
+        texts, tokens.row_splits[:-1].tolist(), starts.tolist(), tokens.row_splits[1:].tolist(), strict=True
+    ):
+        if isinstance(text, str):
+            yield text, begin + 1, end - 1
+            continue
+        first, second = text
+        yield first, begin + 1, begin + int((tokens.ids[begin:start] == separate).argmax())
+        yield second, start, end - 1
+
+
+def _byte_places(text: str) -> npt.NDArray[np.int32]:
+    """Where each character begins in UTF-8, and where the last one ends: int32 [characters + 1]."""
+    points = np.frombuffer(without_surrogates(text).encode("utf-32-le"), np.uint32)
+    sizes = 1 + (points > 0x7F) + (points > 0x7FF) + (points > 0xFFFF)
+    return np.concatenate([np.zeros(1, np.int32), np.cumsum(sizes, dtype=np.int32)])
+
+
+def _words(basic: BasicTokenizer, text: str) -> Ints:
+    """The number of the word of every character, int64 [characters + 1]; what is in none belongs to the next."""
+    words = basic.words(text)
+    numbers = np.full(len(text) + 1, max(0, len(words) - 1), np.int64)
+    origins = [word.origins for word in words]
+    flat = np.fromiter(itertools.chain.from_iterable(origins), np.int64)
+    numbers[flat] = np.repeat(np.arange(len(words)), [*map(len, origins)])
+    return np.minimum.accumulate(numbers[::-1])[::-1]

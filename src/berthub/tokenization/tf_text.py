@@ -1,0 +1,179 @@
+"""The words that TF Hub's preprocessing models (`bert_*_preprocess`) cut texts into, to the letter.
+
+They are made of TensorFlow Text's operations, as `BasicTokenizer` in its `bert_tokenizer.py` puts them together: case
+folding, decomposition, marks away, control and format characters to blanks, a cut at blanks and around punctuation and
+Chinese characters. All of that but the order of marks happens to each character by itself, and so is a table here.
+"""
+
+import functools
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.tokenization.tf_text_table import (
+    NEWER_COMBINING,
+    NEWER_CONTROL,
+    NEWER_FOLDED,
+    NEWER_MARK,
+    NEWER_PUNCTUATION,
+    STAYING,
+)
+from berthub.tokenization.unicode_table import (
+    CHINESE,
+    CONTROL,
+    IGNORABLE,
+    MARK,
+    PUNCTUATION,
+    SYMBOLS,
+    UNASSIGNED,
+    character_class,
+)
+
+__all__ = ["SpacedText", "Spacer", "folded", "is_ignorable", "is_mark", "is_pinned"]
+
+# Of how many characters it is kept what becomes of them: more than a text has, less than there are.
+_REMEMBERED = 1 << 15
+
+
+@dataclass(frozen=True, eq=False)
+class SpacedText:
+    """A text whose words stand between blanks; `origins` int32 [len(text)] is the character that each is made of."""
+
+    text: str
+    origins: npt.NDArray[np.int32]
+
+
+class Spacer:
+    """Puts blanks between the words of texts, after folding their case (`lower_case`); lone surrogates are excluded."""
+
+    def __init__(self, *, lower_case: bool) -> None:
+        self._spaced = _Table(lower_case=lower_case)
+        self._lower_case = lower_case
+
+    def __call__(self, text: str) -> str:
+        """The words of a text, with one or more blanks between them."""
+        spaced = text.translate(self._spaced)
+        return self._reordered(text)[0] if self._must_reorder(spaced) else spaced
+
+    def align(self, text: str) -> SpacedText:
+        """The same, and what each character came from."""
+        parts = [self._spaced[ord(character)] for character in text]
+        spaced = "".join(parts)
+        if self._must_reorder(spaced):
+            spaced, places = self._reordered(text)
+            return SpacedText(spaced, np.array(places, np.int32))
+        sizes = np.fromiter(map(len, parts), np.int64, len(parts))
+        return SpacedText(spaced, np.repeat(np.arange(len(parts), dtype=np.int32), sizes))
+
+    def _must_reorder(self, spaced: str) -> bool:
+        # Of the characters that stay, few change places, and only next to each other.
+        return self._lower_case and not spaced.isascii() and _reordering().search(spaced) is not None
+
+    def _reordered(self, text: str) -> tuple[str, list[int]]:
+        """In canonical order (Unicode Standard Annex #15), which is set up while the marks are still there."""
+        ordered: list[tuple[str, int]] = []
+        pending: list[tuple[str, int]] = []
+        for place, character in enumerate(text):
+            for part in folded(character):
+                if _combining(part):
+                    pending.append((part, place))
+                    continue
+                ordered += sorted(pending, key=lambda pair: _combining(pair[0]))
+                pending = []
+                ordered.append((part, place))
+        ordered += sorted(pending, key=lambda pair: _combining(pair[0]))
+        parts = [(_spaced(part, lower_case=True), place) for part, place in ordered]
+        return "".join(part for part, _ in parts), [place for part, place in parts for _ in part]
+
+
+class _Table(dict[int, str]):
+    """What a character becomes, by its code point: made when it is asked for first."""
+
+    def __init__(self, *, lower_case: bool) -> None:
+        super().__init__()
+        self._lower_case = lower_case
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        parts = folded(character) if self._lower_case else character
+        spaced = "".join(_spaced(part, lower_case=self._lower_case) for part in parts)
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[code] = spaced
+        return spaced
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def folded(character: str) -> str:
+    """The canonical decomposition of NFKC_Casefold (The Unicode Standard, 3.13, "Default Caseless Matching")."""
+    if character.isascii():
+        return character.lower()
+    if is_ignorable(character):
+        return ""
+    if not is_pinned(character):
+        return NEWER_FOLDED.get(character, character)
+    kept = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", character).casefold()).casefold()
+    return unicodedata.normalize("NFKD", _ignorable().sub("", kept))
+
+
+def is_ignorable(character: str) -> bool:
+    """Whether NFKC_Casefold drops the character."""
+    return _ignorable().match(character) is not None
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def is_mark(character: str) -> bool:
+    """Whether the character is a nonspacing mark (Mn), which goes where accents do."""
+    return _mark().match(character) is not None
+
+
+def is_pinned(character: str) -> bool:
+    """Whether the character was assigned in the Unicode version of `unicode_table`: all Pythons agree on it."""
+    return _unassigned().match(character) is None
+
+
+def _spaced(part: str, *, lower_case: bool) -> str:
+    if _blank().match(part):
+        return " "
+    if _alone().match(part):
+        return f" {part} "
+    return "" if lower_case and is_mark(part) else part
+
+
+@functools.cache
+def _blank() -> re.Pattern[str]:
+    return re.compile(f"[ {character_class((*CONTROL, *NEWER_CONTROL))}]")
+
+
+@functools.cache
+def _alone() -> re.Pattern[str]:
+    return re.compile(f"[{character_class((*SYMBOLS, *PUNCTUATION, *NEWER_PUNCTUATION, *CHINESE))}]")
+
+
+@functools.cache
+def _mark() -> re.Pattern[str]:
+    return re.compile(f"[{character_class((*MARK, *NEWER_MARK))}]")
+
+
+@functools.cache
+def _ignorable() -> re.Pattern[str]:
+    return re.compile(f"[{character_class(IGNORABLE)}]")
+
+
+@functools.cache
+def _unassigned() -> re.Pattern[str]:
+    return re.compile(f"[{character_class(UNASSIGNED)}]")
+
+
+@functools.cache
+def _reordering() -> re.Pattern[str]:
+    return re.compile(f"[{character_class(STAYING)}]{{2}}")
+
+
+def _combining(character: str) -> int:
+    if is_pinned(character):
+        return unicodedata.combining(character)
+    return NEWER_COMBINING.get(character, 0)
