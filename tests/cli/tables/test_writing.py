@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import berthub
 from berthub import Encoder
 from berthub.encoding import encoder
 
