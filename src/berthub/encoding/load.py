@@ -12,7 +12,7 @@ from berthub.encoding.encoder import Encoder
 from berthub.encoding.graph_encoder import GraphEncoder
 from berthub.engines.create import create_engine
 from berthub.engines.engine import EngineName, Precision
-from berthub.errors import InputError, ModelNotFoundError, UnsupportedModelError
+from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read
 from berthub.hub.resolve import resolve
 from berthub.tokenization.tokenizer import Tokenizer
@@ -102,10 +102,10 @@ def _with_tokenization(checkpoint: Checkpoint, tokenization: Reference) -> Check
 def _read(folder: Path, settings: Mapping[str, Any] | None) -> Checkpoint:
     try:
         return read(folder, settings=settings)
-    except (ModelNotFoundError, UnsupportedModelError) as error:
+    except UnsupportedModelError as error:
         if not any(place for pattern in ("saved_model.pb", "*/saved_model.pb") for place in folder.glob(pattern)):
             raise
-        raise type(error)(
+        raise UnsupportedModelError(
             f'{error}\n  If you trust its author, engine="tensorflow" runs the SavedModel as it is: it executes the '
             "graph in the file, and needs TensorFlow (pip install tensorflow)"
         ) from error

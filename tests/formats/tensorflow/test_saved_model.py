@@ -10,6 +10,7 @@ from berthub.errors import (
     InputError,
     ModelError,
     ModelNotFoundError,
+    UnsupportedModelError,
 )
 from berthub.formats import read
 from support.golden import READABLE
@@ -75,7 +76,7 @@ def test_the_caller_can_overrule(models: Path) -> None:
 
 
 def test_a_preprocessing_model_is_no_encoder(models: Path) -> None:
-    with pytest.raises(ModelNotFoundError, match="preprocessing models have no weights"):
+    with pytest.raises(UnsupportedModelError, match="preprocessing models have no weights"):
         read(models / "preprocess")
 
 

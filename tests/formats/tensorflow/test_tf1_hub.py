@@ -9,7 +9,7 @@ import pytest
 
 import berthub as hub
 from berthub.config import EncoderConfig
-from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError
+from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.protos import parse
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
@@ -199,7 +199,7 @@ def test_an_asset_outside_of_the_folder_is_not_read(module: Path, name: str) -> 
 
 def test_another_module_is_no_bert(module: Path) -> None:
     write_bundle(module / "variables" / "variables", {"embeddings": np.zeros((3, 4), np.float32)})
-    with pytest.raises(ModelNotFoundError, match=r"holds no BERT: .*it has embeddings"):
+    with pytest.raises(UnsupportedModelError, match=r"holds no BERT: .*it has embeddings"):
         read(module)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from berthub.config import EncoderConfig
-from berthub.errors import CheckpointError, ModelNotFoundError
+from berthub.errors import CheckpointError, UnsupportedModelError
 from berthub.formats.renaming import Rule, rename
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
@@ -159,7 +159,7 @@ def _scope(names: Iterable[str], source: str) -> str:
     scopes = [scope for scope in scopes if not scope.endswith("generator/")]
     if not scopes:
         known = ", ".join(sorted(names)[:8])
-        raise ModelNotFoundError(f"{source} holds no BERT: no variable is called {_WORDS}; it has {known or 'none'}")
+        raise UnsupportedModelError(f"{source} holds no BERT: no variable is called {_WORDS}; it has {known or 'none'}")
     if len(scopes) > 1:
         raise CheckpointError(
             f"{source} holds more than one encoder, and which one is meant cannot be told: "

@@ -120,7 +120,7 @@ def _weights(
 ) -> tuple[type[EncoderConfig], dict[str, Variable]]:
     """What kind of encoder it is, and the variables of its weights and of its language-model head by canonical name.
 
-    `ModelNotFoundError` if there is no encoder, `UnsupportedModelError` if it has more weights than are known.
+    `UnsupportedModelError` if there is no encoder, or one with more weights than are known.
     """
     found = objects.variables(objects.reachable(encoder, without=_BESIDE))
     layered = numbered({variable.name for variable in found})
@@ -130,7 +130,7 @@ def _weights(
         renamed |= {name: name for name in unknown if name in weight_shapes(description)}
     if _TABLE not in renamed:
         names = sorted({variable.name for variable in objects.all_variables})
-        raise ModelNotFoundError(
+        raise UnsupportedModelError(
             f"{path} holds no BERT encoder: no variable is called word_embeddings/embeddings; "
             f"its variables are: {', '.join(names[:8]) or 'none'} "
             "(preprocessing models have no weights: name the encoder they belong to)"
