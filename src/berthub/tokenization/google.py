@@ -53,6 +53,31 @@ class BasicTokenizer:
             for characters, origins in _split_punctuation(*self._normalized(token, places))
         ]
 
+    def spaced(self, text: str) -> str | None:
+        """The words of a text with blanks between them; None where characters do not become words one by one."""
+        return None if self._in_context().search(text) else text.translate(self._table)
+
+    @functools.cached_property
+    def _table(self) -> "_Table":
+        return _Table(self)
+
+    def _in_context(self) -> re.Pattern[str]:
+        return _in_context() if self._lower_case or self._strip_accents else _never()
+
+    def becomes(self, character: str) -> str:
+        """What a character that stands alone becomes, with blanks around what is a word by itself."""
+        match _kind(character):
+            case "dropped":
+                return ""
+            case "blank":
+                return " "
+            case kind:
+                words = self._normalized(character, [0])[0]
+                cut = "".join(
+                    " " if part.isspace() else f" {part} " if _is_punctuation(part) else part for part in words
+                )
+                return f" {cut} " if kind == "chinese" and self._split_chinese else cut
+
     def _tokens(self, text: str) -> list[tuple[str, list[int]]]:
         """Cleaned, cut at white space and around Chinese characters."""
         tokens: list[tuple[str, list[int]]] = []
@@ -87,6 +112,20 @@ class BasicTokenizer:
         return _without_marks(token, places) if self._strip_accents else (token, places)
 
 
+class _Table(dict[int, str]):
+    """What each character becomes, filled as they occur."""
+
+    def __init__(self, basic: BasicTokenizer) -> None:
+        super().__init__()
+        self._basic = basic
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[code] = self._basic.becomes(chr(code))
+        return self[code]
+
+
 # Of how many characters it is kept what they are.
 _REMEMBERED = 1 << 14
 # Beyond the first 65,536 code points: emoji and Chinese, on which the two agree; all others are taken with care.
@@ -109,6 +148,22 @@ def _kinds() -> tuple[tuple[str, re.Pattern[str]], ...]:
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _kind(character: str) -> str:
     return next((kind for kind, pattern in _kinds() if pattern.match(character)), "kept")
+
+
+@functools.cache
+def _in_context() -> re.Pattern[str]:
+    """Capital sigma, and the combining characters that stay, which the decomposition may put in another order."""
+    staying = (
+        (code, code)
+        for code in range(0x110000)
+        if unicodedata.combining(chr(code)) and not _mark().match(chr(code)) and not _unassigned().match(chr(code))
+    )
+    return re.compile(f"[{character_class((_SIGMA, *staying))}]")
+
+
+@functools.cache
+def _never() -> re.Pattern[str]:
+    return re.compile("(?!)")
 
 
 @functools.cache

@@ -51,6 +51,7 @@ class GoogleWordPiece:
                 lowercase=lower_case,
             ),
         )
+        self._spaced = _spaced_pipeline(self._model)
         self._basic = BasicTokenizer(
             lower_case=lower_case,
             strip_accents=lower_case if strip_accents is None else strip_accents,
@@ -64,6 +65,14 @@ class GoogleWordPiece:
         return _merged(fast, self._careful(_chosen(texts, careful), offsets=offsets), careful)
 
     def _careful(self, texts: list[str], *, offsets: bool) -> Segments:
+        if offsets:
+            return self._one_by_one(texts, offsets=True)
+        spaced = [self._basic.spaced(without_surrogates(text)) for text in texts]
+        hard = np.fromiter((text is None for text in spaced), np.bool_, len(spaced))
+        easy = run(self._spaced, [text for text in spaced if text is not None], offsets=False)
+        return _merged(easy, self._one_by_one(_chosen(texts, hard), offsets=False), hard)
+
+    def _one_by_one(self, texts: list[str], *, offsets: bool) -> Segments:
         rows = [[*self._pieces(text)] for text in texts]
         flat = np.array([*itertools.chain.from_iterable(rows)], np.int32).reshape(-1, 3)
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
@@ -86,8 +95,7 @@ class TFTextWordPiece:
     def __init__(self, vocabulary: Vocabulary, *, lower_case: bool) -> None:
         model = _model(vocabulary, _MOST_BYTES)
         self._ascii = _pipeline(model, normalizers.BertNormalizer(lowercase=lower_case))
-        self._spaced = Tokenizer(model)
-        self._spaced.pre_tokenizer = pre_tokenizers.Split(" ", "removed")
+        self._spaced = _spaced_pipeline(model)
         self._spacer = Spacer(lower_case=lower_case)
         known = set().union(*vocabulary.pieces)
         # A character that makes a word unknown.
@@ -135,6 +143,13 @@ def _pipeline(model: models.WordPiece, normalizer: normalizers.BertNormalizer) -
     pipeline = Tokenizer(model)
     pipeline.normalizer = normalizer
     pipeline.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return pipeline
+
+
+def _spaced_pipeline(model: models.WordPiece) -> Tokenizer:
+    """For words that stand between blanks."""
+    pipeline = Tokenizer(model)
+    pipeline.pre_tokenizer = pre_tokenizers.CharDelimiterSplit(" ")
     return pipeline
 
 
