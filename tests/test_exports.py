@@ -210,3 +210,13 @@ def test_a_place_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         if importlib.util.find_spec(_NEEDS.get(to, "os")):
             with pytest.raises(InputError, match="cannot be made"):
                 hub.export(tiny_checkpoint("bert"), tmp_path / "file" / name, to=to)
+
+
+@pytest.mark.parametrize("to", ["google", "huggingface"])
+def test_tokenization_is_not_changed_silently(tmp_path: Path, to: str) -> None:
+    checkpoint = tiny_checkpoint("bert", tokenization="tf_text", embedding_size=None, mlm=False)
+    with pytest.raises(UnsupportedModelError, match="no place for tokenization='tf_text'"):
+        hub.export(checkpoint, tmp_path / "model", to=to)  # type: ignore[arg-type]
+    assert not (tmp_path / "model").exists()
+    hub.export(checkpoint, tmp_path / "model", to="native")
+    assert read(tmp_path / "model").config.tokenization == "tf_text"

@@ -70,6 +70,12 @@ def export(
                 "encoder alone (encoder_only=True, --encoder-only), or one of "
                 + ", ".join(name for name, other in FORMATS.items() if other.takes_heads)
             )
+        if checkpoint.config.tokenization != "google" and not form.keeps_tokenization:
+            raise UnsupportedModelError(
+                f"{to} has no place for tokenization={checkpoint.config.tokenization!r}, and who reads it would cut "
+                'texts otherwise: export the model with tokenization "google", or one of '
+                + ", ".join(name for name, other in FORMATS.items() if other.keeps_tokenization)
+            )
         form.write(checkpoint, unfinished)
     return Path(path)
 
@@ -155,18 +161,22 @@ def _write_savedmodel(checkpoint: Checkpoint, path: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """A form to write: its writer, the library that it needs and how to install that, the ending of a file."""
+    """A form to write: its writer, the library that it needs and how to install that, the ending of a file.
+
+    And whether it has a place for the head of a fine-tuned model, and for whose tokenization is meant.
+    """
 
     write: Callable[[Checkpoint, Path], None]
     library: str | None = None
     install: str = ""
     suffix: str = ""
     takes_heads: bool = False
+    keeps_tokenization: bool = True
 
 
 FORMATS: dict[str, Form] = {
-    "google": Form(write=_write_google),
-    "huggingface": Form(write=_write_huggingface, takes_heads=True),
+    "google": Form(write=_write_google, keeps_tokenization=False),
+    "huggingface": Form(write=_write_huggingface, takes_heads=True, keeps_tokenization=False),
     "keras": Form(write=_write_keras, library="keras", install="'berthub[keras]'", suffix=".keras"),
     "native": Form(write=write_native, takes_heads=True),
     "onnx": Form(write=_write_onnx, library="onnx", install="'berthub[onnx]'", takes_heads=True),

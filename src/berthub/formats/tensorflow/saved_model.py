@@ -133,7 +133,7 @@ def _weights(
         raise UnsupportedModelError(
             f"{path} holds no BERT encoder: no variable is called word_embeddings/embeddings; "
             f"its variables are: {', '.join(names[:8]) or 'none'} "
-            "(preprocessing models have no weights: name the encoder they belong to)"
+            "(preprocessing models have no weights: name the encoder, or use hub.Preprocessor)"
         )
     by_name = {layered[variable.name]: variable for variable in found}
     variables = {canonical: by_name[name] for canonical, name in renamed.items()}
