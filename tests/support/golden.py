@@ -25,6 +25,8 @@ READABLE = (
     "tf2_v4_mlm",
     "tf2_v4_multishard",
 )
+# One of each architecture and activation, and one with a masked-language-model head: for what sees checkpoints alone.
+KINDS = ("albert_v3", "electra", "hf_bert", "mobilebert", "talking_heads", "tf2_v4", "tf2_v4_mlm")
 BATCHES = "abcde"
 
 

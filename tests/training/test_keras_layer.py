@@ -8,7 +8,7 @@ import pytest
 import berthub as hub
 from berthub.errors import CheckpointError, HandleError, InputError
 from berthub.networks.network import weight_shapes
-from support.golden import READABLE, batches
+from support.golden import KINDS, batches
 
 TOLERANCE = 1e-5
 Inputs = dict[str, np.ndarray]
@@ -24,7 +24,7 @@ def _close(ours: Any, theirs: Any, tolerance: float = TOLERANCE) -> None:
     np.testing.assert_allclose(_array(ours), _array(theirs), rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", READABLE)
+@pytest.mark.parametrize("name", KINDS)
 def test_float32_equals_the_original(models: Path, name: str) -> None:
     layer = hub.KerasLayer(models / name)
     # The last one is the smallest, the third as long as the models' positions.
