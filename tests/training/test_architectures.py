@@ -41,7 +41,8 @@ def test_a_step_moves_every_weight_and_the_model_is_reloaded(
     symbolic = {name: keras.Input((None,), dtype="int32", name=name) for name in inputs}
     model = keras.Model(symbolic, layer(symbolic))
     before = layer.weights_by_name()
-    model.compile("sgd", "mse")
+    # Without XLA, which takes longer to compile than all the rest.
+    model.compile("sgd", "mse", jit_compile=False)
     shapes = [part.shape for part in (model.outputs if isinstance(key, tuple) else model.outputs[:1])]
     targets = [np.ones((4, *(9 if size is None else size for size in shape[1:])), np.float32) for shape in shapes]
     if isinstance(key, tuple):
@@ -59,7 +60,7 @@ def test_a_step_moves_every_weight_and_the_model_is_reloaded(
         np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(part) for part in (one, other)))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ["albert", "distilbert", "mobilebert"])
 def test_it_is_fine_tuned_and_served(architecture: str) -> None:
     # Without dropout, and all texts in one batch: then a small step can only lead down.
     checkpoint = tiny_checkpoint(architecture, hidden_dropout=0.0, attention_dropout=0.0)
