@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from berthub.tokenization import tf_text, unicode_table
+from berthub.tokenization.characters import is_pinned
 
 _CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
 # The combining class of these is known to every version: they tell that of others, by the order of two.
@@ -43,7 +44,7 @@ def main() -> None:
             sys.exit(f"{name} lacks characters that are in that of Unicode {unicode_table.VERSION}")
         _print_ranges(f"NEWER_{name}", found - pinned)
 
-    known = {character: tf_text.folded(character) for character in _CHARACTERS if tf_text.is_pinned(character)}
+    known = {character: tf_text.folded(character) for character in _CHARACTERS if is_pinned(character)}
     folded = dict(zip(_CHARACTERS, decomposed(_CHARACTERS, fold=True), strict=True))
     wrong = [character for character, own in known.items() if own != folded[character]]
     if wrong:
@@ -59,7 +60,8 @@ def main() -> None:
     newer = _classes(unassigned, decomposed)
     _print_words('NEWER_COMBINING = _classes("""', [f"{ord(a):x}:{value}" for a, value in newer.items()])
     combining = {character for character in _CHARACTERS if unicodedata.combining(character)} | newer.keys()
-    _print_ranges("STAYING", combining - is_in("Mn"))
+    pinned = {chr(code) for first, last in unicode_table.STAYING for code in range(first, last + 1)}
+    _print_ranges("NEWER_STAYING", combining - is_in("Mn") - pinned)
 
 
 def _classes(characters: list[str], decomposed: Callable[[list[str]], list[str]]) -> dict[str, int]:

@@ -31,6 +31,8 @@ def main() -> None:
     categories = [unicodedata.category(chr(code)) for code in range(sys.maxunicode + 1)]
     for name, belongs in _KINDS.items():
         _print(name, [belongs(category) for category in categories])
+    staying = [category != "Mn" and bool(unicodedata.combining(chr(code))) for code, category in enumerate(categories)]
+    _print("STAYING", staying)
     ours = [BasicTokenizer(lower_case=lower, strip_accents=lower, split_chinese=True) for lower in (True, False)]
     theirs = [_library(lower_case=lower) for lower in (True, False)]
 
@@ -38,7 +40,7 @@ def main() -> None:
         # Combining characters that are kept change places in the decomposition: by the order of a later Unicode, too.
         if categories[code] in ("Cs", "Cn", "Co") or code > 0xFFFF:
             return False
-        if unicodedata.combining(chr(code)) and categories[code] != "Mn":
+        if staying[code]:
             return True
         text = f"a{chr(code)}b {chr(code)}"
         pairs = zip(ours, theirs, strict=True)

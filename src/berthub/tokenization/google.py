@@ -9,12 +9,14 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from berthub.tokenization.characters import REMEMBERED, CharacterTable, in_canonical_order, is_pinned
 from berthub.tokenization.unicode_table import (
     CHINESE,
     CONTROL,
     MARK,
     PUNCTUATION,
     SPACE,
+    STAYING,
     SYMBOLS,
     UNASSIGNED,
     UNLIKE_LIBRARY,
@@ -44,6 +46,7 @@ class BasicTokenizer:
         self._lower_case = lower_case
         self._strip_accents = strip_accents
         self._split_chinese = split_chinese
+        self._table = CharacterTable(self._becomes)
 
     def words(self, text: str) -> list[Word]:
         """The words of a text, in order."""
@@ -55,16 +58,10 @@ class BasicTokenizer:
 
     def spaced(self, text: str) -> str | None:
         """The words of a text with blanks between them; None where characters do not become words one by one."""
-        return None if self._in_context().search(text) else text.translate(self._table)
+        changes = self._lower_case or self._strip_accents
+        return None if changes and _in_context().search(text) else text.translate(self._table)
 
-    @functools.cached_property
-    def _table(self) -> "_Table":
-        return _Table(self)
-
-    def _in_context(self) -> re.Pattern[str]:
-        return _in_context() if self._lower_case or self._strip_accents else _never()
-
-    def becomes(self, character: str) -> str:
+    def _becomes(self, character: str) -> str:
         """What a character that stands alone becomes, with blanks around what is a word by itself."""
         match _kind(character):
             case "dropped":
@@ -112,22 +109,6 @@ class BasicTokenizer:
         return _without_marks(token, places) if self._strip_accents else (token, places)
 
 
-class _Table(dict[int, str]):
-    """What each character becomes, filled as they occur."""
-
-    def __init__(self, basic: BasicTokenizer) -> None:
-        super().__init__()
-        self._basic = basic
-
-    def __missing__(self, code: int) -> str:
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        self[code] = self._basic.becomes(chr(code))
-        return self[code]
-
-
-# Of how many characters it is kept what they are.
-_REMEMBERED = 1 << 14
 # Beyond the first 65,536 code points: emoji and Chinese, on which the two agree; all others are taken with care.
 _AGREED = ((0x1F300, 0x1F6D7), (0x20000, 0x2A6DF), (0x2A700, 0x2B738), (0x2B740, 0x2B81D), (0x2F800, 0x2FA1D))
 _PRIVATE = (0xE000, 0xF8FF)
@@ -145,7 +126,7 @@ def _kinds() -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple((kind, re.compile(f"[{character_class(pairs)}]")) for kind, pairs in ranges.items())
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=REMEMBERED)
 def _kind(character: str) -> str:
     return next((kind for kind, pattern in _kinds() if pattern.match(character)), "kept")
 
@@ -153,17 +134,7 @@ def _kind(character: str) -> str:
 @functools.cache
 def _in_context() -> re.Pattern[str]:
     """Capital sigma, and the combining characters that stay, which the decomposition may put in another order."""
-    staying = (
-        (code, code)
-        for code in range(0x110000)
-        if unicodedata.combining(chr(code)) and not _mark().match(chr(code)) and not _unassigned().match(chr(code))
-    )
-    return re.compile(f"[{character_class((_SIGMA, *staying))}]")
-
-
-@functools.cache
-def _never() -> re.Pattern[str]:
-    return re.compile("(?!)")
+    return re.compile(f"[{character_class((_SIGMA, *STAYING))}]")
 
 
 @functools.cache
@@ -197,7 +168,7 @@ def _lowered(token: str, places: list[int]) -> tuple[str, list[int]]:
     lowered = "".join(parts)
     if len(lowered) == len(token):
         return lowered, places
-    sizes = (1 if _unassigned().match(character) else len(character.lower()) for character in token)
+    sizes = (len(character.lower()) if is_pinned(character) else 1 for character in token)
     return lowered, [place for place, size in zip(places, sizes, strict=True) for _ in range(size)]
 
 
@@ -205,40 +176,30 @@ def _without_marks(token: str, places: list[int]) -> tuple[str, list[int]]:
     """The canonical decomposition (Unicode Standard Annex #15), without nonspacing marks."""
     if token.isascii():
         return token, places
-    decomposed: list[tuple[str, int]] = []
-    pending: list[tuple[str, int]] = []
-    for character, place in zip(token, places, strict=True):
-        for part in _decomposition(character):
-            if _combining(part):
-                pending.append((part, place))
-                continue
-            if pending:
-                decomposed += sorted(pending, key=lambda pair: _combining(pair[0]))
-                pending = []
-            decomposed.append((part, place))
-    decomposed += sorted(pending, key=lambda pair: _combining(pair[0]))
-    kept = [(part, place) for part, place in decomposed if not _is_mark(part)]
+    pairs = zip(token, places, strict=True)
+    decomposed = ((part, place) for character, place in pairs for part in _decomposition(character))
+    kept = [(part, place) for part, place in in_canonical_order(decomposed, _combining) if not _is_mark(part)]
     return "".join(part for part, _ in kept), [place for _, place in kept]
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=REMEMBERED)
 def _decomposition(character: str) -> str:
-    return character if _unassigned().match(character) else unicodedata.normalize("NFD", character)
+    return unicodedata.normalize("NFD", character) if is_pinned(character) else character
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=REMEMBERED)
 def _is_mark(character: str) -> bool:
     return _mark().match(character) is not None
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=REMEMBERED)
 def _is_punctuation(character: str) -> bool:
     return _punctuation().match(character) is not None
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=REMEMBERED)
 def _combining(character: str) -> int:
-    return 0 if _unassigned().match(character) else unicodedata.combining(character)
+    return unicodedata.combining(character) if is_pinned(character) else 0
 
 
 def _split_punctuation(token: str, places: list[int]) -> list[tuple[str, list[int]]]:

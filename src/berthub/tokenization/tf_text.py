@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from berthub.tokenization.characters import REMEMBERED, CharacterTable, in_canonical_order, is_pinned
 from berthub.tokenization.tf_text_table import (
     NEWER_COMBINING,
     NEWER_CONTROL,
     NEWER_FOLDED,
     NEWER_MARK,
     NEWER_PUNCTUATION,
-    STAYING,
+    NEWER_STAYING,
 )
 from berthub.tokenization.unicode_table import (
     CHINESE,
@@ -27,15 +28,12 @@ from berthub.tokenization.unicode_table import (
     IGNORABLE,
     MARK,
     PUNCTUATION,
+    STAYING,
     SYMBOLS,
-    UNASSIGNED,
     character_class,
 )
 
-__all__ = ["SpacedText", "Spacer", "folded", "is_ignorable", "is_mark", "is_pinned"]
-
-# Of how many characters it is kept what becomes of them: more than a text has, less than there are.
-_REMEMBERED = 1 << 15
+__all__ = ["SpacedText", "Spacer", "folded", "is_ignorable", "is_mark"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +48,7 @@ class Spacer:
     """Puts blanks between the words of texts, after folding their case (`lower_case`); lone surrogates are excluded."""
 
     def __init__(self, *, lower_case: bool) -> None:
-        self._spaced = _Table(lower_case=lower_case)
+        self._spaced = CharacterTable(self._becomes)
         self._lower_case = lower_case
 
     def __call__(self, text: str) -> str:
@@ -68,45 +66,23 @@ class Spacer:
         sizes = np.fromiter(map(len, parts), np.int64, len(parts))
         return SpacedText(spaced, np.repeat(np.arange(len(parts), dtype=np.int32), sizes))
 
+    def _becomes(self, character: str) -> str:
+        parts = folded(character) if self._lower_case else character
+        return "".join(_spaced(part, lower_case=self._lower_case) for part in parts)
+
     def _must_reorder(self, spaced: str) -> bool:
         # Of the characters that stay, few change places, and only next to each other.
         return self._lower_case and not spaced.isascii() and _reordering().search(spaced) is not None
 
     def _reordered(self, text: str) -> tuple[str, list[int]]:
         """In canonical order (Unicode Standard Annex #15), which is set up while the marks are still there."""
-        ordered: list[tuple[str, int]] = []
-        pending: list[tuple[str, int]] = []
-        for place, character in enumerate(text):
-            for part in folded(character):
-                if _combining(part):
-                    pending.append((part, place))
-                    continue
-                ordered += sorted(pending, key=lambda pair: _combining(pair[0]))
-                pending = []
-                ordered.append((part, place))
-        ordered += sorted(pending, key=lambda pair: _combining(pair[0]))
+        decomposed = ((part, place) for place, character in enumerate(text) for part in folded(character))
+        ordered = in_canonical_order(decomposed, _combining)
         parts = [(_spaced(part, lower_case=True), place) for part, place in ordered]
         return "".join(part for part, _ in parts), [place for part, place in parts for _ in part]
 
 
-class _Table(dict[int, str]):
-    """What a character becomes, by its code point: made when it is asked for first."""
-
-    def __init__(self, *, lower_case: bool) -> None:
-        super().__init__()
-        self._lower_case = lower_case
-
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
-        parts = folded(character) if self._lower_case else character
-        spaced = "".join(_spaced(part, lower_case=self._lower_case) for part in parts)
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        self[code] = spaced
-        return spaced
-
-
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=REMEMBERED)
 def folded(character: str) -> str:
     """The canonical decomposition of NFKC_Casefold (The Unicode Standard, 3.13, "Default Caseless Matching")."""
     if character.isascii():
@@ -124,15 +100,10 @@ def is_ignorable(character: str) -> bool:
     return _ignorable().match(character) is not None
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=REMEMBERED)
 def is_mark(character: str) -> bool:
     """Whether the character is a nonspacing mark (Mn), which goes where accents do."""
     return _mark().match(character) is not None
-
-
-def is_pinned(character: str) -> bool:
-    """Whether the character was assigned in the Unicode version of `unicode_table`: all Pythons agree on it."""
-    return _unassigned().match(character) is None
 
 
 def _spaced(part: str, *, lower_case: bool) -> str:
@@ -164,13 +135,8 @@ def _ignorable() -> re.Pattern[str]:
 
 
 @functools.cache
-def _unassigned() -> re.Pattern[str]:
-    return re.compile(f"[{character_class(UNASSIGNED)}]")
-
-
-@functools.cache
 def _reordering() -> re.Pattern[str]:
-    return re.compile(f"[{character_class(STAYING)}]{{2}}")
+    return re.compile(f"[{character_class((*STAYING, *NEWER_STAYING))}]{{2}}")
 
 
 def _combining(character: str) -> int:

@@ -7,7 +7,7 @@ assigned before. Made by `tests/support/make_tf_text_table.py`.
 
 from berthub.tokenization.unicode_table import ranges_of
 
-__all__ = ["NEWER_COMBINING", "NEWER_CONTROL", "NEWER_FOLDED", "NEWER_MARK", "NEWER_PUNCTUATION", "STAYING"]
+__all__ = ["NEWER_COMBINING", "NEWER_CONTROL", "NEWER_FOLDED", "NEWER_MARK", "NEWER_PUNCTUATION", "NEWER_STAYING"]
 
 
 def _folded(text: str) -> dict[str, str]:
@@ -63,7 +63,6 @@ NEWER_COMBINING = _classes("""
 
 # The combining characters of ICU that are no marks to RE2.
 
-STAYING = ranges_of("""
-897 1715 1734 1b44 1baa 1bf2-1bf3 302e-302f a953 a9c0 10d69-10d6d 111c0 11235 1134d 113ce-113d0 116b6 1193d 11f41
-1612f 16ff0-16ff1 1d165-1d166 1d16d-1d172 1e5ee-1e5ef
+NEWER_STAYING = ranges_of("""
+897 10d69-10d6d 113ce-113d0 11f41 1612f 1e5ee-1e5ef
 """)

@@ -13,6 +13,7 @@ __all__ = [
     "MARK",
     "PUNCTUATION",
     "SPACE",
+    "STAYING",
     "SYMBOLS",
     "UNASSIGNED",
     "UNLIKE_LIBRARY",
@@ -171,6 +172,12 @@ fe6c-fe6f fe75 fefd-fefe ff00 ffbf-ffc1 ffc8-ffc9 ffd0-ffd1 ffd8-ffd9 ffdd-ffdf 
 IGNORABLE = ranges_of("""
 ad 34f 61c 115f-1160 17b4-17b5 180b-180f 200b-200f 202a-202e 2060-206f 3164 fe00-fe0f feff ffa0 fff0-fff8 1bca0-1bca3
 1d173-1d17a e0000-e0fff
+""")
+
+# The combining characters that are no Mn: they stay where accents go, and decomposition may change their order.
+
+STAYING = ranges_of("""
+1715 1734 1b44 1baa 1bf2-1bf3 302e-302f a953 a9c0 111c0 11235 1134d 116b6 1193d 16ff0-16ff1 1d165-1d166 1d16d-1d172
 """)
 
 # Where the tokenizers library (0.23) has other pieces, below U+10000.
