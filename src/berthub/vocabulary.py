@@ -7,7 +7,7 @@ from typing import Literal, Self, get_args
 
 from berthub.errors import CheckpointError
 
-__all__ = ["ALGORITHMS", "Algorithm", "Vocabulary"]
+__all__ = ["ALGORITHMS", "CONTINUED", "Algorithm", "Vocabulary"]
 
 Algorithm = Literal["byte_bpe", "sentencepiece", "wordpiece"]
 """How words are cut into pieces: BERT's WordPiece (Wu et al., 2016, https://arxiv.org/abs/1609.08144), SentencePiece
@@ -15,6 +15,9 @@ Algorithm = Literal["byte_bpe", "sentencepiece", "wordpiece"]
 RoBERTa (Radford et al., 2019)."""
 
 ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
+
+CONTINUED = "##"
+"""What a WordPiece that continues a word begins with."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from berthub import Encoder, Tokenizer
 from berthub.cli.options import Reference
 from berthub.cli.tokenize_count import Frequent
-from berthub.cli.tokenize_cuts import Cut, aligned, groups
+from berthub.cli.tokenize_cuts import Cut, aligned
 from berthub.config import REFERENCES
 from berthub.formats import read
 from berthub.formats.native import write_native
@@ -288,12 +288,6 @@ def test_aligned_keeps_every_token(first: Cut, second: Cut) -> None:
             assert place.begin <= begin <= end <= place.end
     if first.ids == second.ids and first.offsets == second.offsets:
         assert all(place.equal for place in places)
-
-
-def test_groups_keep_texts_in_order() -> None:
-    texts: list[Any] = ["a" * 700_000, "b" * 700_000, "", ("c" * 2_000_000, "d"), "e"]
-    assert [[len(text) for text in group] for group in groups(texts)] == [[700_000, 700_000], [0, 2], [1]]
-    assert [*groups([])] == []
 
 
 def test_frequent_words_in_bounded_memory() -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berthub.encoding.chunks import chunks, part, runs
+from berthub.tokenization.tokenizer import Text
 from berthub.tokenization.tokens import Tokens
 
 
@@ -14,6 +15,16 @@ def test_chunks_end_with_the_text_that_fills_them() -> None:
     assert [len(chunk) for chunk in chunks(iter(texts), size=3, characters=14)] == [2, 3]
     assert [len(chunk) for chunk in chunks(iter(texts), size=9, characters=1)] == [1] * 5
     assert list(chunks(iter([]), size=2)) == []
+
+
+def test_chunks_of_so_many_characters_keep_texts_in_order() -> None:
+    texts: list[Text] = ["a" * 700_000, "b" * 700_000, "", ("c" * 2_000_000, "d"), "e"]
+    assert [[len(text) for text in group] for group in chunks(texts, characters=1 << 20)] == [
+        [700_000, 700_000],
+        [0, 2],
+        [1],
+    ]
+    assert [*chunks([], characters=1 << 20)] == []
 
 
 def test_no_text_is_read_before_it_is_needed() -> None:

@@ -2,24 +2,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berthub.config import EncoderConfig
 from berthub.encoding.planner import cut, plan
-from berthub.networks.bert import BertConfig
 from berthub.tokenization.tokens import Tokens
+from support.tiny import tiny_checkpoint
 
 
-def _config(max_positions: int) -> BertConfig:
-    return BertConfig(
-        vocab_size=100,
-        hidden_size=8,
-        num_layers=1,
-        num_heads=1,
-        intermediate_size=8,
-        max_positions=max_positions,
-        type_vocab_size=2,
-        activation="relu",
-        layer_norm_eps=1e-12,
-        lower_case=True,
-    )
+def _config(max_positions: int) -> EncoderConfig:
+    return tiny_checkpoint("bert", max_positions=max_positions).config
 
 
 _LENGTHS = st.lists(st.integers(0, 600), max_size=200).map(lambda values: np.array(values, np.int64))

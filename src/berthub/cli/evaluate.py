@@ -76,12 +76,11 @@ def evaluate(
     predicted, truncated = _predicted(encoder, labelled.texts, quiet=quiet)
     result = scores(head.task, labels=head.labels, truth=labelled.labels, predicted=predicted)
     if as_json:
-        import orjson
+        from berthub.cli.json_output import write_json_line
 
         about = {"model": run, "data": str(data), "task": head.task, "rows": len(predicted), "truncated": truncated}
-        line = orjson.dumps({**about, "precision": encoder.precision, "scores": result})
-        sys.stdout.buffer.write(line + b"\n")
-        sys.stdout.buffer.flush()
+        write_json_line({**about, "precision": encoder.precision, "scores": result})
+        sys.stdout.flush()
     else:
         cut = f"; {truncated:,} texts cut to {encoder.max_length} tokens" if truncated else ""
         told = f"{head.task}, {len(predicted):,} rows of {data}, computed in {encoder.precision}{cut}."

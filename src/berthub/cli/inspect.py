@@ -1,7 +1,5 @@
 """`berthub inspect`: what a model is, and how berthub knows."""
 
-import sys
-
 from berthub.cli import options as o
 from berthub.cli.model import ModelOptions
 
@@ -32,10 +30,9 @@ def inspect(
     )
     report = report_on(handle, model)
     if as_json:
-        import orjson
+        from berthub.cli.json_output import print_json
 
-        sys.stdout.buffer.write(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        sys.stdout.buffer.flush()
+        print_json(report)
     else:
         from berthub.cli.inspect_tables import show
 

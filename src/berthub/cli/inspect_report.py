@@ -13,6 +13,7 @@ from berthub.formats import read
 from berthub.formats.layouts import find_model
 from berthub.formats.preprocessor import PreprocessorFiles, read_preprocessor
 from berthub.hub.checksum import hash_file
+from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["report_on"]
@@ -81,7 +82,6 @@ def _encoder(handle: str, checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _preprocessor(handle: str, stored: PreprocessorFiles, folder: Path) -> dict[str, Any]:
-    inputs = ("input_word_ids", "input_mask", "input_type_ids")
     return {
         "kind": "preprocessor",
         "handle": handle,
@@ -91,7 +91,7 @@ def _preprocessor(handle: str, stored: PreprocessorFiles, folder: Path) -> dict[
         "vocabulary": _vocabulary(stored.vocabulary),
         "seq_length": stored.seq_length,
         "inputs": [{"name": "texts", "type": "string", "shape": ["batch"], "largest": None}],
-        "outputs": [{"name": name, "type": "int32", "shape": ["batch", "seq_length"]} for name in inputs],
+        "outputs": [{"name": name, "type": "int32", "shape": ["batch", "seq_length"]} for name in INPUTS],
         "files": _files(folder),
     }
 
@@ -106,14 +106,10 @@ def _vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def _inputs(config: EncoderConfig) -> list[dict[str, Any]]:
-    largest = {
-        "input_word_ids": config.vocab_size - 1,
-        "input_mask": 1,
-        "input_type_ids": config.type_vocab_size - 1,
-    }
+    largest = dict(zip(INPUTS, (config.vocab_size - 1, 1, config.type_vocab_size - 1), strict=True))
     inputs = [_tensor(name, "int32", "batch", "seq") | {"largest": value} for name, value in largest.items()]
     if config.mlm:
-        positions = _tensor("masked_lm_positions", "int32", "batch", "positions")
+        positions = _tensor(POSITIONS, "int32", "batch", "positions")
         inputs.append(positions | {"largest": config.max_positions - 1})
     return inputs
 
@@ -125,7 +121,7 @@ def _outputs(config: EncoderConfig) -> list[dict[str, Any]]:
         outputs += [_tensor(name, "float32", "batch", hidden) for name in ("pooled_output", "default")]
     outputs.append(_tensor("encoder_outputs", "float32", "batch", "seq", hidden) | {"count": config.num_states})
     if config.mlm:
-        outputs.append(_tensor("mlm_logits", "float32", "batch", "positions", config.vocab_size))
+        outputs.append(_tensor(MLM_LOGITS, "float32", "batch", "positions", config.vocab_size))
     return [{"count": 1, **output} for output in outputs]
 
 

@@ -1,6 +1,5 @@
 """`berthub models`: which models TensorFlow Hub published, and which of them are here."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -48,6 +47,7 @@ def models(
     """
     from berthub.cli.catalogue_query import Query, find
     from berthub.cli.catalogue_table import as_records, show
+    from berthub.cli.json_output import print_json
     from berthub.hub.cache import Cache
 
     query = Query(
@@ -62,9 +62,6 @@ def models(
     )
     found = find(query, Cache(cache_dir))
     if as_json:
-        import orjson
-
-        sys.stdout.buffer.write(orjson.dumps(as_records(found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        sys.stdout.buffer.flush()
+        print_json(as_records(found))
     else:
         show(found, every_version=every_version)

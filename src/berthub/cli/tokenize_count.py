@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from berthub.cli.tokenize_cuts import aligned, cuts, groups
+from berthub.cli.tokenize_cuts import GROUP_CHARS, aligned, cuts
+from berthub.encoding.chunks import chunks
 
 if TYPE_CHECKING:
     from berthub.cli.tables.block import Block
@@ -102,7 +103,7 @@ def count(blocks: Iterable[Block], tokenizers: Mapping[str, Tokenizer]) -> Itera
     counted = Counted({name: Counts() for name in tokenizers}, Differences())
     for block in blocks:
         row = block.first_row
-        for texts in groups(block.texts):
+        for texts in chunks(block.texts, characters=GROUP_CHARS):
             cut = [_counted(texts, tokenizer, counted.references[name]) for name, tokenizer in tokenizers.items()]
             if len(cut) == 2:
                 _compare(texts, row, cut, [*tokenizers.values()], counted.differences)

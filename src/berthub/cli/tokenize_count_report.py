@@ -1,13 +1,12 @@
 """What `berthub tokenize --input` tells of a file: tables for people, one JSON object for programs."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 
-import orjson
 from rich import box
 from rich.table import Table
 
 from berthub.cli.console import OutputConsole, literal
+from berthub.cli.json_output import print_json
 from berthub.cli.progress import progress
 from berthub.cli.tables.reading import Rows
 from berthub.cli.tokenize_count import Counted, Counts, Difference, count
@@ -37,9 +36,7 @@ def print_counts(rows: Rows, tokenizers: Mapping[str, Tokenizer], *, name: str, 
     counted = _count(rows, tokenizers, name)
     limit = next(iter(tokenizers.values())).max_length
     if as_json:
-        result = _json(counted, name=name, max_length=limit)
-        sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        sys.stdout.flush()
+        print_json(_json(counted, name=name, max_length=limit))
         return
     console = OutputConsole()
     console.print(_facts(counted.references))

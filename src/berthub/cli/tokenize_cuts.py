@@ -7,18 +7,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from berthub.encoding.chunks import chunks
+from berthub.vocabulary import CONTINUED
+
 if TYPE_CHECKING:
     from berthub.tokenization.tokenizer import Text, Tokenizer
     from berthub.vocabulary import Vocabulary
 
-__all__ = ["Cut", "Kind", "Place", "aligned", "cuts", "groups", "kind_of"]
+__all__ = ["GROUP_CHARS", "Cut", "Kind", "Place", "aligned", "cuts", "kind_of"]
 
 Kind = Literal["special", "unknown", "continued", "begun"]
 """What a piece is: added around the text, not in the vocabulary, or one that continues or begins a word."""
 
-# A block of the input may have millions of characters, and tokens with offsets take many times their room.
-_GROUP_CHARS = 1 << 20
-_CONTINUED = "##"
+GROUP_CHARS = 1 << 20
+"""How much text is cut at a time: a block of the input may have millions of characters, and tokens with offsets take
+many times their room."""
 _BLANKS = {"sentencepiece": "\u2581", "byte_bpe": "\u0120"}
 
 
@@ -50,21 +53,9 @@ class Place:
         return self.first.ids == self.second.ids
 
 
-def groups(texts: Sequence[Text]) -> Iterator[Sequence[Text]]:
-    """The texts, in order, in runs of about a million characters."""
-    begin = size = 0
-    for index, text in enumerate(texts):
-        size += len(text) if isinstance(text, str) else sum(map(len, text))
-        if size >= _GROUP_CHARS:
-            yield texts[begin : index + 1]
-            begin, size = index + 1, 0
-    if begin < len(texts):
-        yield texts[begin:]
-
-
 def cuts(tokenizer: Tokenizer, texts: Sequence[Text]) -> Iterator[Cut]:
     """What the model gets for each text, of any length."""
-    for group in groups(texts):
+    for group in chunks(texts, characters=GROUP_CHARS):
         tokens = tokenizer.tokens(group, offsets=True)
         assert tokens.offsets is not None
         splits = tokens.row_splits.tolist()
@@ -81,7 +72,7 @@ def kind_of(piece: str, vocabulary: Vocabulary) -> Kind:
     if piece in vocabulary.special:
         return "special"
     if vocabulary.algorithm == "wordpiece":
-        return "continued" if piece.startswith(_CONTINUED) else "begun"
+        return "continued" if piece.startswith(CONTINUED) else "begun"
     return "begun" if piece.startswith(_BLANKS[vocabulary.algorithm]) else "continued"
 
 

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-import orjson
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from berthub.cli.console import OutputConsole, literal
+from berthub.cli.json_output import write_json_line
 from berthub.cli.tables.block import Block
 from berthub.cli.tokenize_cuts import Cut, Kind, Place, aligned, cuts, kind_of
 from berthub.tokenization.tokenizer import Tokenizer
@@ -26,7 +26,7 @@ def print_tokens(blocks: Iterator[Block], tokenizer: Tokenizer, *, as_json: bool
     for block in blocks:
         for text, cut in zip(_strings(block), cuts(tokenizer, block.texts), strict=True):
             if as_json:
-                _write({"text": text, **_json(cut)})
+                write_json_line({"text": text, **_json(cut)})
                 continue
             console.print(_table(text, cut, tokenizer.vocabulary))
             console.print(literal(_told(cut, tokenizer), "dim"))
@@ -43,15 +43,8 @@ def print_comparison(blocks: Iterator[Block], tokenizers: Mapping[str, Tokenizer
             places = list(aligned(here, there))
             if as_json:
                 different = [_json_place(text, place, (first, second)) for place in places if not place.equal]
-                _write(
-                    {
-                        "text": text,
-                        "equal": not different,
-                        first: _json(here),
-                        second: _json(there),
-                        "differences": different,
-                    }
-                )
+                compared = {first: _json(here), second: _json(there), "differences": different}
+                write_json_line({"text": text, "equal": not different, **compared})
                 continue
             console.print(_comparison(text, places, (first, second), one.vocabulary))
             console.print(_verdict(places, {first: len(here.ids), second: len(there.ids)}))
@@ -61,10 +54,6 @@ def print_comparison(blocks: Iterator[Block], tokenizers: Mapping[str, Tokenizer
 def _strings(block: Block) -> list[str]:
     # Texts of the command line, and lines: no pairs among them.
     return [text for text in block.texts if isinstance(text, str)]
-
-
-def _write(line: Mapping[str, object]) -> None:
-    sys.stdout.buffer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def _json(cut: Cut) -> dict[str, object]:

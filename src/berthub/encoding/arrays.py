@@ -9,11 +9,9 @@ import numpy.typing as npt
 
 from berthub.config import EncoderConfig
 from berthub.errors import InputError
+from berthub.networks.interface import POSITIONS
 
-__all__ = ["POSITIONS", "ArrayInputs", "array_inputs", "inputs_by_name"]
-
-POSITIONS = "masked_lm_positions"
-"""The input that asks for `mlm_logits`."""
+__all__ = ["ArrayInputs", "array_inputs", "inputs_by_name"]
 
 _NAMES = {
     "input_word_ids": "ids",

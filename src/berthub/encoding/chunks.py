@@ -1,6 +1,6 @@
 """The texts of a stream in chunks that fit in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,11 @@ from berthub.tokenization.tokens import Tokens
 __all__ = ["chunks", "part", "runs"]
 
 
-def chunks(texts: Iterator[Text], *, size: int, characters: int | None = None) -> Iterator[list[Text]]:
-    """Lists of `size` texts, shorter ones where they have `characters` before; no text is read before it is needed."""
+def chunks(texts: Iterable[Text], *, size: int | None = None, characters: int | None = None) -> Iterator[list[Text]]:
+    """Lists of `size` texts, shorter ones where they have `characters` before; no text is read before it is needed.
+
+    None is no limit.
+    """
     chunk: list[Text] = []
     total = 0
     for text in texts:

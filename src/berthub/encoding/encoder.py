@@ -32,6 +32,7 @@ from berthub.engines.engine import Batch, Engine, Floats
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats.native import write_native
 from berthub.head import Head
+from berthub.networks.interface import MLM_LOGITS
 from berthub.networks.outputs import Output
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
@@ -235,7 +236,7 @@ class Encoder:
         if config.has_pooled_output:
             wanted["pooled_output"] = Output(-1, "pooled").resolved(config)
         if arrays.positions is not None:
-            wanted["mlm_logits"] = Output(mlm=True).resolved(config)
+            wanted[MLM_LOGITS] = Output(mlm=True).resolved(config)
         outputs = list(wanted.values())
         count, width = arrays.ids.shape
         at = 0 if arrays.positions is None else arrays.positions.shape[1]

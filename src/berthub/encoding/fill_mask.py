@@ -6,11 +6,12 @@ import numpy as np
 from tokenizers import decoders
 
 from berthub.checkpoint import Checkpoint
-from berthub.engines.engine import Batch, Engine, Floats
+from berthub.encoding.prediction import softmax
+from berthub.engines.engine import Batch, Engine
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
 from berthub.tokenization.tokenizer import Tokenizer
-from berthub.vocabulary import Vocabulary
+from berthub.vocabulary import CONTINUED, Vocabulary
 
 __all__ = ["Filling", "fill_mask"]
 
@@ -49,7 +50,7 @@ def fill_mask(text: str, *, top_k: int, checkpoint: Checkpoint, tokenizer: Token
         positions=np.array([[position]], np.int32),
     )
     (result,) = engine.run([batch], [wanted])
-    probabilities = _softmax(result.outputs[0][0, 0])
+    probabilities = softmax(result.outputs[0][0])[0]
     best = np.argsort(-probabilities, kind="stable")[:top_k].tolist()
     return [
         Filling(
@@ -78,17 +79,12 @@ def _ids(left: str, right: str, tokenizer: Tokenizer) -> tuple[np.ndarray[tuple[
     return ids, 1 + len(before)
 
 
-def _softmax(scores: Floats) -> Floats:
-    exponentials = np.exp(scores - scores.max())
-    probabilities: Floats = exponentials / exponentials.sum()
-    return probabilities
-
-
 def _filled(left: str, piece: str, right: str, vocabulary: Vocabulary) -> str:
     match vocabulary.algorithm:
         case "wordpiece":
             # A piece that continues a word is written to it.
-            return left.rstrip() + piece[2:] + right if piece.startswith("##") else left + piece + right
+            continues = piece.startswith(CONTINUED)
+            return left.rstrip() + piece.removeprefix(CONTINUED) + right if continues else left + piece + right
         case "sentencepiece":
             return left.rstrip() + piece.replace("\u2581", " ") + right
         case "byte_bpe":

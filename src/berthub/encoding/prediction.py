@@ -20,7 +20,7 @@ from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 from berthub.tokenization.words import word_tokens
 
-__all__ = ["Logits", "Predictions", "Probabilities", "TextsOrSentences", "compute_logits", "require_head"]
+__all__ = ["Logits", "Predictions", "Probabilities", "TextsOrSentences", "compute_logits", "require_head", "softmax"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -65,7 +65,7 @@ class Logits:
     def probabilities(self) -> Probabilities:
         """The probabilities of the labels: see `Probabilities`. A regression has none, which is an `InputError`."""
         task = require_head(self.head, probabilities=True).task
-        shares = _sigmoid(self.values) if task == "multi_label" else _softmax(self.values)
+        shares = _sigmoid(self.values) if task == "multi_label" else softmax(self.values)
         return [shares[start:end] for start, end in self._sentences()] if task == "tag" else shares
 
     def _sentences(self) -> Iterator[tuple[int, int]]:
@@ -132,7 +132,8 @@ def require_head(head: Head | None, *, probabilities: bool = False) -> Head:
     return head
 
 
-def _softmax(values: Floats) -> Floats:
+def softmax(values: Floats) -> Floats:
+    """Each row of scores [n, labels] as shares that add up to 1."""
     exponentials = np.exp(values - values.max(1, keepdims=True))
     shares: Floats = exponentials / exponentials.sum(1, keepdims=True)
     return shares

@@ -26,7 +26,7 @@ from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.distilbert import DistilBertConfig
 from berthub.networks.roberta import RobertaConfig
-from berthub.vocabulary import Vocabulary
+from berthub.vocabulary import CONTINUED, Vocabulary
 
 __all__ = ["WEIGHTS", "read_keras_hub"]
 
@@ -232,7 +232,7 @@ def _vocabulary(folder: Path, settings: Settings) -> Vocabulary:
     name, stored = _described(path) if path.is_file() else ("tokenizer", {})
     wordpieces, model, ids = (assets / f"vocabulary.{kind}" for kind in ("txt", "spm", "json"))
     if wordpieces.is_file():
-        for key, only in {"split": True, "suffix_indicator": "##"}.items():
+        for key, only in {"split": True, "suffix_indicator": CONTINUED}.items():
             if stored.get(key, only) != only:
                 raise UnsupportedModelError(f"{path} sets {key} to {stored[key]!r}; what is supported: {only!r}")
         keys = {"lowercase": "lower_case", "strip_accents": "strip_accents", "split_on_cjk": "split_chinese"}

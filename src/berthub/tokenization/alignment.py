@@ -10,13 +10,11 @@ from berthub.tokenization.google import BasicTokenizer
 from berthub.tokenization.pipeline import without_surrogates
 from berthub.tokenization.tokenizer import Text
 from berthub.tokenization.tokens import Tokens
-from berthub.vocabulary import Vocabulary
+from berthub.vocabulary import CONTINUED, Vocabulary
 
 __all__ = ["byte_offsets", "second_starts", "word_ids"]
 
 Ints = npt.NDArray[np.int64]
-
-_CONTINUED = "##"
 
 
 def second_starts(tokens: Tokens, *, separate: int) -> Ints:
@@ -54,7 +52,7 @@ def word_ids(tokens: Tokens, texts: Sequence[Text], vocabulary: Vocabulary) -> l
     separate = vocabulary.ids[vocabulary.separate]
     flat: list[int | None] = [None] * len(tokens.ids)
     wordpiece = vocabulary.algorithm == "wordpiece"
-    continued = np.array([wordpiece and piece.startswith(_CONTINUED) for piece in vocabulary.pieces])
+    continued = np.array([wordpiece and piece.startswith(CONTINUED) for piece in vocabulary.pieces])
     basic = BasicTokenizer(lower_case=False, strip_accents=False, split_chinese=True)
     for part, begin, end in _parts(tokens, texts, separate):
         if wordpiece:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.errors import InputError
+from berthub.networks.interface import INPUTS
 from berthub.tokenization.assemble import Segments, Template, assemble
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.vocabulary import Vocabulary
@@ -37,13 +38,11 @@ def pack(first: Segments, second: Segments | None, *, seq_length: int, vocabular
 
 def padded_inputs(tokens: Tokens, *, seq_length: int, vocabulary: Vocabulary) -> dict[str, npt.NDArray[np.int32]]:
     """TF Hub's inputs, int32 [n, seq_length] each: input_word_ids, input_mask and input_type_ids."""
-    flat = {
-        "input_word_ids": (tokens.ids, vocabulary.ids[vocabulary.pad]),
-        "input_mask": (np.ones_like(tokens.ids), 0),
-        "input_type_ids": (tokens.type_ids, 0),
-    }
+    flat = (tokens.ids, np.ones_like(tokens.ids), tokens.type_ids)
+    fills = (vocabulary.ids[vocabulary.pad], 0, 0)
     return {
-        name: pad_rows(values, tokens.row_splits, width=seq_length, value=fill) for name, (values, fill) in flat.items()
+        name: pad_rows(values, tokens.row_splits, width=seq_length, value=fill)
+        for name, values, fill in zip(INPUTS, flat, fills, strict=True)
     }
 
 

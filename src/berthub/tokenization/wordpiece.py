@@ -15,11 +15,10 @@ from berthub.tokenization.assemble import Segments, ranges
 from berthub.tokenization.google import BasicTokenizer, needs_care
 from berthub.tokenization.pipeline import run, without_surrogates
 from berthub.tokenization.tf_text import SpacedText, Spacer
-from berthub.vocabulary import Vocabulary
+from berthub.vocabulary import CONTINUED, Vocabulary
 
 __all__ = ["GoogleWordPiece", "TFTextWordPiece"]
 
-_CONTINUED = "##"
 
 # Google's `tokenization.py` gives up on words of more characters (`max_input_chars_per_word`).
 _MOST_CHARACTERS = 200
@@ -83,7 +82,7 @@ class GoogleWordPiece:
             place = 0
             for token in self._model.tokenize(word.text):
                 whole = token.id == self._unknown
-                size = len(word.text) if whole else len(token.value.removeprefix(_CONTINUED if place else ""))
+                size = len(word.text) if whole else len(token.value.removeprefix(CONTINUED if place else ""))
                 origins = word.origins[place : place + size]
                 yield token.id, min(origins), max(origins) + 1
                 place += size
@@ -135,7 +134,7 @@ def _model(vocabulary: Vocabulary, longest: int) -> models.WordPiece:
         dict(vocabulary.ids),
         unk_token=vocabulary.unknown,
         max_input_chars_per_word=longest,
-        continuing_subword_prefix=_CONTINUED,
+        continuing_subword_prefix=CONTINUED,
     )
 
 

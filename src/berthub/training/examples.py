@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.encoding.planner import pad_batch
+from berthub.networks.interface import INPUTS
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.training.fingerprint import fingerprint
 
@@ -108,7 +109,7 @@ def _batch(examples: Examples, rows: npt.NDArray[np.int64], width: int, count: i
     else:
         targets = examples.targets[rows]
         weights = np.ones(len(rows), np.float32)
-    inputs = {"input_word_ids": padded.ids, "input_mask": padded.mask, "input_type_ids": padded.type_ids}
+    inputs = dict(zip(INPUTS, (padded.ids, padded.mask, padded.type_ids), strict=True))
     missing = count - len(rows)
     if missing:
         # Copies of the first row, so that no row is without a token; their weight is 0.

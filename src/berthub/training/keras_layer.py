@@ -11,13 +11,14 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
-from berthub.encoding.arrays import POSITIONS, inputs_by_name
+from berthub.encoding.arrays import inputs_by_name
 from berthub.errors import CheckpointError, InputError
 from berthub.formats import read
 from berthub.formats.native import special_pieces, write_native
 from berthub.formats.vocabularies import read_vocabulary_files, write_vocabulary_files
 from berthub.hub.resolve import resolve
 from berthub.networks import network
+from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
 from berthub.networks.network import config_from_dict, weight_shapes
 from berthub.networks.ops import Ops
 from berthub.training.weights import Floats, WeightGroup, group_of, initial_value
@@ -26,8 +27,6 @@ __all__ = ["OUTPUTS", "KerasLayer"]
 
 OUTPUTS = ("default", "encoder_outputs", "pooled_output", "sequence_output")
 """What the layer returns, in TF Hub's names; the two about the whole text only where the model has such a vector."""
-
-MLM_LOGITS = "mlm_logits"
 
 
 @keras.saving.register_keras_serializable("berthub")
@@ -322,7 +321,7 @@ class KerasLayer(keras.layers.Layer):
 
 
 _POOLED = frozenset({"default", "pooled_output"})
-_INPUTS = {"ids": "input_word_ids", "mask": "input_mask", "type_ids": "input_type_ids", "positions": POSITIONS}
+_INPUTS = dict(zip(("ids", "mask", "type_ids", "positions"), (*INPUTS, POSITIONS), strict=True))
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from pathlib import Path
 import keras
 
 from berthub.checkpoint import Checkpoint
+from berthub.networks.interface import INPUTS
 from berthub.training.keras_layer import KerasLayer
 
 __all__ = ["write_keras_model"]
-
-_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
 def write_keras_model(checkpoint: Checkpoint, path: Path) -> None:
@@ -19,5 +18,5 @@ def write_keras_model(checkpoint: Checkpoint, path: Path) -> None:
     berthub is installed and has been imported.
     """
     layer = KerasLayer(checkpoint, trainable=True, name="bert")
-    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in _INPUTS}
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in INPUTS}
     keras.Model(inputs, layer(inputs)).save(path)

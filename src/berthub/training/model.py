@@ -10,6 +10,7 @@ import numpy as np
 from berthub.checkpoint import Checkpoint
 from berthub.config import Pooling
 from berthub.head import Head, Task
+from berthub.networks.interface import INPUTS
 from berthub.training.keras_layer import KerasLayer
 from berthub.training.keras_ops import KerasOps
 from berthub.training.weights import initial_value
@@ -86,10 +87,7 @@ def build_model(
         dtype=policy,
         name="bert",
     )
-    inputs = {
-        name: keras.Input((None,), dtype="int32", name=name)
-        for name in ("input_word_ids", "input_mask", "input_type_ids")
-    }
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in INPUTS}
     x = layer(inputs)
     if pooling not in (None, "pooled"):
         x = _TextPooling(pooling, dtype="float32")(x, inputs["input_mask"])

@@ -14,13 +14,11 @@ from berthub.formats.native import description, new_folder
 from berthub.formats.tensorflow.saved_model import DESCRIPTION
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.networks import network
+from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
 from berthub.networks.network import weight_shapes
 from berthub.training.saved_model_names import by_head, foreign_names, is_of_encoder
 
 __all__ = ["export_saved_model"]
-
-_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
-_POSITIONS = "masked_lm_positions"
 
 
 def export_saved_model(checkpoint: Checkpoint, folder: Path) -> None:
@@ -70,12 +68,12 @@ def _model(checkpoint: Checkpoint) -> tuple[Any, Any]:
         return _outputs(config, weights, inputs, training=training)
 
     def signature(input_word_ids: Any, input_mask: Any, input_type_ids: Any) -> dict[str, Any]:
-        outputs = call(dict(zip(_INPUTS, (input_word_ids, input_mask, input_type_ids), strict=True)))
+        outputs = call(dict(zip(INPUTS, (input_word_ids, input_mask, input_type_ids), strict=True)))
         states = outputs.pop("encoder_outputs")
         return {**outputs, **{f"encoder_outputs_{layer}": state for layer, state in enumerate(states)}}
 
-    specs = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in (*_INPUTS, _POSITIONS)}
-    inputs = {name: specs[name] for name in _INPUTS}
+    specs = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in (*INPUTS, POSITIONS)}
+    inputs = {name: specs[name] for name in INPUTS}
     encoder = [variable for name, variable in variables.items() if is_of_encoder(name)]
     model = _callable(call, inputs, encoder)
     model.do_lower_case = tf.Variable(config.lower_case, trainable=False, name="do_lower_case")
@@ -117,6 +115,6 @@ def _outputs(
     if config.has_pooled_output:
         pooled = network.pooled_output(ops, config, weights, states[-1])
         outputs |= {"default": pooled, "pooled_output": pooled}
-    if _POSITIONS in inputs:
-        outputs["mlm_logits"] = network.mlm_logits(ops, config, weights, states[-1], inputs[_POSITIONS])
+    if POSITIONS in inputs:
+        outputs[MLM_LOGITS] = network.mlm_logits(ops, config, weights, states[-1], inputs[POSITIONS])
     return outputs

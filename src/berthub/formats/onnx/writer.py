@@ -13,6 +13,7 @@ from berthub.errors import MissingDependencyError
 from berthub.formats.native import CONFIG, description, new_folder
 from berthub.formats.onnx.ops import OPSET, OnnxOps, Value, Weight
 from berthub.formats.vocabularies import write_vocabulary_files
+from berthub.networks.interface import MLM_LOGITS, POSITIONS
 from berthub.networks.network import weight_shapes
 from berthub.networks.outputs import Output, build
 
@@ -24,7 +25,6 @@ HEAD_KERNEL, HEAD_BIAS = "head/kernel", "head/bias"
 # The version of the file format that goes with the opset.
 _IR_VERSION = 8
 _INPUTS = {"ids": "input_ids", "mask": "attention_mask", "type_ids": "token_type_ids"}
-_POSITIONS = "masked_lm_positions"
 # A protocol buffer ends at 2 GiB; the graph has its share.
 _LARGEST = (1 << 31) - (1 << 24)
 
@@ -61,7 +61,7 @@ def _model(checkpoint: Checkpoint, folder: Path) -> Any:
     if config.has_pooled_output:
         wanted["pooled_output"] = Output(-1, "pooled")
     if config.mlm:
-        wanted["mlm_logits"] = Output(mlm=True)
+        wanted[MLM_LOGITS] = Output(mlm=True)
     if head is not None:
         wanted["logits"] = Output(-1, head.pooling)
     outputs: list[Output] = [output.resolved(config) for output in wanted.values()]
@@ -71,7 +71,7 @@ def _model(checkpoint: Checkpoint, folder: Path) -> Any:
     axes: dict[str, tuple[str, ...]] = {
         "sequence_output": ("batch", "sequence"),
         "pooled_output": ("batch",),
-        "mlm_logits": ("batch", "positions"),
+        MLM_LOGITS: ("batch", "positions"),
         "logits": ("batch", "sequence") if head is not None and head.pooling is None else ("batch",),
     }
     results = [
@@ -82,9 +82,9 @@ def _model(checkpoint: Checkpoint, folder: Path) -> Any:
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"]) for name in _INPUTS.values()
     ]
     if config.mlm:
-        inputs.append(helper.make_tensor_value_info(_POSITIONS, TensorProto.INT64, ["batch", "positions"]))
+        inputs.append(helper.make_tensor_value_info(POSITIONS, TensorProto.INT64, ["batch", "positions"]))
         # An initializer of an input's name is its default: no positions.
-        ops.constants[_POSITIONS] = np.zeros((1, 0), np.int64)
+        ops.constants[POSITIONS] = np.zeros((1, 0), np.int64)
     stored = _stored(arrays, folder)
     constants = [numpy_helper.from_array(array, name) for name, array in ops.constants.items()]
     graph = helper.make_graph(ops.nodes, config.architecture, inputs, results, [*stored, *constants])
@@ -98,7 +98,7 @@ def _model(checkpoint: Checkpoint, folder: Path) -> Any:
 
 def _built(ops: OnnxOps, checkpoint: Checkpoint, weights: dict[str, Weight], outputs: Sequence[Output]) -> list[Value]:
     inputs = {name: Value(foreign) for name, foreign in _INPUTS.items()}
-    return build(ops, checkpoint.config, weights, outputs, positions=Value(_POSITIONS), **inputs)
+    return build(ops, checkpoint.config, weights, outputs, positions=Value(POSITIONS), **inputs)
 
 
 def _stored(arrays: dict[str, npt.NDArray[np.float32]], folder: Path) -> list[Any]:

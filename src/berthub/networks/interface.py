@@ -1,0 +1,12 @@
+"""What TF Hub's encoders call what goes in and what comes out."""
+
+__all__ = ["INPUTS", "MLM_LOGITS", "POSITIONS"]
+
+INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+"""The ids, the mask and the token types: int32 [batch, seq] each."""
+
+POSITIONS = "masked_lm_positions"
+"""The input that asks for `MLM_LOGITS`: int32 [batch, positions]."""
+
+MLM_LOGITS = "mlm_logits"
+"""What the masked-language-model head makes of the vectors there: float32 [batch, positions, vocabulary]."""
