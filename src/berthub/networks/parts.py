@@ -8,6 +8,7 @@ from berthub.config import EncoderConfig
 from berthub.networks.ops import Ops
 
 __all__ = [
+    "MLM_HEAD",
     "Block",
     "Layers",
     "Shapes",
@@ -180,8 +181,16 @@ def mlm_shapes(config: EncoderConfig, *, embedding_size: int) -> Shapes:
     """Of the masked-language-model head, if there is one."""
     if not config.mlm:
         return {}
+    return _mlm_shapes(config.hidden_size, embedding_size, config.vocab_size)
+
+
+def _mlm_shapes(hidden: int, embedding_size: int, vocabulary: int) -> Shapes:
     return {
-        **dense_shapes(f"{PREDICTIONS}/transform/dense", config.hidden_size, embedding_size),
+        **dense_shapes(f"{PREDICTIONS}/transform/dense", hidden, embedding_size),
         **norm_shapes(f"{PREDICTIONS}/transform/LayerNorm", embedding_size),
-        f"{PREDICTIONS}/output_bias": (config.vocab_size,),
+        f"{PREDICTIONS}/output_bias": (vocabulary,),
     }
+
+
+MLM_HEAD = frozenset(_mlm_shapes(1, 1, 1))
+"""The names of the masked-language-model head's own weights."""

@@ -12,25 +12,16 @@ from typing import Any
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, UnsupportedModelError
 from berthub.formats.renaming import Rule, rename
+from berthub.formats.tensorflow.shapes import count_of, sizes_from_shapes
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.mobilebert import MobileBertConfig
+from berthub.networks.parts import MLM_HEAD
 
-__all__ = ["MLM_HEAD", "NamedWeights", "named_weights", "sizes_from_shapes"]
+__all__ = ["NamedWeights", "named_weights"]
 
 _TABLE = "embeddings/word_embeddings"
 _WORDS = f"bert/{_TABLE}"
-
-MLM_HEAD = frozenset(
-    {
-        "cls/predictions/transform/dense/kernel",
-        "cls/predictions/transform/dense/bias",
-        "cls/predictions/transform/LayerNorm/gamma",
-        "cls/predictions/transform/LayerNorm/beta",
-        "cls/predictions/output_bias",
-    }
-)
-"""The canonical names of the masked-language-model head's weights."""
 
 # Behind the scope of the encoder. An optimizer's slots have further parts at the end and match nothing.
 _COMMON: list[Rule] = [
@@ -62,26 +53,6 @@ _RULES: dict[type[EncoderConfig], list[Rule]] = {
         (r"(encoder/layer_\d+/[\w/]*(?:dense|query|key|value)/(?:kernel|bias))", r"bert/\1"),
         (r"(encoder/layer_\d+/[\w/]+)/(?:Fake)?LayerNorm/(gamma|beta)", r"bert/\1/LayerNorm/\2"),
     ],
-}
-
-# A canonical weight -> the settings that its dimensions are.
-_DIMENSIONS: dict[type[EncoderConfig], dict[str, tuple[str, ...]]] = {
-    BertConfig: {"bert/encoder/layer_0/intermediate/dense/kernel": ("hidden_size", "intermediate_size")},
-    AlbertConfig: {
-        "bert/encoder/transformer/group_0/inner_group_0/ffn_1/intermediate/dense/kernel": (
-            "hidden_size",
-            "intermediate_size",
-        )
-    },
-    MobileBertConfig: {
-        "bert/encoder/layer_0/bottleneck/input/dense/kernel": ("hidden_size", "bottleneck_size"),
-        "bert/encoder/layer_0/ffn_layer_0/intermediate/dense/kernel": ("bottleneck_size", "intermediate_size"),
-    },
-}
-_EMBEDDINGS = {
-    _WORDS: ("vocab_size", "embedding_size"),
-    "bert/embeddings/position_embeddings": ("max_positions",),
-    "bert/embeddings/token_type_embeddings": ("type_vocab_size",),
 }
 
 
@@ -124,34 +95,6 @@ def named_weights(shapes: Mapping[str, tuple[int, ...]], *, source: str) -> Name
     return NamedWeights(kind=kind, scope=scope, names=names, settings=settings, unused=tuple(sorted(unused)))
 
 
-def sizes_from_shapes(kind: type[EncoderConfig], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """The settings that follow from the shapes of weights under their canonical names; what does not show is left out.
-
-    ALBERT's number of layers does not, nor does any number of heads.
-    """
-    settings: dict[str, Any] = {}
-    for name, dimensions in (_EMBEDDINGS | _DIMENSIONS[kind]).items():
-        settings = dict(zip(dimensions, shapes.get(name, ()), strict=False)) | settings
-    settings["pooler"] = "bert/pooler/dense/kernel" in shapes
-    settings["mlm"] = shapes.keys() >= MLM_HEAD
-    if kind is AlbertConfig:
-        settings["num_groups"] = _count(shapes, r"bert/encoder/transformer/(group_\d+)/.*")
-        settings["inner_layers"] = _count(shapes, r"bert/encoder/transformer/group_\d+/(inner_group_\d+)/.*")
-    else:
-        settings["num_layers"] = _count(shapes, r"bert/encoder/(layer_\d+)/.*")
-    if kind is BertConfig and settings.get("embedding_size") == settings.get("hidden_size"):
-        settings.pop("embedding_size", None)
-    if kind is MobileBertConfig:
-        first = "bert/encoder/layer_0"
-        settings["num_feedforward"] = _count(shapes, r"bert/encoder/layer_\d+/(ffn_layer_\d+)/.*")
-        settings["shared_bottleneck"] = f"{first}/bottleneck/attention/dense/kernel" in shapes
-        values = shapes.get(f"{first}/attention/self/value/kernel", ())
-        if settings["shared_bottleneck"] or settings.get("hidden_size") != settings.get("bottleneck_size"):
-            # Where both are of one width, only a bottleneck for queries and keys alone shows whose values these are.
-            settings["bottleneck_attention"] = values[:1] not in ((), (settings.get("hidden_size"),))
-    return settings
-
-
 def _scope(names: Iterable[str], source: str) -> str:
     """What stands before the encoder's names, with the slash behind it."""
     scopes = [name.removesuffix(_TABLE) for name in names if name == _TABLE or name.endswith(f"/{_TABLE}")]
@@ -177,10 +120,4 @@ def _kind(inside: Iterable[str]) -> type[EncoderConfig]:
 
 
 def _last_feedforward(inside: Iterable[str]) -> str:
-    return str(_count(inside, r"encoder/layer_\d+/(ffn_layer_\d+)/.*"))
-
-
-def _count(names: Iterable[str], pattern: str) -> int:
-    """How many different things the group of the pattern stands for."""
-    compiled = re.compile(pattern)
-    return len({match[1] for name in names if (match := compiled.fullmatch(name))})
+    return str(count_of(inside, r"encoder/layer_\d+/(ffn_layer_\d+)/.*"))

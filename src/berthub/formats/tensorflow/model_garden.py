@@ -16,14 +16,15 @@ from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, ModelNotFoundError
 from berthub.formats.files import read_json
-from berthub.formats.head_axes import as_matrix, check_heads, heads_of
+from berthub.formats.head_axes import as_matrix, check_heads, first_heads
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.google_files import checkpoint_prefix, find_config, find_vocabulary, put_config
-from berthub.formats.tensorflow.google_names import MLM_HEAD, sizes_from_shapes
+from berthub.formats.tensorflow.shapes import sizes_from_shapes
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
+from berthub.networks.parts import MLM_HEAD
 
 __all__ = ["is_model_garden", "read_model_garden"]
 
@@ -31,7 +32,6 @@ FORMAT = "Model Garden checkpoint"
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-_QUERY = "bert/encoder/layer_0/attention/self/query/kernel"
 
 # An attention layer shows which encoder is meant and which of its parts are blocks.
 _BLOCK = re.compile(r"(.*/)?(layer_with_weights-|_transformer_layers/)(\d{1,6})/_attention_layer/_query_dense/_?kernel")
@@ -109,7 +109,7 @@ def read_model_garden(folder: Path, given: Mapping[str, Any] | None = None) -> C
     sizes = sizes_from_shapes(kind, {name: weight.shape for name, weight in weights.items()})
     if blocks == 1:
         sizes.pop("num_layers", None)
-    if _QUERY in arrays and (heads := heads_of(_QUERY, arrays[_QUERY])):
+    if heads := first_heads(arrays):
         sizes["num_heads"] = heads
     settings.put("the names and shapes of the variables", **sizes)
     settings.put("the Model Garden's code", layer_norm_eps=1e-12)

@@ -36,6 +36,7 @@ from berthub.formats.vocabularies import (
     wordpiece_vocabulary,
 )
 from berthub.networks.network import config_from_dict, weight_shapes
+from berthub.networks.parts import MLM_HEAD
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["DESCRIPTION", "read_saved_model"]
@@ -47,7 +48,6 @@ FORMAT = "TensorFlow 2 SavedModel"
 
 _TABLE = "bert/embeddings/word_embeddings"
 _MLM = "cls/predictions/"
-_MLM_WEIGHTS = 5
 # What hangs on a model and is no part of its encoder: the training, and Keras's own lists.
 _BESIDE = ("optimizer", "keras_api")
 
@@ -142,7 +142,7 @@ def _weights(
         raise UnsupportedModelError(f"{path} is no encoder of a known architecture: it has no attention layers")
     mlm = [name for name in variables if name.startswith(_MLM)]
     # Weights of another head, or of a part of one, are left aside.
-    if len(mlm) < _MLM_WEIGHTS:
+    if not variables.keys() >= MLM_HEAD:
         variables = {name: variable for name, variable in variables.items() if name not in mlm}
     return kind, variables
 

@@ -14,12 +14,13 @@ from berthub.errors import ModelNotFoundError
 from berthub.formats.files import asset, assets, read_bytes
 from berthub.formats.protos import parse
 from berthub.formats.settings import Settings
-from berthub.formats.tensorflow.google_names import MLM_HEAD, named_weights
+from berthub.formats.tensorflow.google_names import named_weights
 from berthub.formats.tensorflow.graph import Graph
 from berthub.formats.tensorflow.saved_model_settings import without_foreign_head
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.formats.tensorflow.tf1_graph import constant_flag, dropout_rates, graph_sizes, source_of
 from berthub.formats.vocabularies import vocabulary_at
+from berthub.networks.parts import MLM_HEAD
 
 __all__ = ["is_tf1_hub", "read_tf1_hub"]
 
