@@ -15,12 +15,12 @@ import numpy as np
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
+from berthub.formats.albert import PROJECTION, part_in_albert, without_identity
 from berthub.formats.files import read_bytes, read_json, read_lines
 from berthub.formats.hdf5 import read_hdf5
 from berthub.formats.head_axes import as_matrix, check_heads
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import Settings, look_up
-from berthub.formats.tensorflow.albert_projection import PROJECTION, without_identity
 from berthub.formats.vocabularies import byte_bpe_vocabulary, sentencepiece_vocabulary, wordpiece_vocabulary
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
@@ -67,18 +67,8 @@ _BLOCK = {
     "_feedforward_layer_norm": "output/LayerNorm",
 }
 _LAYERS = {f"transformer_encoder_#/{theirs}": f"bert/encoder/layer_#/{ours}" for theirs, ours in _BLOCK.items()}
-_ALBERT_BLOCK = {
-    "attention/self/query": "attention_1/self/query",
-    "attention/self/key": "attention_1/self/key",
-    "attention/self/value": "attention_1/self/value",
-    "attention/output/dense": "attention_1/output/dense",
-    "attention/output/LayerNorm": "LayerNorm",
-    "intermediate/dense": "ffn_1/intermediate/dense",
-    "output/dense": "ffn_1/intermediate/output/dense",
-    "output/LayerNorm": "LayerNorm_1",
-}
 _GROUPS = {
-    f"transformer_encoder_#_#/{theirs}": f"bert/encoder/transformer/group_#/inner_group_#/{_ALBERT_BLOCK[ours]}"
+    f"transformer_encoder_#_#/{theirs}": f"bert/encoder/transformer/group_#/inner_group_#/{part_in_albert(ours)}"
     for theirs, ours in _BLOCK.items()
 }
 

@@ -9,17 +9,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.errors import CheckpointError, CorruptFileError, InputError, UnsupportedModelError
 from berthub.formats.files import read_json
 from berthub.formats.safetensors import read_safetensors, write_safetensors
-from berthub.formats.vocabularies import read_vocabulary_files, write_vocabulary_files
+from berthub.formats.vocabularies import BERT_SPECIAL, read_vocabulary_files, write_vocabulary_files
 from berthub.head import Head
 from berthub.networks.network import config_from_dict, weight_shapes
 from berthub.vocabulary import Vocabulary
 
 __all__ = [
     "CONFIG",
+    "HEAD_BIAS",
+    "HEAD_KERNEL",
+    "all_weights",
+    "described_checkpoint",
     "description",
     "make_folder",
     "new_folder",
@@ -36,25 +43,32 @@ _WEIGHTS = "model.safetensors"
 _VERSION = 1
 # What the vocabularies of folders are for that were written before there was another algorithm.
 _FIRST_ALGORITHM = "wordpiece"
-_HEAD_KERNEL, _HEAD_BIAS = "head/kernel", "head/bias"
+HEAD_KERNEL, HEAD_BIAS = "head/kernel", "head/bias"
+"""The names of the head's weights, beside those of the encoder."""
+
 _HEAD_SETTINGS = ("task", "labels", "pooling", "max_length")
-_SPECIAL_ROLES = ("unknown", "classify", "separate", "pad", "mask")
 
 
 def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
     """The model that `write_native` saved."""
-    path = folder / CONFIG
+    return described_checkpoint(folder, read_safetensors(folder / _WEIGHTS), given, form=FORMAT, source=_WEIGHTS)
+
+
+def described_checkpoint(
+    folder: Path, stored_weights: Mapping[str, Any], given: Mapping[str, Any] | None, *, form: str, source: str
+) -> Checkpoint:
+    """The model of the description in `folder`, with weights that were read from the file `source` beside it."""
+    path, weights = folder / CONFIG, dict(stored_weights)
     stored = read_description(path)
     config, roles = stored["config"], stored["special_pieces"]
-    weights = read_safetensors(folder / _WEIGHTS)
-    head = _read_head(path, stored["head"], weights) if "head" in stored else None
+    head = _read_head(path, stored["head"], weights, source) if "head" in stored else None
     sources = {name: path.name for name in config if name != "architecture"}
     sources |= dict.fromkeys(given or {}, "given by the caller")
     return Checkpoint(
         config=config_from_dict({**config, **(given or {})}),
         weights=weights,
         vocabulary=read_vocabulary_files(folder, stored["algorithm"], roles),
-        origin=Origin(format=FORMAT, folder=folder, settings=sources),
+        origin=Origin(format=form, folder=folder, settings=sources),
         head=head,
     )
 
@@ -68,8 +82,8 @@ def read_description(path: Path) -> dict[str, Any]:
     config, roles = stored.get("config"), stored.get("special_pieces")
     if not isinstance(config, dict) or not isinstance(roles, dict):
         raise CorruptFileError(f"{path} should hold the objects config and special_pieces")
-    if sorted(roles) != sorted(_SPECIAL_ROLES) or not all(isinstance(piece, str) for piece in roles.values()):
-        raise CorruptFileError(f"special_pieces in {path} should name {', '.join(_SPECIAL_ROLES)}; it holds {roles}")
+    if sorted(roles) != sorted(BERT_SPECIAL) or not all(isinstance(piece, str) for piece in roles.values()):
+        raise CorruptFileError(f"special_pieces in {path} should name {', '.join(BERT_SPECIAL)}; it holds {roles}")
     return {"algorithm": _FIRST_ALGORITHM, **stored}
 
 
@@ -97,12 +111,17 @@ def make_folder(folder: Path) -> None:
 def write_native_files(checkpoint: Checkpoint, folder: Path) -> None:
     """Write the files of the checkpoint into `folder`, whatever else is there."""
     write_vocabulary_files(checkpoint.vocabulary, folder)
-    weights = {name: checkpoint.weights[name] for name in weight_shapes(checkpoint.config)}
-    if checkpoint.head is not None:
-        weights |= {_HEAD_KERNEL: checkpoint.head.kernel, _HEAD_BIAS: checkpoint.head.bias}
-    write_safetensors(folder / _WEIGHTS, weights, {"format": "berthub"})
+    write_safetensors(folder / _WEIGHTS, all_weights(checkpoint), {"format": "berthub"})
     # Last: a folder without it is no model, so that an interrupted save is never taken for a whole one.
     (folder / CONFIG).write_text(description(checkpoint), encoding="utf-8")
+
+
+def all_weights(checkpoint: Checkpoint) -> dict[str, npt.NDArray[np.float32]]:
+    """The weights in the order of the architecture's, and behind them those of the head."""
+    weights = {name: checkpoint.weights[name] for name in weight_shapes(checkpoint.config)}
+    if checkpoint.head is not None:
+        weights |= {HEAD_KERNEL: checkpoint.head.kernel, HEAD_BIAS: checkpoint.head.bias}
+    return weights
 
 
 def description(checkpoint: Checkpoint) -> str:
@@ -121,17 +140,19 @@ def description(checkpoint: Checkpoint) -> str:
 
 def special_pieces(vocabulary: Vocabulary) -> dict[str, str]:
     """The special pieces by role: what `Vocabulary` takes beside the pieces."""
-    return {role: getattr(vocabulary, role) for role in _SPECIAL_ROLES}
+    return {role: getattr(vocabulary, role) for role in BERT_SPECIAL}
 
 
-def _read_head(path: Path, stored: Any, weights: dict[str, Any]) -> Head:
+def _read_head(path: Path, stored: Any, weights: dict[str, Any], source: str) -> Head:
     """The head that `stored` describes; its weights are taken out of `weights`."""
     if not isinstance(stored, dict) or sorted(stored) != sorted(_HEAD_SETTINGS):
-        raise CorruptFileError(f"head in {path} should hold {', '.join(_HEAD_SETTINGS)}; it holds {stored!r}")
+        raise CorruptFileError(
+            f"head in {path} does not fit {source}: it should hold {', '.join(_HEAD_SETTINGS)}; it holds {stored!r}"
+        )
     if not isinstance(stored["labels"], list) or not all(isinstance(label, str) for label in stored["labels"]):
         raise CorruptFileError(f"the labels of the head in {path} should be a list of strings")
-    missing = [name for name in (_HEAD_KERNEL, _HEAD_BIAS) if name not in weights]
+    missing = [name for name in (HEAD_KERNEL, HEAD_BIAS) if name not in weights]
     if missing:
-        raise CheckpointError(f"{path} describes a head, and {_WEIGHTS} beside it lacks {' and '.join(missing)}")
-    kernel, bias = weights.pop(_HEAD_KERNEL), weights.pop(_HEAD_BIAS)
+        raise CheckpointError(f"{path} describes a head, and {source} beside it lacks {' and '.join(missing)}")
+    kernel, bias = weights.pop(HEAD_KERNEL), weights.pop(HEAD_BIAS)
     return Head(**{**stored, "labels": tuple(stored["labels"])}, kernel=kernel, bias=bias)

@@ -11,6 +11,7 @@ from berthub.vocabulary import Vocabulary
 
 __all__ = [
     "ALBERT_SPECIAL",
+    "BERT_SPECIAL",
     "ROBERTA_SPECIAL",
     "byte_bpe_vocabulary",
     "read_vocabulary_files",
@@ -19,6 +20,9 @@ __all__ = [
     "wordpiece_vocabulary",
     "write_vocabulary_files",
 ]
+
+BERT_SPECIAL = {role: str(getattr(Vocabulary, role)) for role in ("unknown", "classify", "separate", "pad", "mask")}
+"""The special pieces of BERT's vocabularies, by role."""
 
 ALBERT_SPECIAL = {"unknown": "<unk>", "classify": "[CLS]", "separate": "[SEP]", "pad": "<pad>", "mask": "[MASK]"}
 """The special pieces of ALBERT's SentencePiece models, by role."""

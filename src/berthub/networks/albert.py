@@ -17,7 +17,7 @@ from berthub.networks.parts import (
     pooler_shapes,
 )
 
-__all__ = ["AlbertConfig", "hidden_states", "weight_shapes"]
+__all__ = ["AlbertConfig", "block", "hidden_states", "weight_shapes"]
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -56,7 +56,7 @@ def weight_shapes(config: AlbertConfig) -> Shapes:
         shapes |= dense_shapes(_PROJECTION, width, hidden)
     for group in range(config.num_groups):
         for number in range(config.inner_layers):
-            shapes |= block_shapes(config, _block(group, number))
+            shapes |= block_shapes(config, block(group, number))
     return {**shapes, **pooler_shapes(config), **mlm_shapes(config, embedding_size=width)}
 
 
@@ -82,12 +82,13 @@ def hidden_states(
         group = layer * config.num_groups // config.num_layers
         for number in range(config.inner_layers):
             last = layer == layers - 1 and number == config.inner_layers - 1
-            x = on.block(x, bias, _block(group, number), first_alone=first_alone and last)
+            x = on.block(x, bias, block(group, number), first_alone=first_alone and last)
         states.append(x)
     return states
 
 
-def _block(group: int, number: int) -> Block:
+def block(group: int, number: int) -> Block:
+    """The names of a group's block."""
     scope = f"bert/encoder/transformer/group_{group}/inner_group_{number}"
     return Block(
         attention=f"{scope}/attention_1/self",

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
+from berthub.formats.albert import without_identity
 from berthub.formats.files import read_json
 from berthub.formats.huggingface.architectures import ACTIVATIONS, ARCHITECTURES, Architecture, refuse_mixed_norms
 from berthub.formats.huggingface.heads import head_scope, head_task, read_head
@@ -16,7 +17,6 @@ from berthub.formats.huggingface.tokenizer import longest_text, read_tokenizatio
 from berthub.formats.renaming import rename
 from berthub.formats.safetensors import read_safetensors
 from berthub.formats.settings import Settings, look_up
-from berthub.formats.tensorflow.albert_projection import without_identity
 from berthub.head import Task
 from berthub.networks.albert import AlbertConfig
 

@@ -7,13 +7,13 @@ from typing import Any
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.errors import UnsupportedModelError
+from berthub.formats.albert import identity
 from berthub.formats.huggingface.architectures import ACTIVATIONS, ARCHITECTURES, Architecture, refuse_mixed_norms
 from berthub.formats.huggingface.heads import described_head, head_class, scope_to_write
 from berthub.formats.huggingface.tokenizer import write_tokenization
 from berthub.formats.native import new_folder
 from berthub.formats.renaming import rename
 from berthub.formats.safetensors import write_safetensors
-from berthub.formats.tensorflow.albert_projection import identity
 from berthub.head import Head
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig

@@ -11,14 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
-from berthub.checkpoint import Checkpoint, Origin
+from berthub.checkpoint import Checkpoint
 from berthub.errors import CorruptFileError, MissingDependencyError
 from berthub.formats.files import memory_map, read_bytes
-from berthub.formats.native import CONFIG, read_description
-from berthub.formats.onnx.writer import DATA, HEAD_BIAS, HEAD_KERNEL, MODEL
-from berthub.formats.vocabularies import read_vocabulary_files
-from berthub.head import Head
-from berthub.networks.network import config_from_dict, weight_shapes
+from berthub.formats.native import described_checkpoint
+from berthub.formats.onnx.writer import DATA, MODEL
 
 __all__ = ["read_onnx"]
 
@@ -29,37 +26,11 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 
 def read_onnx(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
     """The model in a folder with `berthub.json` and `model.onnx`; `MissingDependencyError` without the onnx library."""
-    path = folder / CONFIG
-    stored = read_description(path)
-    config = config_from_dict({**stored["config"], **(given or {})})
-    arrays = dict(_arrays(folder))
-    sources = {name: path.name for name in stored["config"] if name != "architecture"}
-    return Checkpoint(
-        config=config,
-        weights={name: arrays[name] for name in weight_shapes(config) if name in arrays},
-        vocabulary=read_vocabulary_files(folder, stored.get("algorithm", "wordpiece"), stored["special_pieces"]),
-        origin=Origin(
-            format=FORMAT, folder=folder, settings=sources | dict.fromkeys(given or {}, "given by the caller")
-        ),
-        head=_head(stored.get("head"), arrays, path),
-    )
-
-
-def _head(stored: Any, arrays: Mapping[str, npt.NDArray[np.float32]], path: Path) -> Head | None:
-    match stored:
-        case None:
-            return None
-        case {"task": _, "labels": list(labels), "pooling": _, "max_length": _} if {HEAD_KERNEL, HEAD_BIAS} <= {
-            *arrays
-        }:
-            settings = {name: stored[name] for name in ("task", "pooling", "max_length")}
-            return Head(**settings, labels=tuple(labels), kernel=arrays[HEAD_KERNEL], bias=arrays[HEAD_BIAS])
-        case _:
-            raise CorruptFileError(f"{path} describes a head, {stored!r}, that does not fit {MODEL} beside it")
+    return described_checkpoint(folder, dict(_arrays(folder)), given, form=FORMAT, source=MODEL)
 
 
 def _arrays(folder: Path) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    """The initializers of the graph that are float32."""
+    """The weights among the initializers of the graph: the constants are integers, or single numbers."""
     if importlib.util.find_spec("onnx") is None:
         raise MissingDependencyError("ONNX models are read with the onnx library: pip install 'berthub[onnx]'")
     from onnx import ModelProto, TensorProto
@@ -70,7 +41,7 @@ def _arrays(folder: Path) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
     except DecodeError as error:
         raise CorruptFileError(f"{path} is damaged: no valid ONNX model ({error})") from error
     for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT:
+        if tensor.data_type != TensorProto.FLOAT or not tensor.dims:
             continue
         shape = tuple(tensor.dims)
         where = f"{path}: {tensor.name!r} of shape {shape}"

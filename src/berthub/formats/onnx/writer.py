@@ -10,18 +10,16 @@ import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
 from berthub.errors import MissingDependencyError
-from berthub.formats.native import CONFIG, description, new_folder
+from berthub.formats.native import CONFIG, HEAD_BIAS, HEAD_KERNEL, all_weights, description, new_folder
 from berthub.formats.onnx.ops import OPSET, OnnxOps, Value, Weight
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.networks.interface import MLM_LOGITS, POSITIONS
-from berthub.networks.network import weight_shapes
 from berthub.networks.outputs import Output, build
 
-__all__ = ["DATA", "HEAD_BIAS", "HEAD_KERNEL", "MODEL", "write_onnx"]
+__all__ = ["DATA", "MODEL", "write_onnx"]
 
 MODEL = "model.onnx"
 DATA = "model.onnx.data"
-HEAD_KERNEL, HEAD_BIAS = "head/kernel", "head/bias"
 # The version of the file format that goes with the opset.
 _IR_VERSION = 8
 _INPUTS = {"ids": "input_ids", "mask": "attention_mask", "type_ids": "token_type_ids"}
@@ -52,9 +50,7 @@ def _model(checkpoint: Checkpoint, folder: Path) -> Any:
     from onnx import TensorProto, helper, numpy_helper
 
     config, head = checkpoint.config, checkpoint.head
-    arrays: dict[str, npt.NDArray[np.float32]] = {name: checkpoint.weights[name] for name in weight_shapes(config)}
-    if head is not None:
-        arrays |= {HEAD_KERNEL: head.kernel, HEAD_BIAS: head.bias}
+    arrays = all_weights(checkpoint)
     weights = {name: Weight(name, array.shape) for name, array in arrays.items()}
     ops = OnnxOps()
     wanted = {"sequence_output": Output()}

@@ -18,7 +18,7 @@ from berthub.formats.native import new_folder, special_pieces
 from berthub.formats.renaming import Rule
 from berthub.formats.settings import BERT_CONFIG
 from berthub.formats.tensorflow.tensorbundle_writer import write_bundle
-from berthub.formats.vocabularies import ALBERT_SPECIAL, write_vocabulary_files
+from berthub.formats.vocabularies import ALBERT_SPECIAL, BERT_SPECIAL, write_vocabulary_files
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.mobilebert import MobileBertConfig
@@ -32,13 +32,6 @@ _SENTENCEPIECE = "30k-clean.model"
 # The code of all these releases has the tanh form, and one epsilon for all layer norms.
 _ACTIVATIONS = {"gelu_tanh": "gelu", "relu": "relu"}
 _EPSILON = 1e-12
-_BERT_SPECIAL = {
-    "unknown": "[UNK]",
-    "classify": "[CLS]",
-    "separate": "[SEP]",
-    "pad": "[PAD]",
-    "mask": "[MASK]",
-}
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,7 @@ def _faults(checkpoint: Checkpoint) -> list[str]:
 def _vocabulary_faults(vocabulary: Vocabulary, *, albert: bool) -> list[str]:
     if vocabulary.algorithm != "wordpiece" and not (albert and vocabulary.algorithm == "sentencepiece"):
         return [f"its vocabulary is of the kind {vocabulary.algorithm}, which Google's code does not read"]
-    usual = ALBERT_SPECIAL if vocabulary.algorithm == "sentencepiece" else _BERT_SPECIAL
+    usual = ALBERT_SPECIAL if vocabulary.algorithm == "sentencepiece" else BERT_SPECIAL
     other = [f"{role} {piece!r}" for role, piece in special_pieces(vocabulary).items() if piece != usual[role]]
     if vocabulary.algorithm == "wordpiece" and any(
         piece != piece.strip() or "\n" in piece for piece in vocabulary.pieces

@@ -15,6 +15,7 @@ from typing import Any
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, ModelNotFoundError
+from berthub.formats.albert import FIRST_BLOCK, PROJECTION, part_in_albert
 from berthub.formats.files import read_json
 from berthub.formats.head_axes import as_matrix, check_heads, first_heads
 from berthub.formats.renaming import Rule, rename
@@ -32,6 +33,7 @@ FORMAT = "Model Garden checkpoint"
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_FIRST_LAYER, _PROJECTION = "bert/encoder/layer_0/", "bert/embeddings_project"
 
 # An attention layer shows which encoder is meant and which of its parts are blocks.
 _BLOCK = re.compile(r"(.*/)?(layer_with_weights-|_transformer_layers/)(\d{1,6})/_attention_layer/_query_dense/_?kernel")
@@ -64,18 +66,6 @@ _RULES: list[Rule] = [
     (r"beside/(?:.*/)?masked_lm/(?:output_bias\.Sbias|bias)", "cls/predictions/output_bias"),
 ]
 
-# An ALBERT has one block, which all layers run.
-_ALBERT_BLOCK = "bert/encoder/transformer/group_0/inner_group_0"
-_ALBERT_RULES: list[Rule] = [
-    (r"bert/embeddings_project/(.*)", r"bert/encoder/embedding_hidden_mapping_in/\1"),
-    (r"bert/encoder/layer_0/attention/output/LayerNorm/(.*)", _ALBERT_BLOCK + r"/LayerNorm/\1"),
-    (r"bert/encoder/layer_0/attention/(.*)", _ALBERT_BLOCK + r"/attention_1/\1"),
-    (r"bert/encoder/layer_0/intermediate/(.*)", _ALBERT_BLOCK + r"/ffn_1/intermediate/\1"),
-    (r"bert/encoder/layer_0/output/dense/(.*)", _ALBERT_BLOCK + r"/ffn_1/intermediate/output/dense/\1"),
-    (r"bert/encoder/layer_0/output/LayerNorm/(.*)", _ALBERT_BLOCK + r"/LayerNorm_1/\1"),
-    (r"(.*)", r"\1"),
-]
-
 
 def is_model_garden(folder: Path) -> bool:
     """Whether the checkpoint in `folder` is an object-based one."""
@@ -103,7 +93,7 @@ def read_model_garden(folder: Path, given: Mapping[str, Any] | None = None) -> C
         layers = read_json(path).get("num_hidden_layers")
     if blocks == 1 and layers not in (None, 1):
         kind = AlbertConfig
-        weights = {name: weights[old] for name, old in rename(weights, _ALBERT_RULES)[0].items()}
+        weights = {_in_albert(name): weight for name, weight in weights.items()}
     if path is not None:
         put_config(settings, path, kind)
     sizes = sizes_from_shapes(kind, {name: weight.shape for name, weight in weights.items()})
@@ -123,6 +113,13 @@ def read_model_garden(folder: Path, given: Mapping[str, Any] | None = None) -> C
         vocabulary=vocabulary,
         origin=Origin(format=FORMAT, folder=folder, settings=settings.sources, unused=tuple(sorted(unused))),
     )
+
+
+def _in_albert(name: str) -> str:
+    """What the weight of a BERT's only layer, or of what surrounds it, is called in an ALBERT."""
+    if name.startswith(_FIRST_LAYER):
+        return FIRST_BLOCK + part_in_albert(name.removeprefix(_FIRST_LAYER))
+    return name.replace(_PROJECTION, PROJECTION)
 
 
 def _canonical(foreign: Iterable[str], prefix: Path) -> tuple[dict[str, str], list[str]]:

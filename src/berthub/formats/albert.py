@@ -1,15 +1,33 @@
-"""The projection behind ALBERT's embeddings, which some packagings have even where it changes no width."""
+"""What packagings have of an ALBERT that Google has not: BERT's names, and a projection that changes nothing."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from berthub.errors import UnsupportedModelError
-from berthub.networks.albert import AlbertConfig
+from berthub.networks.albert import AlbertConfig, block
+from berthub.networks.parts import Block
 
-__all__ = ["PROJECTION", "identity", "without_identity"]
+__all__ = ["FIRST_BLOCK", "PROJECTION", "identity", "part_in_albert", "without_identity"]
 
 PROJECTION = "bert/encoder/embedding_hidden_mapping_in"
+"""The scope of the projection behind the embeddings."""
+
+FIRST_BLOCK = "bert/encoder/transformer/group_0/inner_group_0/"
+"""What stands before the names of the block that there always is."""
+
+_BERT_LAYER = "bert/encoder/layer_0/"
+# Of BERT's layer -> of ALBERT's block.
+_PARTS = {
+    str(ours).removeprefix(_BERT_LAYER): str(theirs).removeprefix(FIRST_BLOCK)
+    for ours, theirs in zip(dataclasses.astuple(Block.of_layer(0)), dataclasses.astuple(block(0, 0)), strict=True)
+}
+
+
+def part_in_albert(name: str) -> str:
+    """A name behind the scope of a BERT's layer, such as output/dense/kernel, as it is in an ALBERT's block."""
+    return next(new + name.removeprefix(old) for old, new in _PARTS.items() if f"{name}/".startswith(f"{old}/"))
 
 
 def identity(config: AlbertConfig) -> dict[str, Any]:
