@@ -12,6 +12,7 @@ from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError
 from berthub.head import Head
 from berthub.networks.network import weight_shapes
+from berthub.quantization import Quantization
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["Checkpoint", "Origin", "Weights"]
@@ -40,7 +41,8 @@ class Checkpoint:
     `weights` are float32 arrays under the names of the original releases, kernels `[in, out]`
     (`berthub.networks.network.weight_shapes` lists them); as a rule they are views of memory-mapped files. Making one
     validates it: every missing, extra and mis-shaped weight, and a vocabulary of another size than the embedding
-    table, are named in one `CheckpointError`.
+    table, are named in one `CheckpointError`. `quantization` is there for a model that was calibrated for 8-bit
+    integers.
     """
 
     config: EncoderConfig
@@ -48,12 +50,14 @@ class Checkpoint:
     vocabulary: Vocabulary
     origin: Origin
     head: Head | None = None
+    quantization: Quantization | None = None
 
     def __post_init__(self) -> None:
         faults = [
             *_weight_faults(self.config, self.weights),
             *_vocabulary_faults(self.config, self.vocabulary),
             *_head_faults(self.config, self.head),
+            *_quantization_faults(self.weights, self.quantization),
         ]
         if faults:
             raise CheckpointError(
@@ -88,6 +92,17 @@ def _vocabulary_faults(config: EncoderConfig, vocabulary: Vocabulary) -> list[st
         f"the vocabulary has {len(vocabulary):,} pieces and the embedding table {config.vocab_size:,} rows: "
         "they belong to different models, or the vocabulary file is damaged"
     ]
+
+
+def _quantization_faults(weights: Weights, quantization: Quantization | None) -> list[str]:
+    faults = []
+    for name, layer in (quantization or {}).items():
+        shape = layer.smoothing.shape + layer.correction.shape
+        if name not in weights:
+            faults.append(f"the quantization has a layer {name}, which the model has not")
+        elif weights[name].shape != shape:
+            faults.append(f"the quantization of {name} is for a kernel of shape {shape}, not {weights[name].shape}")
+    return faults
 
 
 def _head_faults(config: EncoderConfig, head: Head | None) -> list[str]:

@@ -68,7 +68,7 @@ def test_the_choice_of_engine_and_precision(models: Path) -> None:
 
 
 def test_a_processor_without_bfloat16(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from berthub.engines import openvino
+    from berthub.engines.openvino import engine as openvino
 
     class Core:
         def get_property(self, device: str, name: str) -> list[str]:
@@ -94,10 +94,11 @@ def test_activations_of_the_reference() -> None:
 
 
 def test_weights_are_shared_not_copied(models: Path) -> None:
-    from berthub.engines import openvino
+    from berthub.engines.openvino import engine as openvino
+    from berthub.engines.openvino.ops import OpenVinoOps
 
     checkpoint = read(models / "hf_bert")
-    graph = openvino._graph(checkpoint, (Output(1),))
+    graph = openvino._graph(checkpoint, (Output(1),), OpenVinoOps())
     addresses = {node.data.ctypes.data for node in graph.get_ops() if node.get_type_name() == "Constant"}
     for name, weight in checkpoint.weights.items():
         if "pooler" not in name:

@@ -88,6 +88,7 @@ class Precision(StrEnum):
     AUTO = "auto"
     BFLOAT16 = "bfloat16"
     FLOAT32 = "float32"
+    INT8 = "int8"
 
 
 # It repeats `berthub.config.REFERENCES`; a test holds them equal.

@@ -102,7 +102,8 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option(
         "--precision",
-        help="The arithmetic; auto is bfloat16 where the processor computes in it natively, else float32.",
+        help="The arithmetic; auto is bfloat16 where the processor computes in it natively, else float32; int8 is "
+        "faster and less exact.",
         rich_help_panel=MODEL_PANEL,
     ),
 ]

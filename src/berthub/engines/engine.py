@@ -16,7 +16,7 @@ from berthub.networks.outputs import Output
 __all__ = ["Batch", "Engine", "EngineName", "Floats", "Precision", "Result"]
 
 EngineName = Literal["auto", "numpy", "openvino"]
-Precision = Literal["auto", "bfloat16", "float32"]
+Precision = Literal["auto", "bfloat16", "float32", "int8"]
 Floats = npt.NDArray[np.float32]
 
 

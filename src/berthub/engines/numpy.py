@@ -26,7 +26,7 @@ class NumpyEngine(Engine):
     precision = "float32"
 
     def __init__(self, checkpoint: Checkpoint, *, precision: Precision = "auto") -> None:
-        if precision == "bfloat16":
+        if precision in ("bfloat16", "int8"):
             raise InputError('engine="numpy" computes in float32 only; use precision="float32", or engine="openvino"')
         self._checkpoint = checkpoint
 
@@ -75,7 +75,7 @@ class NumpyOps(Ops[Array, Floats]):
             case "relu":
                 return np.maximum(x, np.float32(0))
             case "gelu_tanh":
-                inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+                inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
                 return (0.5 * x * (1 + np.tanh(inner))).astype(np.float32)
             case "gelu_erf":
                 return (0.5 * x * (1 + _erf(x / math.sqrt(2)))).astype(np.float32)

@@ -2,8 +2,11 @@
 
 These are `vocab.txt`, or `spiece.model`, or `vocab.json` and `merges.txt`, as the `algorithm` in `berthub.json` says.
 A fine-tuned model has its head there, too: described under `head`, with the weights `head/kernel` and `head/bias`.
+A model that was calibrated for 8-bit integers has `quantization.safetensors`: for each kernel the arrays of a
+`DenseQuantization`, under the kernel's name and theirs.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +22,7 @@ from berthub.formats.safetensors import read_safetensors, write_safetensors
 from berthub.formats.vocabularies import BERT_SPECIAL, read_vocabulary_files, write_vocabulary_files
 from berthub.head import Head
 from berthub.networks.network import config_from_dict, weight_shapes
+from berthub.quantization import DenseQuantization, Quantization
 from berthub.vocabulary import Vocabulary
 
 __all__ = [
@@ -40,6 +44,7 @@ __all__ = [
 FORMAT = "berthub folder"
 CONFIG = "berthub.json"
 _WEIGHTS = "model.safetensors"
+_QUANTIZATION = "quantization.safetensors"
 _VERSION = 1
 # What the vocabularies of folders are for that were written before there was another algorithm.
 _FIRST_ALGORITHM = "wordpiece"
@@ -47,11 +52,15 @@ HEAD_KERNEL, HEAD_BIAS = "head/kernel", "head/bias"
 """The names of the head's weights, beside those of the encoder."""
 
 _HEAD_SETTINGS = ("task", "labels", "pooling", "max_length")
+_LAYER = tuple(field.name for field in dataclasses.fields(DenseQuantization))
 
 
 def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
     """The model that `write_native` saved."""
-    return described_checkpoint(folder, read_safetensors(folder / _WEIGHTS), given, form=FORMAT, source=_WEIGHTS)
+    checkpoint = described_checkpoint(folder, read_safetensors(folder / _WEIGHTS), given, form=FORMAT, source=_WEIGHTS)
+    if not (folder / _QUANTIZATION).exists():
+        return checkpoint
+    return dataclasses.replace(checkpoint, quantization=_read_quantization(folder / _QUANTIZATION))
 
 
 def described_checkpoint(
@@ -112,8 +121,34 @@ def write_native_files(checkpoint: Checkpoint, folder: Path) -> None:
     """Write the files of the checkpoint into `folder`, whatever else is there."""
     write_vocabulary_files(checkpoint.vocabulary, folder)
     write_safetensors(folder / _WEIGHTS, all_weights(checkpoint), {"format": "berthub"})
+    if checkpoint.quantization is not None:
+        write_safetensors(folder / _QUANTIZATION, _quantization_arrays(checkpoint.quantization), {"format": "berthub"})
     # Last: a folder without it is no model, so that an interrupted save is never taken for a whole one.
     (folder / CONFIG).write_text(description(checkpoint), encoding="utf-8")
+
+
+def _quantization_arrays(quantization: Quantization) -> dict[str, npt.NDArray[np.float32]]:
+    return {
+        f"{name}/{field}": np.atleast_1d(np.asarray(getattr(layer, field), np.float32))
+        for name, layer in quantization.items()
+        for field in _LAYER
+    }
+
+
+def _read_quantization(path: Path) -> Quantization:
+    layers: dict[str, dict[str, Any]] = {}
+    for key, array in read_safetensors(path).items():
+        name, _, field = key.rpartition("/")
+        layers.setdefault(name, {})[field] = array
+    for name, fields in layers.items():
+        if sorted(fields) != sorted(_LAYER) or fields["scale"].shape != (1,):
+            raise CorruptFileError(
+                f"{path} should hold {', '.join(_LAYER)} of {name or 'each layer'}, and one scale; it holds "
+                + ", ".join(f"{field} {array.shape}" for field, array in fields.items())
+            )
+    return {
+        name: DenseQuantization(**{**fields, "scale": float(fields["scale"][0])}) for name, fields in layers.items()
+    }
 
 
 def all_weights(checkpoint: Checkpoint) -> dict[str, npt.NDArray[np.float32]]:

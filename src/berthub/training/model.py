@@ -57,7 +57,8 @@ class TaskModel:
             kernel=(kernel * self.scaling.scale).astype(np.float32),
             bias=(bias * self.scaling.scale + self.scaling.centre).astype(np.float32),
         )
-        return dataclasses.replace(self.start, weights=self.layer.weights_by_name(), head=head)
+        # What other weights were calibrated for does not fit these.
+        return dataclasses.replace(self.start, weights=self.layer.weights_by_name(), head=head, quantization=None)
 
 
 def build_model(

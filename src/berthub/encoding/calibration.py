@@ -1,0 +1,56 @@
+"""A model gets what it takes to compute in 8-bit integers, from a sample of text."""
+
+import dataclasses
+import importlib.resources
+from collections.abc import Iterable
+
+import numpy as np
+
+from berthub.checkpoint import Checkpoint
+from berthub.encoding.planner import cut
+from berthub.encoding.texts import listed
+from berthub.engines.calibration import calibrate
+from berthub.errors import InputError
+from berthub.tokenization.tokenizer import Text, Tokenizer
+from berthub.tokenization.tokens import Tokens
+
+__all__ = ["calibrated"]
+
+_SAMPLE = "calibration_sample.txt"
+# Tokens that are computed at a time, and of a text at most: what there is more of changes nothing.
+_BUDGET, _LONGEST = 512, 128
+# A packaged text in which more of the pieces are unknown is in a language that the model does not know.
+_MOST_UNKNOWN = 0.2
+
+
+def calibrated(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: str | Iterable[Text] | None) -> Checkpoint:
+    """The checkpoint with a quantization from these texts, None: from a packaged sample in many languages.
+
+    `InputError` if there are no texts. Some hundred are enough, if they are like those that are encoded later.
+    """
+    sample = _packaged() if texts is None else listed(texts)
+    if not sample:
+        raise InputError("calibration has no texts: some hundred are enough, like those that are encoded later")
+    tokens = tokenizer.tokens(sample, max_length=min(_LONGEST, tokenizer.max_length))
+    vocabulary = tokenizer.vocabulary
+    if texts is None:
+        known = _known(tokens, vocabulary.ids[vocabulary.unknown])
+        tokens = tokenizer.tokens(
+            [text for text, kept in zip(sample, known, strict=True) if kept],
+            max_length=min(_LONGEST, tokenizer.max_length),
+        )
+    batches = cut(tokens, checkpoint.config, pad=vocabulary.ids[vocabulary.pad], budget=_BUDGET)
+    return dataclasses.replace(checkpoint, quantization=calibrate(checkpoint, batches))
+
+
+def _packaged() -> list[Text]:
+    text = importlib.resources.files("berthub.encoding").joinpath(_SAMPLE).read_text(encoding="utf-8")
+    return list(text.splitlines())
+
+
+def _known(tokens: Tokens, unknown: int) -> list[bool]:
+    """Which texts the vocabulary is for; all of them, if it is for none."""
+    shares = np.add.reduceat(tokens.ids == unknown, tokens.row_splits[:-1]) / tokens.lengths
+    known = shares <= _MOST_UNKNOWN
+    kept: list[bool] = (known if known.any() else ~known).tolist()
+    return kept

@@ -1,0 +1,115 @@
+"""How to compute a model in 8-bit integers: its dense layers are watched while it encodes a sample of text."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.checkpoint import Checkpoint
+from berthub.engines.engine import Batch, Floats
+from berthub.engines.numpy import NumpyOps
+from berthub.engines.weights import Place, names, place
+from berthub.networks.outputs import Output, build
+from berthub.quantization import DenseQuantization, Quantization, quantized_kernel
+
+__all__ = ["calibrate"]
+
+# How much of the range of a component its factor takes, the rest being the kernel's: SmoothQuant's alpha.
+_SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
+# What is met later may lie a little outside of what the sample had.
+_MARGIN = 1.1
+# The vectors on which the shares are compared: of each batch so many, and no more in all.
+_VECTORS_A_BATCH, _VECTORS = 48, 384
+_LEAST = float(np.finfo(np.float32).tiny)
+
+
+def calibrate(checkpoint: Checkpoint, batches: Iterable[Batch]) -> Quantization:
+    """For each dense layer below the last token vectors what loses least on these batches; padding does not count."""
+    ops = _WatchingOps(names(checkpoint.weights))
+    outputs = [Output(-1).resolved(checkpoint.config)]
+    for batch in batches:
+        ops.real = batch.mask.astype(bool)
+        inputs = {"ids": batch.ids, "mask": batch.mask, "type_ids": batch.type_ids}
+        build(ops, checkpoint.config, checkpoint.weights, outputs, **inputs)
+    found: dict[str, DenseQuantization] = {}
+    for seen in ops.seen.values():
+        found |= _quantizations(seen, {name: checkpoint.weights[name] for name in seen.names})
+    return found
+
+
+@dataclass
+class _Seen:
+    """Inputs that some dense layers share: the least and the largest value of each component, and some vectors."""
+
+    names: list[str]
+    low: Floats
+    high: Floats
+    vectors: list[Floats] = field(default_factory=list)
+
+    def add(self, x: Floats) -> None:
+        self.low, self.high = np.minimum(self.low, x.min(0)), np.maximum(self.high, x.max(0))
+        # Evenly from all over the batch.
+        self.vectors.append(x[:: max(1, len(x) // _VECTORS_A_BATCH)])
+
+
+class _WatchingOps(NumpyOps):
+    """The reference, which keeps what it sees of the inputs of dense layers; `real` [b, s] is false at padding."""
+
+    real: npt.NDArray[np.bool_]
+
+    def __init__(self, names: dict[Place, str]) -> None:
+        # By the first of the layers that share an input.
+        self.seen: dict[str, _Seen] = {}
+        self._names = names
+        self._last: tuple[Any, _Seen] | None = None
+
+    def dense(self, x: Any, kernel: Floats, bias: Floats) -> Any:
+        name = self._names[place(kernel)]
+        # Query, key and value have one input, and see it one after the other.
+        if self._last is not None and self._last[0] is x:
+            if name not in self._last[1].names:
+                self._last[1].names.append(name)
+        else:
+            real = x[self.real]
+            seen = self.seen.setdefault(name, _Seen([name], real[0], real[0]))
+            seen.add(real)
+            self._last = x, seen
+        return super().dense(x, kernel, bias)
+
+
+def _quantizations(seen: _Seen, kernels: dict[str, Floats]) -> dict[str, DenseQuantization]:
+    """One shift, smoothing and scale for all `kernels`: those with the least sum of squared errors of the outputs."""
+    sample = np.concatenate(seen.vectors)
+    sample = sample[:: -(-len(sample) // _VECTORS)]
+    shift: Floats = (seen.low + seen.high) * np.float32(0.5)
+    reach: Floats = (seen.high - seen.low) * np.float32(0.5)
+    rows = np.maximum.reduce([np.abs(kernel).max(1) for kernel in kernels.values()])
+    exact = {name: (sample - shift) @ kernel for name, kernel in kernels.items()}
+
+    def tried(share: float) -> tuple[float, dict[str, DenseQuantization]]:
+        smoothing = _smoothing(reach, rows, share)
+        scale = float(np.float32(max((reach / smoothing).max() * _MARGIN / 127, _LEAST)))
+        error, result = 0.0, {}
+        for name, kernel in kernels.items():
+            uncorrected = DenseQuantization(
+                shift=shift, smoothing=smoothing, scale=scale, correction=np.zeros(kernel.shape[1], np.float32)
+            )
+            values, scales = quantized_kernel(kernel, smoothing)
+            missing = exact[name] - uncorrected.rounded(sample) @ values.astype(np.float32) * scales
+            correction = missing.mean(0)
+            error += float(np.square(missing - correction).sum() / max(np.square(exact[name]).sum(), _LEAST))
+            result[name] = DenseQuantization(shift=shift, smoothing=smoothing, scale=scale, correction=correction)
+        return error, result
+
+    return min(map(tried, _SHARES), key=lambda found: found[0])[1]
+
+
+def _smoothing(reach: Floats, rows: Floats, share: float) -> Floats:
+    """The factor of each component, from how far it reaches and the largest weight of its row; one on average."""
+    # What never changes, or is never used, needs none.
+    floor = np.float32(1e-6)
+    factors = np.maximum(reach, floor) ** share / np.maximum(rows, floor) ** (1 - share)
+    smoothing: Floats = (factors / np.exp(np.log(factors).mean())).astype(np.float32)
+    return smoothing

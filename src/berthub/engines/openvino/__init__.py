@@ -1,0 +1,5 @@
+"""OpenVINO: the fast engine for processors, and the only place that imports it."""
+
+from berthub.engines.openvino.engine import OpenVinoEngine, processor_has_bfloat16
+
+__all__ = ["OpenVinoEngine", "processor_has_bfloat16"]

@@ -1,0 +1,158 @@
+"""The operations as nodes of an OpenVINO graph."""
+
+from typing import Any
+
+import numpy as np
+import openvino.opset13 as op
+
+from berthub.config import Activation
+from berthub.engines.engine import Floats
+from berthub.engines.weights import Place, place
+from berthub.networks.ops import MASKED, Ops
+
+__all__ = ["OpenVinoOps", "floats", "integers"]
+
+
+class OpenVinoOps(Ops[Any, Floats]):
+    """`berthub.networks.ops.Ops` on nodes of an OpenVINO graph; weights are NumPy arrays, shared, not copied."""
+
+    def __init__(self) -> None:
+        # One node for each: where layers share weights, these are kept, and converted, once.
+        self._constants: dict[Place, Any] = {}
+
+    def gather(self, table: Floats, ids: Any) -> Any:
+        return op.gather(self.shared(table), ids, integers(0))
+
+    def leading_rows(self, table: Floats, ids: Any, *, first: int = 0) -> Any:
+        length = op.gather(op.shape_of(ids, output_type="i32"), integers([1]), integers(0))
+        rows = op.slice(self.shared(table[first:]), integers([0]), length, integers([1]), integers([0]))
+        return op.unsqueeze(rows, integers([0]))
+
+    def dense(self, x: Any, kernel: Floats, bias: Floats) -> Any:
+        # A kernel that came as [out, in] is the transposed view of what lies in memory.
+        transposed = not kernel.flags.c_contiguous and kernel.T.flags.c_contiguous
+        weight = self.shared(kernel.T if transposed else kernel)
+        return op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), self.shared(bias))
+
+    def tied_dense(self, x: Any, table: Floats, bias: Floats) -> Any:
+        return op.add(op.matmul(x, self.shared(table), transpose_a=False, transpose_b=True), self.shared(bias))
+
+    def scale_shift(self, x: Any, gamma: Floats, beta: Floats) -> Any:
+        return op.add(op.multiply(x, self.shared(gamma)), self.shared(beta))
+
+    def layer_norm(self, x: Any, gamma: Floats, beta: Floats, *, eps: float) -> Any:
+        normed = op.mvn(x, integers([-1]), normalize_variance=True, eps=eps, eps_mode="inside_sqrt")
+        return op.add(op.multiply(normed, self.shared(gamma)), self.shared(beta))
+
+    def activation(self, x: Any, name: Activation) -> Any:
+        match name:
+            case "relu":
+                return op.relu(x)
+            case "gelu_tanh":
+                return op.gelu(x, "tanh")
+            case "gelu_erf":
+                return op.gelu(x, "erf")
+
+    def tanh(self, x: Any) -> Any:
+        return op.tanh(x)
+
+    def add(self, x: Any, y: Any) -> Any:
+        return op.add(x, y)
+
+    def multiply(self, x: Any, y: Any) -> Any:
+        return op.multiply(x, y)
+
+    def neighbours(self, x: Any) -> Any:
+        # One position of zeros at either end, and then the row from the third, second and first position on.
+        padded = op.pad(x, integers([0, 1, 0]), integers([0, 1, 0]), "constant", floats(0))
+        first, last = (
+            op.slice(padded, integers([at]), integers([end]), integers([1]), integers([1]))
+            for at, end in ((0, -2), (2, 2**31 - 1))
+        )
+        return op.concat([last, x, first], 2)
+
+    def dropout(self, x: Any, rate: float) -> Any:
+        return x
+
+    def attention_bias(self, mask: Any) -> Any:
+        return op.unsqueeze(_penalty(mask), integers([1, 2]))
+
+    def attention(
+        self,
+        query: Any,
+        key: Any,
+        value: Any,
+        bias: Any,
+        *,
+        heads: int,
+        dropout: float,
+        mixing: tuple[Floats, Floats] | None = None,
+    ) -> Any:
+        width = query.get_output_partial_shape(0)[2].get_length()
+
+        def split(x: Any) -> Any:
+            return op.transpose(
+                op.reshape(x, integers([0, 0, heads, width // heads]), special_zero=True),
+                integers([0, 2, 1, 3]),
+            )
+
+        # Spelled out, since the plugin recognises this pattern and runs it as one operation.
+        scores = op.matmul(split(query), split(key), transpose_a=False, transpose_b=True)
+        scores = op.multiply(scores, floats((width // heads) ** -0.5))
+        scores = op.add(scores if mixing is None else _mixed(scores, self.shared(mixing[0])), bias)
+        weights = op.softmax(scores, -1)
+        weights = weights if mixing is None else _mixed(weights, self.shared(mixing[1]))
+        context = op.matmul(weights, split(value), transpose_a=False, transpose_b=False)
+        return op.reshape(op.transpose(context, integers([0, 2, 1, 3])), integers([0, 0, width]), special_zero=True)
+
+    def first(self, x: Any) -> Any:
+        return op.gather(x, integers(0), integers(1))
+
+    def first_alone(self, x: Any) -> Any:
+        return op.gather(x, integers([0]), integers(1))
+
+    def at_positions(self, x: Any, positions: Any) -> Any:
+        return op.gather(x, positions, integers(1), batch_dims=1)
+
+    def masked_mean(self, x: Any, mask: Any) -> Any:
+        weights = op.convert(mask, "f32")
+        # As a matrix product, [b, 1, s] @ [b, s, h]: the sum over positions in one pass.
+        total = op.matmul(op.unsqueeze(weights, integers([1])), x, transpose_a=False, transpose_b=False)
+        count = op.maximum(op.reduce_sum(weights, integers([1]), keep_dims=True), floats(1))
+        return op.divide(op.squeeze(total, integers([1])), count)
+
+    def masked_max(self, x: Any, mask: Any) -> Any:
+        return op.reduce_max(op.add(x, op.unsqueeze(_penalty(mask), integers([2]))), integers([1]), keep_dims=False)
+
+    def shared(self, array: Floats) -> Any:
+        """The constant of an array, on the array's memory."""
+        key = place(array)
+        if key not in self._constants:
+            whole = array if array.flags.c_contiguous else np.ascontiguousarray(array)
+            self._constants[key] = op.constant(whole, shared_memory=True)
+        return self._constants[key]
+
+
+def _mixed(x: Any, matrix: Any) -> Any:
+    """[b, n, q, k] to [b, m, q, k], the heads `n` mixed to `m` by a matrix [n, m]."""
+    count = matrix.get_output_partial_shape(0)[0].get_length()
+    shape = op.shape_of(x, output_type="i32")
+    flat = op.reshape(x, integers([0, count, -1]), special_zero=True)
+    mixed = op.matmul(matrix, flat, transpose_a=True, transpose_b=False)
+    return op.reshape(mixed, shape, special_zero=False)
+
+
+def _penalty(mask: Any) -> Any:
+    """0 where the mask is 1, `MASKED` where it is 0."""
+    masked = op.subtract(op.convert(mask, "f32"), floats(1))  # 0 and -1
+    return op.multiply(masked, floats(-MASKED))
+
+
+def integers(values: Any) -> Any:
+    """An int32 constant."""
+    return op.constant(np.asarray(values, np.int32))
+
+
+def floats(value: float) -> Any:
+    """A float32 constant."""
+    return op.constant(np.float32(value))

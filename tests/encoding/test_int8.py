@@ -1,0 +1,95 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import berthub as hub
+from berthub.errors import CheckpointError, CorruptFileError, InputError
+from berthub.formats import read
+from berthub.formats.safetensors import read_safetensors, write_safetensors
+
+_TEXTS = ["Hello world, this is a test.", "One", "Another, rather longer sentence with several words in it!"]
+# One for each network, and one with layers that share their weights.
+_MODELS = [
+    "tf2_v4",
+    "albert_v3",
+    "electra",
+    "mobilebert",
+    "talking_heads",
+    "keras_hub_distil_bert",
+    "keras_hub_roberta",
+]
+
+
+def _cosines(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    return (ours * theirs).sum(-1) / np.linalg.norm(ours, axis=-1) / np.linalg.norm(theirs, axis=-1)
+
+
+@pytest.mark.filterwarnings("ignore::berthub.errors.TruncationWarning")
+@pytest.mark.parametrize("name", _MODELS)
+def test_every_architecture_in_bytes_is_near_float32_and_does_not_depend_on_company(models: Path, name: str) -> None:
+    exact, encoder = hub.load(models / name, precision="float32"), hub.load(models / name, precision="int8")
+    assert encoder.precision == "int8"
+    together = encoder.embed(_TEXTS)
+    assert _cosines(together, exact.embed(_TEXTS)).min() > 0.99
+    np.testing.assert_allclose(np.concatenate([encoder.embed(text) for text in _TEXTS]), together, rtol=0, atol=1e-5)
+    tokens = encoder.encode(_TEXTS, outputs=["sequence_output"]).ragged()
+    assert min(_cosines(vectors.mean(0), vector) for vectors, vector in zip(tokens, together, strict=True)) > 0.99999
+
+
+def test_what_calibration_found_is_saved_with_the_model(models: Path, tmp_path: Path) -> None:
+    texts = [f"{text} {number}" for text in _TEXTS for number in range(5)]
+    encoder = hub.load(models / "tf2_v4", precision="int8", calibration=texts)
+    encoder.save(tmp_path / "saved")
+    again = hub.load(tmp_path / "saved", precision="int8")
+    np.testing.assert_array_equal(again.embed(_TEXTS), encoder.embed(_TEXTS))
+    assert not np.array_equal(hub.load(models / "tf2_v4", precision="int8").embed(_TEXTS), encoder.embed(_TEXTS))
+    # It is a choice: nothing changes for those who do not make it.
+    exact = hub.load(tmp_path / "saved", precision="float32")
+    np.testing.assert_array_equal(exact.embed(_TEXTS), hub.load(models / "tf2_v4", precision="float32").embed(_TEXTS))
+
+
+def test_padding_of_the_sample_does_not_count(models: Path) -> None:
+    encoder = hub.load(models / "tf2_v4", precision="int8", calibration=["a b c d e f g h i j k", "a"])
+    alone = hub.load(models / "tf2_v4", precision="int8", calibration=["a", "a b c d e f g h i j k"])
+    for name, layer in encoder.checkpoint.quantization.items():
+        np.testing.assert_allclose(layer.shift, alone.checkpoint.quantization[name].shift, rtol=0, atol=1e-6)
+
+
+def test_the_head_of_a_fine_tuned_model_is_exact(models: Path) -> None:
+    exact, encoder = (hub.load(models / "keras2_classifier", precision=kind) for kind in ("float32", "int8"))
+    np.testing.assert_allclose(encoder.predict_proba(_TEXTS), exact.predict_proba(_TEXTS), rtol=0, atol=0.02)
+
+
+def test_wrong_calls(models: Path) -> None:
+    with pytest.raises(InputError, match='calibration is for precision="int8"'):
+        hub.load(models / "tf2_v4", calibration=_TEXTS)
+    with pytest.raises(InputError, match="calibration has no texts"):
+        hub.load(models / "tf2_v4", precision="int8", calibration=[])
+    with pytest.raises(InputError, match="text 1 is"):
+        hub.load(models / "tf2_v4", precision="int8", calibration=["a", 3])
+    with pytest.raises(InputError, match=r"numpy.*float32 only"):
+        hub.load(models / "tf2_v4", precision="int8", engine="numpy")
+
+
+def test_a_quantization_of_another_model_is_refused(models: Path) -> None:
+    quantization = hub.load(models / "electra", precision="int8").checkpoint.quantization
+    with pytest.raises(CheckpointError, match="the quantization has a layer bert/embeddings_project/kernel"):
+        dataclasses.replace(read(models / "tf2_v4"), quantization=quantization)
+
+
+def test_damaged_files(models: Path, tmp_path: Path) -> None:
+    hub.load(models / "tf2_v4", precision="int8").save(tmp_path / "saved")
+    path = tmp_path / "saved" / "quantization.safetensors"
+    arrays = {name: array.copy() for name, array in read_safetensors(path).items()}
+    first = next(name for name in arrays if name.endswith("/scale"))
+    write_safetensors(path, {name: array for name, array in arrays.items() if name != first}, {})
+    with pytest.raises(CorruptFileError, match=r"should hold shift, smoothing, scale, correction of bert/encoder"):
+        hub.load(tmp_path / "saved")
+    write_safetensors(path, {**arrays, first: -arrays[first]}, {})
+    with pytest.raises(CheckpointError, match="not a positive number"):
+        hub.load(tmp_path / "saved")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CorruptFileError, match="damaged"):
+        hub.load(tmp_path / "saved")
