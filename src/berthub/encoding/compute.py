@@ -6,6 +6,7 @@ import numpy as np
 
 from berthub.config import EncoderConfig
 from berthub.encoding.planner import BUDGET, cut
+from berthub.encoding.repeats import without_repeats
 from berthub.encoding.windows import Stitching, Window, Windows
 from berthub.engines.engine import Engine, Floats, Result
 from berthub.networks.outputs import Output
@@ -28,9 +29,31 @@ def compute(
     """One array for each of the resolved `outputs`: [n, h], or [n, seq, h] with zeros behind a text's last token.
 
     Texts of more than `window.size` tokens are computed in windows; without `window` there are none too long for the
-    model.
+    model. Equal texts are computed once.
     """
+    distinct, which = without_repeats(tokens)
+    results = _compute(
+        distinct,
+        outputs,
+        config=config,
+        vocabulary=vocabulary,
+        engine=engine,
+        window=window,
+        batch_tokens=batch_tokens,
+    )
+    return results if which is None else [result[which] for result in results]
 
+
+def _compute(
+    tokens: Tokens,
+    outputs: Sequence[Output],
+    *,
+    config: EncoderConfig,
+    vocabulary: Vocabulary,
+    engine: Engine,
+    window: Window | None,
+    batch_tokens: int,
+) -> list[Floats]:
     def run(rows: Tokens, needed: Sequence[Output]) -> Iterator[Result]:
         return engine.run(cut(rows, config, pad=vocabulary.ids[vocabulary.pad], budget=batch_tokens), needed)
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.planner import BUDGET, cut
+from berthub.encoding.repeats import without_repeats
 from berthub.encoding.texts import listed
 from berthub.engines.engine import Engine, Floats, Result
 from berthub.errors import InputError
@@ -96,10 +97,11 @@ def compute_logits(
 
     if head.task != "tag":
         tokens = tokenizer.tokens(listed(cast("Iterable[Text]", texts)), max_length=tokenizer.max_length)
-        values = np.zeros((len(tokens), len(head.labels)), np.float32)
-        for done in run(tokens):
+        distinct, which = without_repeats(tokens)
+        values = np.zeros((len(distinct), len(head.labels)), np.float32)
+        for done in run(distinct):
             values[done.batch.rows] = done.outputs[0] @ head.kernel + head.bias
-        return Logits(head, values, tokens.truncated)
+        return Logits(head, values if which is None else values[which], tokens.truncated)
 
     words = word_tokens(tokenizer, texts, max_length=tokenizer.max_length)
     tokens, first_pieces = words.tokens, words.first_pieces

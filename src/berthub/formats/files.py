@@ -67,13 +67,12 @@ def read_lines(path: Path) -> list[str]:
 def memory_map(path: Path) -> npt.NDArray[np.uint8]:
     """The file's bytes, mapped, not read.
 
-    The map is copy-on-write: the file can never be changed through it, and yet the arrays on it count as writable,
-    without which OpenVINO refuses to share their memory.
+    The map is read-only, and so are arrays on it.
     """
     try:
         with path.open("rb") as file:
             if not path.stat().st_size:  # an empty file cannot be mapped
                 return np.empty(0, np.uint8)
-            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
+            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -1,5 +1,9 @@
 """OpenVINO: the fast engine for processors, and the only place that imports it."""
 
-from berthub.engines.openvino.engine import OpenVinoEngine, processor_has_bfloat16
+from berthub.engines.openvino.importing import import_openvino
+
+import_openvino()
+
+from berthub.engines.openvino.engine import OpenVinoEngine, processor_has_bfloat16  # noqa: E402
 
 __all__ = ["OpenVinoEngine", "processor_has_bfloat16"]

@@ -16,6 +16,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.engines.engine import Batch, Engine, Precision, Result
 from berthub.engines.openvino.int8_ops import Int8Ops
 from berthub.engines.openvino.ops import OpenVinoOps
+from berthub.engines.openvino.pages import given_back
 from berthub.engines.weights import place
 from berthub.errors import InputError
 from berthub.networks.outputs import Output, build
@@ -38,11 +39,10 @@ class OpenVinoEngine(Engine):
             raise InputError('this processor does not compute in bfloat16; use precision="float32" or "auto"')
         if precision == "int8" and checkpoint.quantization is None:
             raise InputError('precision="int8" needs a checkpoint that was calibrated; `berthub.load` does that')
-        self.precision = (
-            "bfloat16" if precision == "auto" and native else "float32" if precision == "auto" else precision
-        )
-        # What is not in bytes is computed as ever.
-        self._hint = _HINTS["bfloat16" if native and precision != "float32" else "float32"]
+        best = "bfloat16" if native else "float32"
+        self.precision = best if precision == "auto" else precision
+        # Beside int8 everything that is not in bytes is computed as with "auto".
+        self._hint = _HINTS[best if precision == "int8" else self.precision]
         self._checkpoint = checkpoint
         # One slot for a graph of each set of outputs: an application uses few.
         self._compiled: dict[tuple[Output, ...], ov.CompiledModel] = {}
@@ -75,7 +75,8 @@ class OpenVinoEngine(Engine):
         if outputs not in self._compiled:
             model = _graph(self._checkpoint, outputs, self._ops())
             settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._hint}
-            self._compiled[outputs] = _core().compile_model(model, "CPU", settings)
+            with given_back(self._checkpoint.weights):
+                self._compiled[outputs] = _core().compile_model(model, "CPU", settings)
         return self._compiled[outputs]
 
     def _ops(self) -> OpenVinoOps:

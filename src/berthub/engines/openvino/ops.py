@@ -129,8 +129,18 @@ class OpenVinoOps(Ops[Any, Floats]):
         key = place(array)
         if key not in self._constants:
             whole = array if array.flags.c_contiguous else np.ascontiguousarray(array)
-            self._constants[key] = op.constant(whole, shared_memory=True)
+            self._constants[key] = op.constant(np.asarray(_Writable(whole)), shared_memory=True)
         return self._constants[key]
+
+
+class _Writable:
+    """The memory of an array as if it could be written: OpenVINO shares no other, and writes to no constant."""
+
+    def __init__(self, array: Floats) -> None:
+        # What is made of this has it as its base, and so holds the array.
+        self._array = array
+        address, _ = array.__array_interface__["data"]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
 
 
 def _mixed(x: Any, matrix: Any) -> Any:

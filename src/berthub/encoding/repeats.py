@@ -1,0 +1,41 @@
+"""Texts that come more than once, which are computed once."""
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+
+from berthub.tokenization.assemble import ranges
+from berthub.tokenization.tokens import Tokens
+
+__all__ = ["without_repeats"]
+
+
+def without_repeats(tokens: Tokens) -> tuple[Tokens, npt.NDArray[np.int64] | None]:
+    """The rows that differ from all before them, and for every row of `tokens` which of these it is, int64 [n].
+
+    None in place of the latter says that all rows differ. Offsets are left out.
+    """
+    ids, type_ids = tokens.ids.tobytes(), tokens.type_ids.tobytes()
+    size = tokens.ids.itemsize
+    places: dict[tuple[bytes, bytes], int] = {}
+    which = np.fromiter(
+        (
+            places.setdefault((ids[size * start : size * end], type_ids[size * start : size * end]), len(places))
+            for start, end in itertools.pairwise(tokens.row_splits.tolist())
+        ),
+        np.int64,
+        len(tokens),
+    )
+    if len(places) == len(tokens):
+        return tokens, None
+    _, first = np.unique(which, return_index=True)
+    lengths = tokens.lengths[first]
+    flat = ranges(tokens.row_splits[first], lengths)
+    distinct = Tokens(
+        ids=tokens.ids[flat],
+        type_ids=tokens.type_ids[flat],
+        row_splits=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+        truncated=tokens.truncated[first],
+    )
+    return distinct, which
