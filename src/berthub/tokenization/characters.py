@@ -3,10 +3,22 @@
 import functools
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from berthub.tokenization.unicode_table import UNASSIGNED, character_class
 
-__all__ = ["REMEMBERED", "CharacterTable", "in_canonical_order", "is_pinned"]
+__all__ = [
+    "REMEMBERED",
+    "CharacterTable",
+    "SpacedText",
+    "all_pinned",
+    "in_canonical_order",
+    "is_pinned",
+    "lowered",
+]
 
 REMEMBERED = 1 << 15
 """Of how many characters it is kept what they are and become: more than a text has, less than there are."""
@@ -15,18 +27,35 @@ Placed = tuple[str, int]
 """A character, and where it comes from."""
 
 
+@dataclass(frozen=True, eq=False)
+class SpacedText:
+    """A text whose words stand between blanks; `origins` int32 [len(text)] is the character that each is made of."""
+
+    text: str
+    origins: npt.NDArray[np.int32]
+
+
 class CharacterTable(dict[int, str]):
     """What a character becomes, by its code point, for `str.translate`: made when it is asked for first."""
 
     def __init__(self, becomes: Callable[[str], str]) -> None:
         super().__init__()
         self._becomes = becomes
+        self._sizes: CharacterTable | None = None
 
     def __missing__(self, code: int) -> str:
         if len(self) >= REMEMBERED:
             self.clear()
         self[code] = self._becomes(chr(code))
         return self[code]
+
+    def align(self, text: str) -> SpacedText:
+        """What `text.translate` makes of a text, and what each character came from."""
+        if self._sizes is None:
+            # Sizes as characters: so that `str.translate` finds them, too.
+            self._sizes = CharacterTable(lambda character: chr(len(self[ord(character)])))
+        sizes = np.frombuffer(text.translate(self._sizes).encode("latin-1"), np.uint8)
+        return SpacedText(text.translate(self), np.repeat(np.arange(len(text), dtype=np.int32), sizes))
 
 
 def in_canonical_order(parts: Iterable[Placed], combining: Callable[[str], int]) -> list[Placed]:
@@ -57,6 +86,21 @@ def is_pinned(character: str) -> bool:
     return _unassigned().match(character) is None
 
 
+def all_pinned(text: str) -> bool:
+    """Whether all characters of the text were."""
+    return text.isascii() or _unassigned().search(text) is None
+
+
+def lowered(text: str) -> str:
+    """The text in lower case, by the Unicode version of `unicode_table`."""
+    if text.isascii():
+        return text.lower()
+    # In as large parts as can be, since a sigma at the end of a word has a form of its own.
+    parts = _unassigned().split(text)
+    parts[::2] = [part.lower() for part in parts[::2]]
+    return "".join(parts)
+
+
 @functools.cache
 def _unassigned() -> re.Pattern[str]:
-    return re.compile(f"[{character_class(UNASSIGNED)}]")
+    return re.compile(f"([{character_class(UNASSIGNED)}]+)")

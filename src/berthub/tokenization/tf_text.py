@@ -8,12 +8,16 @@ Chinese characters. All of that but the order of marks happens to each character
 import functools
 import re
 import unicodedata
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from berthub.tokenization.characters import REMEMBERED, CharacterTable, in_canonical_order, is_pinned
+from berthub.tokenization.characters import (
+    REMEMBERED,
+    CharacterTable,
+    SpacedText,
+    in_canonical_order,
+    is_pinned,
+)
 from berthub.tokenization.tf_text_table import (
     NEWER_COMBINING,
     NEWER_CONTROL,
@@ -33,15 +37,7 @@ from berthub.tokenization.unicode_table import (
     character_class,
 )
 
-__all__ = ["SpacedText", "Spacer", "folded", "is_ignorable", "is_mark"]
-
-
-@dataclass(frozen=True, eq=False)
-class SpacedText:
-    """A text whose words stand between blanks; `origins` int32 [len(text)] is the character that each is made of."""
-
-    text: str
-    origins: npt.NDArray[np.int32]
+__all__ = ["Spacer", "folded", "is_ignorable", "is_mark"]
 
 
 class Spacer:
@@ -58,13 +54,11 @@ class Spacer:
 
     def align(self, text: str) -> SpacedText:
         """The same, and what each character came from."""
-        parts = [self._spaced[ord(character)] for character in text]
-        spaced = "".join(parts)
-        if self._must_reorder(spaced):
-            spaced, places = self._reordered(text)
-            return SpacedText(spaced, np.array(places, np.int32))
-        sizes = np.fromiter(map(len, parts), np.int64, len(parts))
-        return SpacedText(spaced, np.repeat(np.arange(len(parts), dtype=np.int32), sizes))
+        spaced = self._spaced.align(text)
+        if not self._must_reorder(spaced.text):
+            return spaced
+        reordered, places = self._reordered(text)
+        return SpacedText(reordered, np.array(places, np.int32))
 
     def _becomes(self, character: str) -> str:
         parts = folded(character) if self._lower_case else character
