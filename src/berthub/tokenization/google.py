@@ -78,7 +78,7 @@ class BasicTokenizer:
         """The text with the lower-case form of each capital sigma, which depends on what stands around it."""
         if not self._lower_case or _SIGMA not in text:
             return text
-        forms = (form for form in lowered(text.translate(self._cleaned)) if form in _SMALL_SIGMAS)
+        forms = re.findall(f"[{_SMALL_SIGMAS}]", lowered(text.translate(self._cleaned)))
         return "".join(form + part for form, part in zip(("", *forms), text.split(_SIGMA), strict=True))
 
     def _cleans(self, character: str) -> str:
