@@ -15,12 +15,14 @@ from berthub.tokenization.characters import (
     REMEMBERED,
     CharacterTable,
     SpacedText,
+    all_pinned,
     in_canonical_order,
     is_pinned,
 )
 from berthub.tokenization.tf_text_table import (
     NEWER_COMBINING,
     NEWER_CONTROL,
+    NEWER_DECOMPOSED,
     NEWER_FOLDED,
     NEWER_MARK,
     NEWER_PUNCTUATION,
@@ -37,7 +39,7 @@ from berthub.tokenization.unicode_table import (
     character_class,
 )
 
-__all__ = ["Spacer", "folded", "is_ignorable", "is_mark"]
+__all__ = ["Spacer", "composed", "decomposed", "folded", "is_ignorable", "is_mark", "joins_newer"]
 
 
 class Spacer:
@@ -89,6 +91,40 @@ def folded(character: str) -> str:
     return unicodedata.normalize("NFKD", _ignorable().sub("", kept))
 
 
+def decomposed(text: str) -> str:
+    """Canonically decomposed: NFD (Unicode Standard Annex #15)."""
+    if all_pinned(text):
+        return unicodedata.normalize("NFD", text)
+    parts = ((part, 0) for character in text for part in _decomposition(character))
+    return "".join(part for part, _ in in_canonical_order(parts, _combining))
+
+
+def composed(text: str) -> str:
+    """Canonically composed: NFC (Unicode Standard Annex #15)."""
+    if all_pinned(text):
+        return unicodedata.normalize("NFC", text)
+    parts: list[str] = []
+    starter, before = -1, 0
+    for part in decomposed(text):
+        combining = _combining(part)
+        # Others between it and the starter are in the way, unless their class is lower.
+        if starter >= 0 and (starter == len(parts) - 1 or before < combining):
+            pair = _composition(parts[starter], part)
+            if pair is not None:
+                parts[starter] = pair
+                continue
+        if not combining:
+            starter = len(parts)
+        before = combining
+        parts.append(part)
+    return "".join(parts)
+
+
+def joins_newer(character: str) -> bool:
+    """Whether a character that is not in `unicode_table` may change places, or be composed with what is before it."""
+    return character in NEWER_COMBINING or character in _newer_seconds()
+
+
 def is_ignorable(character: str) -> bool:
     """Whether NFKC_Casefold drops the character."""
     return _ignorable().match(character) is not None
@@ -131,6 +167,31 @@ def _ignorable() -> re.Pattern[str]:
 @functools.cache
 def _reordering() -> re.Pattern[str]:
     return re.compile(f"[{character_class((*STAYING, *NEWER_STAYING))}]{{2}}")
+
+
+def _decomposition(character: str) -> str:
+    if is_pinned(character):
+        return unicodedata.normalize("NFD", character)
+    return NEWER_DECOMPOSED.get(character, character)
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _composition(first: str, second: str) -> str | None:
+    """The character that the two are composed to, if there is one."""
+    if all_pinned(first + second):
+        pair = unicodedata.normalize("NFC", first + second)
+        return pair if len(pair) == 1 else None
+    return _newer_composed().get(_decomposition(first) + _decomposition(second))
+
+
+@functools.cache
+def _newer_composed() -> dict[str, str]:
+    return {parts: character for character, parts in NEWER_DECOMPOSED.items()}
+
+
+@functools.cache
+def _newer_seconds() -> frozenset[str]:
+    return frozenset("".join(parts[1:] for parts in NEWER_DECOMPOSED.values()))
 
 
 def _combining(character: str) -> int:
