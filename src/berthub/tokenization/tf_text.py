@@ -93,19 +93,17 @@ def folded(character: str) -> str:
 
 def decomposed(text: str) -> str:
     """Canonically decomposed: NFD (Unicode Standard Annex #15)."""
-    if all_pinned(text):
-        return unicodedata.normalize("NFD", text)
-    parts = ((part, 0) for character in text for part in _decomposition(character))
-    return "".join(part for part, _ in in_canonical_order(parts, _combining))
+    return _in_order(text.translate(_decompositions()))
 
 
 def composed(text: str) -> str:
-    """Canonically composed: NFC (Unicode Standard Annex #15)."""
+    """The canonical composition, NFC, of decomposed characters in whatever order."""
+    text = _in_order(text)
     if all_pinned(text):
         return unicodedata.normalize("NFC", text)
     parts: list[str] = []
     starter, before = -1, 0
-    for part in decomposed(text):
+    for part in text:
         combining = _combining(part)
         # Others between it and the starter are in the way, unless their class is lower.
         if starter >= 0 and (starter == len(parts) - 1 or before < combining):
@@ -173,6 +171,25 @@ def _decomposition(character: str) -> str:
     if is_pinned(character):
         return unicodedata.normalize("NFD", character)
     return NEWER_DECOMPOSED.get(character, character)
+
+
+def _in_order(text: str) -> str:
+    """In canonical order: `unicodedata` takes quadratic time for it where many marks follow each other."""
+    classes = np.frombuffer(text.translate(_classes()).encode("latin-1"), np.uint8)
+    if not ((classes[1:] < classes[:-1]) & (classes[1:] > 0)).any():
+        return text
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    return codes[np.lexsort((classes, np.cumsum(classes == 0)))].tobytes().decode("utf-32-le")
+
+
+@functools.cache
+def _decompositions() -> CharacterTable:
+    return CharacterTable(_decomposition)
+
+
+@functools.cache
+def _classes() -> CharacterTable:
+    return CharacterTable(lambda character: chr(_combining(character)))
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
