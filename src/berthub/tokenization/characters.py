@@ -47,8 +47,9 @@ class CharacterTable(dict[int, str]):
     def __missing__(self, code: int) -> str:
         if len(self) >= REMEMBERED:
             self.clear()
-        self[code] = self._becomes(chr(code))
-        return self[code]
+        # Not read from the table again, which another thread may have cleared.
+        becomes = self[code] = self._becomes(chr(code))
+        return becomes
 
     def align(self, text: str) -> SpacedText:
         """What `text.translate` makes of a text, and what each character came from."""

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from berthub.errors import CheckpointError
 from berthub.tokenization.assemble import Segments, ranges
 from berthub.tokenization.normalization import Aligned, Normalizer
 from berthub.tokenization.pipeline import without_surrogates
+from berthub.tokenization.threads import thread_count
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["SentencePiece"]
@@ -94,7 +94,7 @@ class SentencePiece:
     def _encode_all(self, texts: list[str], form: Literal["numpy", "offset_mapping"]) -> list[Any]:
         if len(texts) < _FEW:
             return [self._processor.encode(text, return_type=form) for text in texts]
-        rows: list[Any] = self._processor.encode(texts, return_type=form, num_threads=_threads())
+        rows: list[Any] = self._processor.encode(texts, return_type=form, num_threads=thread_count())
         return rows
 
     def _to_recut(self, segments: Segments) -> Ints:
@@ -150,14 +150,6 @@ class SentencePiece:
 
 def _is_number_with_comma(piece: str) -> bool:
     return len(piece) > 1 and piece[-1] == "," and piece[-2].isdigit()
-
-
-def _threads() -> int:
-    """As many as the tokenizers library has, by the same variables; -1: as there are processors."""
-    if os.environ.get("TOKENIZERS_PARALLELISM", "").lower() in ("0", "f", "false", "n", "no", "off"):
-        return 1
-    count = os.environ.get("RAYON_NUM_THREADS", "")
-    return int(count) if count.isdecimal() and int(count) else -1
 
 
 def _segments(rows: Sequence[Any]) -> Segments:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -15,6 +16,7 @@ from berthub.formats.vocabularies import vocabulary_at
 from berthub.hub.resolve import resolve
 from berthub.tokenization.assemble import Segments, Template, assemble
 from berthub.tokenization.tensors import check_framework, to_tensor
+from berthub.tokenization.threads import in_turn
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.vocabulary import Vocabulary
 
@@ -24,7 +26,7 @@ Text = str | tuple[str, str] | list[str]
 """A text, or a pair of texts."""
 
 # The library's results are many times as large as the ids taken from them: not for all texts at once.
-_CHUNK = 4096
+_CHUNK = 1024
 # `[CLS]` and `[SEP]`.
 _LEAST = 2
 
@@ -140,10 +142,8 @@ class Tokenizer:
 
     def segments(self, texts: list[str], *, offsets: bool = False) -> Segments:
         """The bare pieces of strings, without `[CLS]` and `[SEP]`, of any length."""
-        parts = [
-            self._algorithm.segments(texts[start : start + _CHUNK], offsets=offsets)
-            for start in range(0, len(texts), _CHUNK)
-        ]
+        chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
+        parts = [*in_turn(partial(self._algorithm.segments, offsets=offsets), chunks)]
         if len(parts) < 2:
             return parts[0] if parts else _empty(0, offsets)
         places = [part.offsets for part in parts if part.offsets is not None]
