@@ -1,5 +1,7 @@
 import json
+import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import berthub as hub
 from berthub.errors import CheckpointError, CorruptFileError, InputError
 from berthub.formats.vocabularies import sentencepiece_vocabulary
 from berthub.tokenization.normalization import Normalizer
+from berthub.tokenization.tf_text import composed, decomposed
 from berthub.tokenization.words import word_tokens
 from berthub.vocabulary import Vocabulary
 from support.vocabularies import ALBERT_MODEL, TEXTS, sentencepiece_model
@@ -78,6 +81,22 @@ def test_newer_characters_are_composed_as_by_tensorflow_text(column: str, option
         aligned = normalizer.align(text)
         assert aligned.text == normalizer(text)
         assert (aligned.starts < aligned.ends).all()
+
+
+@given(text=st.text("ae\u0301\u0327\u05bc\u0f71\u0f72\u0344\u1100\u1161\u11a8\uac00\u1b44\u302e\u0958", max_size=12))
+def test_forms_are_those_of_the_standard(text: str) -> None:
+    assert decomposed(text) == unicodedata.normalize("NFD", text)
+    assert composed("".join(unicodedata.normalize("NFD", part) for part in text)) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("reference", ["google", "tf_text"])
+def test_half_a_million_marks_behind_a_letter(reference: Any) -> None:
+    # In no order: where they are put in order one by one, this does not end.
+    text = "a" + "\u0301\u0327" * 250_000
+    segments = hub.Tokenizer(ALBERT_MODEL, reference=reference).segments([text], offsets=True)
+    assert segments.offsets is not None
+    assert len(text) == segments.offsets.max() == 500_001
+    assert len(segments.ids) < 3
 
 
 def test_unicode_is_pinned_for_google() -> None:
