@@ -44,16 +44,11 @@ class Normalizer:
         self._collapses = google
         self._change = (_google if google else _tf_text)(lower_case, strip_accents)
         self._joins = _joins if google else _joins_in_tf_text
-        self._size = functools.lru_cache(maxsize=REMEMBERED)(lambda character: len(self._change(character)))
+        self._size = functools.lru_cache(maxsize=REMEMBERED)(lambda character: len(self._changed(character)))
 
     def __call__(self, text: str) -> str:
         """The changed text."""
-        if self._collapses:
-            text = _collapsed(text)
-        if text.isascii():
-            # What happens to most texts, and has to be fast.
-            return text.lower() if self._lower_case else text
-        return self._change(text)
+        return self._changed(_collapsed(text) if self._collapses else text)
 
     def align(self, text: str) -> Aligned:
         """The changed text, and where it came from."""
@@ -65,17 +60,24 @@ class Normalizer:
             runs = [places[begin : end + 1] for begin, end in words]
             places = np.concatenate([*runs, places[:0]])
         places = places[: len(kept)]
-        changed = self._change(kept)
+        changed = self._changed(kept)
         if kept.isascii() and len(changed) == len(kept):
             return Aligned(changed, places, places + 1)
         lengths, sizes = np.array(self._units(kept, len(changed)), np.int64).reshape(-1, 2).T
         behind = np.cumsum(lengths)
         return Aligned(changed, np.repeat(places[behind - lengths], sizes), np.repeat(places[behind - 1] + 1, sizes))
 
+    def _changed(self, text: str) -> str:
+        if text.isascii():
+            return text.lower() if self._lower_case else text
+        return self._change(text)
+
     def _units(self, text: str, total: int) -> list[tuple[int, int]]:
         """The lengths of parts of the text that change by themselves, before and after."""
         for cut in (self._characters, _WORD_OR_BLANKS.findall):
-            units = [(len(part), self._size(part) if len(part) == 1 else len(self._change(part))) for part in cut(text)]
+            units = [
+                (len(part), self._size(part) if len(part) == 1 else len(self._changed(part))) for part in cut(text)
+            ]
             if sum(size for _, size in units) == total:
                 return units
         return [(len(text), total)]
