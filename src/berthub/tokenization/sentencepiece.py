@@ -64,13 +64,13 @@ class SentencePiece:
         if offsets:
             return self._aligned_segments(texts)
         normalized = [*map(self._normalizer, texts)]
-        rows = self._encode_all(normalized, "numpy")
+        rows = self._encode_all(normalized, int)
         segments = _segments(rows)
         again = self._to_recut(segments)
         if not len(again):
             return segments
         for index in again.tolist():
-            rows[index] = np.array([number for number, _, _ in self._pieces(normalized[index])], np.int32)
+            rows[index] = [number for number, _, _ in self._pieces(normalized[index])]
         return _segments(rows)
 
     def _aligned_segments(self, texts: list[str]) -> Segments:
@@ -91,7 +91,7 @@ class SentencePiece:
         self._widen(places, segments, aligned)
         return Segments(segments.ids, segments.lengths, _original_places(places, segments.lengths, texts, aligned))
 
-    def _encode_all(self, texts: list[str], form: Literal["numpy", "offset_mapping"]) -> list[Any]:
+    def _encode_all(self, texts: list[str], form: type[int] | Literal["offset_mapping"]) -> list[Any]:
         if len(texts) < _FEW:
             return [self._processor.encode(text, return_type=form) for text in texts]
         rows: list[Any] = self._processor.encode(texts, return_type=form, num_threads=thread_count())
@@ -152,10 +152,8 @@ def _is_number_with_comma(piece: str) -> bool:
     return len(piece) > 1 and piece[-1] == "," and piece[-2].isdigit()
 
 
-def _segments(rows: Sequence[Any]) -> Segments:
+def _segments(rows: Sequence[list[int]]) -> Segments:
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    if isinstance(rows[0], np.ndarray):
-        return Segments(np.concatenate(rows), lengths, None)
     return Segments(np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum())), lengths, None)
 
 
