@@ -1,11 +1,12 @@
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import BertWordPieceTokenizer
 
 import berthub as hub
 from berthub.encoding.windows import Window, Windows
@@ -27,6 +28,11 @@ def bert(models_folder: Path) -> hub.Encoder:
 @pytest.fixture(scope="module")
 def models_folder() -> Path:
     return Path(__file__).parent.parent / "data" / "models"
+
+
+@pytest.fixture(scope="module")
+def library(models_folder: Path) -> BertWordPieceTokenizer:
+    return BertWordPieceTokenizer(str(models_folder / "tf2_v4" / "assets" / "vocab.txt"))
 
 
 def _rows(lengths: list[tuple[int, int | None]]) -> Tokens:
@@ -93,6 +99,94 @@ def test_every_token_is_once_in_the_window_with_most_context(
         assert len(owners) == len(row)
         assert (owners[0], owners[-1]) == (0, len(expected) - 1)
     assert next(made, None) is None
+
+
+class DocSpan(NamedTuple):
+    start: int
+    length: int
+
+
+def _doc_spans(document: int, *, max_tokens_for_doc: int, doc_stride: int) -> list[DocSpan]:
+    """As in `convert_examples_to_features` of https://github.com/google-research/bert, `run_squad.py`."""
+    doc_spans = []
+    start_offset = 0
+    while start_offset < document:
+        length = document - start_offset
+        if length > max_tokens_for_doc:
+            length = max_tokens_for_doc
+        doc_spans.append(DocSpan(start=start_offset, length=length))
+        if start_offset + length == document:
+            break
+        start_offset += min(length, doc_stride)
+    return doc_spans
+
+
+def _check_is_max_context(doc_spans: list[DocSpan], cur_span_index: int, position: int) -> bool:
+    """As in the same file."""
+    best_score = None
+    best_span_index = None
+    for span_index, doc_span in enumerate(doc_spans):
+        end = doc_span.start + doc_span.length - 1
+        if position < doc_span.start:
+            continue
+        if position > end:
+            continue
+        num_left_context = position - doc_span.start
+        num_right_context = end - position
+        score = min(num_left_context, num_right_context) + 0.01 * doc_span.length
+        if best_score is None or score > best_score:
+            best_score = score
+            best_span_index = span_index
+    return cur_span_index == best_span_index
+
+
+def _owners(windows: Windows, head: int) -> list[tuple[int, int]]:
+    """For each token behind the head, the last separator left out: its window, and where in it."""
+    places = zip(windows.firsts.tolist(), windows.counts.tolist(), strict=True)
+    return [(row, first + place) for row, (first, count) in enumerate(places) for place in range(count)][head:-1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(query=st.integers(0, 5), document=st.integers(1, 400), room=st.integers(2, 90), data=st.data())
+def test_windows_are_the_document_spans_of_run_squad(query: int, document: int, room: int, data: st.DataObject) -> None:
+    stride = data.draw(st.integers(0, room - 1))
+    head = query + 2
+    tokens = _rows([(query, document)])
+    windows = Windows.of(tokens, Window(head + room + 1, stride), separate=_SEP)
+    # There it is how far spans begin from each other; here, how much they have in common.
+    spans = _doc_spans(document, max_tokens_for_doc=room, doc_stride=room - stride)
+    row = tokens.ids.tolist()
+    assert [ids.tolist() for ids in np.split(windows.tokens.ids, windows.tokens.row_splits[1:-1])] == [
+        [*row[:head], *row[head + span.start : head + span.start + span.length], _SEP] for span in spans
+    ]
+    for place, (owner, position) in enumerate(_owners(windows, head)):
+        assert place == spans[owner].start + position - head
+        assert _check_is_max_context(spans, owner, place)
+
+
+def test_run_squad_prefers_spans_that_are_longer_by_a_hundred() -> None:
+    windows = Windows.of(_rows([(0, 301)]), Window(303, 50), separate=_SEP)
+    spans = _doc_spans(301, max_tokens_for_doc=300, doc_stride=250)
+    differ = [
+        place for place, (owner, _) in enumerate(_owners(windows, 2)) if not _check_is_max_context(spans, owner, place)
+    ]
+    # The second span has 51 tokens: 2.49 less on the scale on which a token of context is 1, and as much behind them.
+    assert differ == [*range(275, 300)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=_TEXTS | st.tuples(st.just("was it"), _TEXTS), sizes=_WINDOWS)
+def test_windows_are_the_overflow_of_the_tokenizers_library(
+    bert: hub.Encoder, library: BertWordPieceTokenizer, text: Text, sizes: tuple[int, int]
+) -> None:
+    window = Window(sizes[0] + 4, sizes[1])
+    single = isinstance(text, str)
+    library.enable_truncation(window.size, window.stride, "longest_first" if single else "only_second")
+    first = library.encode(text) if isinstance(text, str) else library.encode(*text)
+    windows = Windows.of(bert.tokenizer.tokens([text]), window, separate=bert.vocabulary.ids["[SEP]"])
+    assert [ids.tolist() for ids in np.split(windows.tokens.ids, windows.tokens.row_splits[1:-1])] == [
+        encoding.ids for encoding in (first, *first.overflowing)
+    ]
 
 
 @settings(max_examples=25, deadline=None)

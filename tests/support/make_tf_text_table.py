@@ -44,6 +44,9 @@ def main() -> None:
             sys.exit(f"{name} lacks characters that are in that of Unicode {unicode_table.VERSION}")
         _print_ranges(f"NEWER_{name}", found - pinned)
 
+    unassigned = [character for character in _CHARACTERS if unicodedata.category(character) == "Cn"]
+    parts = dict(zip(unassigned, decomposed(unassigned), strict=True))
+    _print_mapping("NEWER_DECOMPOSED", {a: b for a, b in parts.items() if a != b})
     known = {character: tf_text.folded(character) for character in _CHARACTERS if is_pinned(character)}
     folded = dict(zip(_CHARACTERS, decomposed(_CHARACTERS, fold=True), strict=True))
     wrong = [character for character, own in known.items() if own != folded[character]]
@@ -53,10 +56,8 @@ def main() -> None:
     kept = [a for a in folded if tf_text.is_ignorable(a) and folded[a]]
     if kept:
         sys.exit(f"{len(kept)} ignorable characters are kept: {kept[:9]}")
-    lines = [f"{ord(a):x}:{'+'.join(f'{ord(part):x}' for part in b)}" for a, b in changed.items()]
-    _print_words('NEWER_FOLDED = _folded("""', lines)
+    _print_mapping("NEWER_FOLDED", changed)
 
-    unassigned = [character for character in _CHARACTERS if unicodedata.category(character) == "Cn"]
     newer = _classes(unassigned, decomposed)
     _print_words('NEWER_COMBINING = _classes("""', [f"{ord(a):x}:{value}" for a, value in newer.items()])
     combining = {character for character in _CHARACTERS if unicodedata.combining(character)} | newer.keys()
@@ -95,6 +96,11 @@ def _print_ranges(name: str, characters: set[str]) -> None:
             ranges.append([code, code])
         ranges[-1][1] = code
     _print_words(f'{name} = ranges_of("""', [f"{a:x}" if a == b else f"{a:x}-{b:x}" for a, b in ranges])
+
+
+def _print_mapping(name: str, mapping: dict[str, str]) -> None:
+    lines = [f"{ord(a):x}:{'+'.join(f'{ord(part):x}' for part in b)}" for a, b in mapping.items()]
+    _print_words(f'{name} = _strings("""', lines)
 
 
 def _print_words(head: str, words: list[str]) -> None:

@@ -1,5 +1,7 @@
 import itertools
 import json
+import re
+import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import berthub as hub
 from berthub.encoding.preprocessor import Preprocessor
 from berthub.errors import CheckpointError, InputError
 from berthub.tokenization.google import BasicTokenizer, needs_care
+from berthub.tokenization.pipeline import without_surrogates
 from berthub.tokenization.tf_text import Spacer
 
 _DATA = Path(__file__).parent.parent / "data"
@@ -23,6 +26,7 @@ _SAMPLES = json.loads((_DATA / "tokenization" / "samples.json").read_text(encodi
 _COLUMNS = [("google", True), ("google", False), ("tf_text", True), ("tf_text", False)]
 _HARD = "aAzß\u0130\u0131\u03a3\ufb03\u0301\u0327\u034f\u0345\u0958\u1b44\u302e\u302f\u1100\uac01\u4e00\ufa0e.,#_\u3000"
 _HARD += "\u00a0\u200b\u00ad\u2028\x01\x85 \t\n\U0001d15e\U0001f600\u200d\ufe0f\ufffd\ufdfa\u00bd\ud800"
+_SIGMAS = "\u03a3\u03c3\u03c2\u039fa'.: \u00ad\u0301\x01\u4e00\u0378\u02b0"
 _TEXTS = st.text(st.one_of(st.sampled_from(_HARD), st.characters(codec=None)), max_size=30)
 
 
@@ -71,6 +75,27 @@ def test_the_library_does_as_google_where_no_care_is_taken(lower_case: bool) -> 
 
 
 @pytest.mark.parametrize("lower_case", [True, False])
+@pytest.mark.parametrize("strip_accents", [True, False])
+@given(text=st.text(st.one_of(st.sampled_from(_HARD.rstrip("\ud800")), st.sampled_from(_SIGMAS)), max_size=30))
+@settings(deadline=None)
+def test_the_table_does_as_the_transcription(strip_accents: bool, lower_case: bool, text: str) -> None:
+    basic = BasicTokenizer(lower_case=lower_case, strip_accents=strip_accents, split_chinese=True)
+    spaced = basic.align(text)
+    assert basic.spaced(text) == (spaced and spaced.text)
+    if spaced is None:
+        # Only where characters change places.
+        parts = unicodedata.normalize("NFD", text)
+        staying = [part for part in parts if unicodedata.combining(part) and unicodedata.category(part) != "Mn"]
+        assert strip_accents
+        assert len(staying) > 1
+        return
+    words = [match.span() for match in re.finditer("[^ ]+", spaced.text)]
+    assert [(spaced.text[begin:end], spaced.origins[begin:end].tolist()) for begin, end in words] == [
+        (word.text, word.origins) for word in basic.words(text)
+    ]
+
+
+@pytest.mark.parametrize("lower_case", [True, False])
 @given(text=st.text(st.characters(codec="ascii"), max_size=300))
 @settings(deadline=None)
 def test_ascii_by_the_library_and_by_the_table(lower_case: bool, text: str) -> None:
@@ -98,7 +123,7 @@ def test_offsets_hold_what_becomes_the_token(column: int, texts: list[str]) -> N
         assert (places <= len(text)).all()
         for piece, (start, end) in zip(tokenizer.convert_ids_to_tokens(ids.tolist()), places.tolist(), strict=True):
             if piece != "[UNK]":
-                held = _normalized(text[start:end].replace("\ud800", "\ufffd"), reference, lower_case=lower_case)
+                held = _normalized(without_surrogates(text[start:end]), reference, lower_case=lower_case)
                 assert set(piece.removeprefix("##") or piece) <= set(held)
 
 

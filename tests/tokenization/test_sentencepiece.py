@@ -1,5 +1,7 @@
 import json
+import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 import berthub as hub
 from berthub.errors import CheckpointError, CorruptFileError, InputError
 from berthub.formats.vocabularies import sentencepiece_vocabulary
+from berthub.tokenization.normalization import Normalizer
+from berthub.tokenization.tf_text import composed, decomposed
 from berthub.tokenization.words import word_tokens
 from berthub.vocabulary import Vocabulary
 from support.vocabularies import ALBERT_MODEL, TEXTS, sentencepiece_model
@@ -16,6 +20,9 @@ from support.vocabularies import ALBERT_MODEL, TEXTS, sentencepiece_model
 sentencepiece = pytest.importorskip("sentencepiece")
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "data" / "preprocess" / "albert.json").read_text(encoding="utf-8"))
+NEWER = json.loads(
+    (Path(__file__).parent.parent / "data" / "tokenization" / "newer_characters.json").read_text(encoding="utf-8")
+)
 _ANY_TEXT = st.one_of(
     st.text(st.characters(codec=None), max_size=40),
     st.text("aB1,5 \u00a0\tß́éİΣﬁ①\u200b中각가", max_size=20),
@@ -57,6 +64,57 @@ def test_the_inputs_of_the_goldens(models: Path, name: str) -> None:
     np.testing.assert_array_equal(made.input_ids, stored["input_word_ids"])
     np.testing.assert_array_equal(made.attention_mask, stored["input_mask"])
     np.testing.assert_array_equal(made.token_type_ids, stored["input_type_ids"])
+
+
+@pytest.mark.parametrize(
+    ("column", "options"),
+    [
+        ("stripped_folded", {"lower_case": True, "strip_accents": True}),
+        ("folded", {"lower_case": True, "strip_accents": False}),
+        ("stripped", {"lower_case": False, "strip_accents": True}),
+    ],
+)
+def test_newer_characters_are_composed_as_by_tensorflow_text(column: str, options: dict[str, bool]) -> None:
+    normalizer = Normalizer("tf_text", **options)
+    assert [*map(normalizer, NEWER["texts"])] == NEWER[column]
+    for text in NEWER["texts"]:
+        aligned = normalizer.align(text)
+        assert aligned.text == normalizer(text)
+        assert (aligned.starts < aligned.ends).all()
+
+
+@given(text=st.text("ae\u0301\u0327\u05bc\u0f71\u0f72\u0344\u1100\u1161\u11a8\uac00\u1b44\u302e\u0958", max_size=12))
+def test_forms_are_those_of_the_standard(text: str) -> None:
+    assert decomposed(text) == unicodedata.normalize("NFD", text)
+    assert composed("".join(unicodedata.normalize("NFD", part) for part in text)) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("reference", ["google", "tf_text"])
+def test_half_a_million_marks_behind_a_letter(reference: Any) -> None:
+    # In no order: where they are put in order one by one, this does not end.
+    text = "a" + "\u0301\u0327" * 250_000
+    segments = hub.Tokenizer(ALBERT_MODEL, reference=reference).segments([text], offsets=True)
+    assert segments.offsets is not None
+    assert len(text) == segments.offsets.max() == 500_001
+    assert len(segments.ids) < 3
+
+
+def test_unicode_is_pinned_for_google() -> None:
+    # Capital letters, a mark and a composed character of Unicode 15 and 16: nothing to that of 14.
+    text = "\ua7cb\u1c89 \u0897 \U000105c9 \U0001e030"
+    assert Normalizer("google", lower_case=True, strip_accents=True)(text) == text
+
+
+def test_one_and_many_texts(tokenizer: hub.Tokenizer) -> None:
+    texts = ["The  fox", "", "S\u00e3o 5, Paulo", "\ud800", " "] * 20
+    for offsets in (False, True):
+        many = tokenizer.segments(texts, offsets=offsets)
+        one = [tokenizer.segments([text], offsets=offsets) for text in texts]
+        np.testing.assert_array_equal(many.ids, np.concatenate([row.ids for row in one]))
+        assert many.lengths.tolist() == [len(row.ids) for row in one]
+        if offsets:
+            assert many.offsets is not None
+            assert many.offsets.tolist() == [place for row in one for place in row.offsets.tolist()]
 
 
 def encode_pieces(processor: "sentencepiece.SentencePieceProcessor", text: str) -> list[int]:

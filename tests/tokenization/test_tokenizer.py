@@ -1,6 +1,7 @@
 import json
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,3 +214,34 @@ def test_cased(models: Path) -> None:
     assert hub.Tokenizer(pieces, lower_case=False).tokenize("Paris é") == ["Paris", "é"]
     assert hub.Tokenizer(pieces, lower_case=True).tokenize("Paris é") == ["paris", "e"]
     assert hub.Tokenizer(pieces, lower_case=True, strip_accents=False).tokenize("É") == ["é"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda _: hub.Tokenizer(None), "a vocabulary is a Vocabulary, the path of .* this is of type NoneType"),
+        (lambda _: hub.Tokenizer({"[PAD]": 0}), "a list of pieces .* in the order of their ids; this is of type dict"),
+        (
+            lambda _: hub.Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]"], lower_case="no"),
+            "lower_case must be True or False, not 'no'",
+        ),
+        (
+            lambda _: hub.Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]"], max_length=-5),
+            r"max_length is the most tokens .* not -5",
+        ),
+        (lambda tokenizer: tokenizer.tokens(5), "texts are a list of str or of pairs of them, not of type int: 5"),
+        (lambda tokenizer: tokenizer.tokens(np.full((2, 2), "a")), "texts are a list of str"),
+        (lambda tokenizer: tokenizer(None), "texts are a list of str or of pairs of them, not of type NoneType"),
+        (lambda tokenizer: tokenizer.convert_ids_to_tokens([-1]), "ids are whole numbers from 0 to .* from -1 to -1"),
+        (lambda tokenizer: tokenizer.convert_tokens_to_ids("the"), "tokens are a list of pieces, not one str"),
+    ],
+)
+def test_what_is_taken_for_something_else(tokenizer: hub.Tokenizer, make: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make(tokenizer)
+
+
+def test_one_string_is_a_list_of_one(tokenizer: hub.Tokenizer) -> None:
+    expected = tokenizer.tokens(["the fox"]).ids
+    for texts in ("the fox", (text for text in ["the fox"]), np.array(["the fox"])):
+        np.testing.assert_array_equal(tokenizer.tokens(texts).ids, expected)

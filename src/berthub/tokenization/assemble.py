@@ -74,8 +74,11 @@ def assemble(
     offsets = None if first.offsets is None else np.zeros((total, 2), np.int32)
     begin_second = starts + kept_first + 1 + template.between
     for segments, kept, begin in ((first, kept_first, starts + 1), (second, kept_second, begin_second)):
+        if not len(segments.ids):
+            continue
         target = ranges(begin, kept)
-        source = ranges(np.cumsum(segments.lengths) - segments.lengths, kept)
+        whole = kept is segments.lengths or bool((kept == segments.lengths).all())
+        source = slice(None) if whole else ranges(np.cumsum(segments.lengths) - segments.lengths, kept)
         ids[target] = segments.ids[source]
         if offsets is not None and segments.offsets is not None:
             offsets[target] = segments.offsets[source]

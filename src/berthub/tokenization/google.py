@@ -9,7 +9,14 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from berthub.tokenization.characters import REMEMBERED, CharacterTable, in_canonical_order, is_pinned
+from berthub.tokenization.characters import (
+    REMEMBERED,
+    CharacterTable,
+    SpacedText,
+    in_canonical_order,
+    is_pinned,
+    lowered,
+)
 from berthub.tokenization.unicode_table import (
     CHINESE,
     CONTROL,
@@ -47,6 +54,7 @@ class BasicTokenizer:
         self._strip_accents = strip_accents
         self._split_chinese = split_chinese
         self._table = CharacterTable(self._becomes)
+        self._cleaned = CharacterTable(self._cleans)
 
     def words(self, text: str) -> list[Word]:
         """The words of a text, in order."""
@@ -58,8 +66,36 @@ class BasicTokenizer:
 
     def spaced(self, text: str) -> str | None:
         """The words of a text with blanks between them; None where characters do not become words one by one."""
-        changes = self._lower_case or self._strip_accents
-        return None if changes and _in_context().search(text) else text.translate(self._table)
+        spaced = self._with_small_sigmas(text).translate(self._table)
+        return None if self._must_reorder(spaced) else spaced
+
+    def align(self, text: str) -> SpacedText | None:
+        """The same, and what each character came from."""
+        spaced = self._table.align(self._with_small_sigmas(text))
+        return None if self._must_reorder(spaced.text) else spaced
+
+    def _with_small_sigmas(self, text: str) -> str:
+        """The text with the lower-case form of each capital sigma, which depends on what stands around it."""
+        if not self._lower_case or _SIGMA not in text:
+            return text
+        forms = re.findall(f"[{_SMALL_SIGMAS}]", lowered(text.translate(self._cleaned)))
+        return "".join(form + part for form, part in zip(("", *forms), text.split(_SIGMA), strict=True))
+
+    def _cleans(self, character: str) -> str:
+        """What becomes of a character before it is lower-cased; another letter for a small sigma."""
+        match _kind(character):
+            case "dropped":
+                return ""
+            case "blank":
+                return " "
+            case "chinese" if self._split_chinese:
+                return f" {character} "
+            case _:
+                return "s" if character in _SMALL_SIGMAS else character
+
+    def _must_reorder(self, spaced: str) -> bool:
+        # Of the characters that stay, few change places, and only next to each other.
+        return self._strip_accents and not spaced.isascii() and _reordering().search(spaced) is not None
 
     def _becomes(self, character: str) -> str:
         """What a character that stands alone becomes, with blanks around what is a word by itself."""
@@ -112,8 +148,7 @@ class BasicTokenizer:
 # Beyond the first 65,536 code points: emoji and Chinese, on which the two agree; all others are taken with care.
 _AGREED = ((0x1F300, 0x1F6D7), (0x20000, 0x2A6DF), (0x2A700, 0x2B738), (0x2B740, 0x2B81D), (0x2F800, 0x2FA1D))
 _PRIVATE = (0xE000, 0xF8FF)
-# Its lower-case form depends on what follows.
-_SIGMA = (0x3A3, 0x3A3)
+_SIGMA, _SMALL_SIGMAS = "\u03a3", "\u03c3\u03c2"
 # The reference cuts with `str.split`, which knows these two beside the spaces.
 _SEPARATORS = ((0x2028, 0x2029),)
 _DROPPED = ((0, 8), (0xB, 0xC), (0xE, 0x1F), (0xFFFD, 0xFFFD), *(pair for pair in CONTROL if pair[0] >= 0x7F))
@@ -132,9 +167,8 @@ def _kind(character: str) -> str:
 
 
 @functools.cache
-def _in_context() -> re.Pattern[str]:
-    """Capital sigma, and the combining characters that stay, which the decomposition may put in another order."""
-    return re.compile(f"[{character_class((_SIGMA, *STAYING))}]")
+def _reordering() -> re.Pattern[str]:
+    return re.compile(f"[{character_class(STAYING)}]{{2}}")
 
 
 @functools.cache
@@ -143,12 +177,7 @@ def _unlike() -> re.Pattern[str]:
     begins = [0x10000, *(last + 1 for _, last in _AGREED)]
     ends = [*(first - 1 for first, _ in _AGREED), 0x10FFFF]
     high = [pair for pair in zip(begins, ends, strict=True) if pair[0] <= pair[1]]
-    return re.compile(f"[{character_class((_SIGMA, _PRIVATE, *UNLIKE_LIBRARY, *low, *high))}]")
-
-
-@functools.cache
-def _unassigned() -> re.Pattern[str]:
-    return re.compile(f"([{character_class(UNASSIGNED)}]+)")
+    return re.compile(f"[{_SIGMA}{character_class((_PRIVATE, *UNLIKE_LIBRARY, *low, *high))}]")
 
 
 @functools.cache
@@ -162,14 +191,11 @@ def _punctuation() -> re.Pattern[str]:
 
 
 def _lowered(token: str, places: list[int]) -> tuple[str, list[int]]:
-    # Whole, since a sigma at the end of a word has a form of its own.
-    parts = _unassigned().split(token)
-    parts[::2] = [part.lower() for part in parts[::2]]
-    lowered = "".join(parts)
-    if len(lowered) == len(token):
-        return lowered, places
+    changed = lowered(token)
+    if len(changed) == len(token):
+        return changed, places
     sizes = (len(character.lower()) if is_pinned(character) else 1 for character in token)
-    return lowered, [place for place, size in zip(places, sizes, strict=True) for _ in range(size)]
+    return changed, [place for place, size in zip(places, sizes, strict=True) for _ in range(size)]
 
 
 def _without_marks(token: str, places: list[int]) -> tuple[str, list[int]]:

@@ -1,22 +1,29 @@
 """ALBERT's cut: text normalization, then SentencePiece (Kudo and Richardson, 2018, https://arxiv.org/abs/1808.06226)."""
 
+import functools
 import itertools
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from sentencepiece import SentencePieceProcessor
 
 from berthub.config import Reference
 from berthub.errors import CheckpointError
-from berthub.tokenization.assemble import Segments
+from berthub.tokenization.assemble import Segments, ranges
 from berthub.tokenization.normalization import Aligned, Normalizer
 from berthub.tokenization.pipeline import without_surrogates
+from berthub.tokenization.threads import thread_count
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["SentencePiece"]
 
+Ints = npt.NDArray[np.int64]
+
 _BLANK = "\u2581"
+# For fewer texts the library's threads take longer to start than to work.
+_FEW = 16
 
 # An id, and where the piece begins and ends in the normalized text.
 _Piece = tuple[int, int, int]
@@ -43,41 +50,63 @@ class SentencePiece:
         # Without a comma of its own, one is part of an unknown piece.
         recut[self._processor.unk_id()] = reference == "google" and "," not in vocabulary.ids
         self._recut = np.array(recut) if any(recut) else None
+        self._sizes = np.array([len(piece.replace(_BLANK, "")) for piece in vocabulary.pieces])
+        # It may stand for more or fewer characters than its name has.
+        self._sizes[self._processor.unk_id()] = 0
 
     def segments(self, texts: list[str], *, offsets: bool) -> Segments:
         """The bare pieces of texts."""
+        if not texts:
+            return Segments(
+                np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros((0, 2), np.int32) if offsets else None
+            )
         texts = [*map(without_surrogates, texts)]
         if offsets:
             return self._aligned_segments(texts)
         normalized = [*map(self._normalizer, texts)]
-        # One by one: for lists the library starts threads, which takes longer than the work.
-        rows = [*map(self._processor.encode, normalized)]
-        if self._recut is not None:
-            for index, row in enumerate(rows):
-                if self._recut[row].any():
-                    rows[index] = [number for number, _, _ in self._pieces(normalized[index])]
-        return Segments(_flat(rows), np.fromiter(map(len, rows), np.int64, len(rows)), None)
+        rows = self._encode_all(normalized, int)
+        segments = _segments(rows)
+        again = self._to_recut(segments)
+        if not len(again):
+            return segments
+        for index in again.tolist():
+            rows[index] = [number for number, _, _ in self._pieces(normalized[index])]
+        return _segments(rows)
 
     def _aligned_segments(self, texts: list[str]) -> Segments:
-        rows = [
-            _in_order(
-                [
-                    (number, *self._place(text, aligned, number, begin, end))
-                    for number, begin, end in self._pieces(aligned.text)
-                ]
-            )
-            for text, aligned in zip(texts, map(self._normalizer.align, texts), strict=True)
-        ]
-        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        flat = _flat(itertools.chain.from_iterable(rows)).reshape(-1, 3)
-        return Segments(flat[:, 0].copy(), lengths, flat[:, 1:].copy())
+        aligned = [*map(self._normalizer.align, texts)]
+        found = self._encode_all([text.text for text in aligned], "offset_mapping")
+        rows = [row["offsets"] for row in found]
+        segments = _segments([row["ids"] for row in found])
+        again = self._to_recut(segments)
+        if len(again):
+            ids = [row["ids"] for row in found]
+            for index in again.tolist():
+                pieces = self._pieces(aligned[index].text)
+                ids[index] = [number for number, _, _ in pieces]
+                rows[index] = [(begin, end) for _, begin, end in pieces]
+            segments = _segments(ids)
+        flat = itertools.chain.from_iterable(itertools.chain.from_iterable(rows))
+        places = np.fromiter(flat, np.int64, 2 * len(segments.ids)).reshape(-1, 2)
+        self._widen(places, segments, aligned)
+        return Segments(segments.ids, segments.lengths, _original_places(places, segments.lengths, texts, aligned))
+
+    def _encode_all(self, texts: list[str], form: type[int] | Literal["offset_mapping"]) -> list[Any]:
+        if len(texts) < _FEW:
+            return [self._processor.encode(text, return_type=form) for text in texts]
+        rows: list[Any] = self._processor.encode(texts, return_type=form, num_threads=thread_count())
+        return rows
+
+    def _to_recut(self, segments: Segments) -> Ints:
+        """The rows with pieces that ALBERT's tokenization.py cuts once more."""
+        if self._recut is None:
+            return np.zeros(0, np.int64)
+        places = np.flatnonzero(self._recut[segments.ids])
+        return np.unique(np.searchsorted(np.cumsum(segments.lengths), places, side="right"))
 
     def _pieces(self, text: str) -> list[_Piece]:
         """The pieces of a normalized text, after what `encode_pieces` of ALBERT's tokenization.py changes in them."""
-        pieces = self._encode(text)
-        if self._recut is None:
-            return [piece for _, piece in pieces]
-        return list(itertools.chain.from_iterable(self._without_comma(name, piece) for name, piece in pieces))
+        return list(itertools.chain.from_iterable(itertools.starmap(self._without_comma, self._encode(text))))
 
     def _without_comma(self, name: str, piece: _Piece) -> list[_Piece]:
         """The piece, or, of a number with a comma, the pieces of the number and the comma, as in the original."""
@@ -103,12 +132,16 @@ class SentencePiece:
         places = zip(found["pieces"], found["ids"], found["offsets"], strict=True)
         return [(name, (number, begin, end)) for name, number, (begin, end) in places]
 
-    def _place(self, text: str, aligned: Aligned, number: int, begin: int, end: int) -> tuple[int, int]:
-        piece: str = self._processor.id_to_piece(number).replace(_BLANK, "")
-        if number != self._processor.unk_id() and len(piece) > end - begin and end < len(aligned.text):
-            # The library leaves out a character of which the piece holds only the first part, such as half a ligature.
-            end += piece not in self._processor.normalize(aligned.text[begin:end])
-        return _place(text, aligned, begin, end)
+    def _widen(self, places: Ints, segments: Segments, aligned: Sequence[Aligned]) -> None:
+        """Put in what the library leaves out: a character of which a piece holds only the first part of several."""
+        short = np.flatnonzero(self._sizes[segments.ids] > places[:, 1] - places[:, 0])
+        rows = np.searchsorted(np.cumsum(segments.lengths), short, side="right")
+        for place, row in zip(short.tolist(), rows.tolist(), strict=True):
+            begin, end = places[place].tolist()
+            text = aligned[row].text
+            if end < len(text):
+                piece = self._processor.id_to_piece(int(segments.ids[place])).replace(_BLANK, "")
+                places[place, 1] += piece not in self._processor.normalize(text[begin:end])
 
     def _id(self, piece: str) -> int:
         number: int = self._processor.piece_to_id(piece)
@@ -119,24 +152,51 @@ def _is_number_with_comma(piece: str) -> bool:
     return len(piece) > 1 and piece[-1] == "," and piece[-2].isdigit()
 
 
-def _place(text: str, aligned: Aligned, begin: int, end: int) -> tuple[int, int]:
-    """Characters of the normalized text as characters of the original, without the blanks around them."""
-    if begin == end:
-        start = stop = aligned.starts[begin] if begin < len(aligned.starts) else len(text)
-    else:
-        start, stop = aligned.starts[begin], aligned.ends[end - 1]
-    while start < stop and text[start].isspace():
-        start += 1
-    while start < stop and text[stop - 1].isspace():
-        stop -= 1
-    return start, stop
+def _segments(rows: Sequence[list[int]]) -> Segments:
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    return Segments(np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum())), lengths, None)
 
 
-def _in_order(pieces: list[_Piece]) -> list[_Piece]:
-    """None ends before the one that it follows: what else is made of the same character has all of it, too."""
-    ends = itertools.accumulate((end for _, _, end in pieces), max)
-    return [(number, begin, end) for (number, begin, _), end in zip(pieces, ends, strict=True)]
+def _original_places(
+    places: Ints, lengths: Ints, texts: Sequence[str], aligned: Sequence[Aligned]
+) -> npt.NDArray[np.int32]:
+    """Places in normalized texts as places in the original ones, without the blanks around them: int32 [t, 2].
+
+    None ends before the one ahead of it: what else is made of the same character has all of it, too.
+    """
+    counts = np.fromiter(map(len, texts), np.int64, len(texts))
+    sizes = np.fromiter((len(text.text) for text in aligned), np.int64, len(aligned))
+    begins, heads = np.cumsum(counts) - counts, np.cumsum(sizes + 1) - sizes - 1
+    # All texts as one; the changed ones with a place more, behind the last character.
+    starts, ends = np.empty((2, int(sizes.sum()) + len(texts)), np.int64)
+    starts[heads + sizes] = begins + counts
+    characters, shift = ranges(heads, sizes), np.repeat(begins, sizes)
+    starts[characters] = np.concatenate([text.starts for text in aligned]) + shift
+    ends[characters + 1] = np.concatenate([text.ends for text in aligned]) + shift
+
+    row_begins = np.repeat(begins, lengths)
+    begin, end = (places + np.repeat(heads, lengths)[:, None]).T
+    start = starts[begin]
+    stop = np.where(begin == end, start, ends[end])
+    first, behind = _around_blanks("".join(texts))
+    start = np.minimum(first[start], stop)
+    stop = np.maximum.accumulate(np.maximum(behind[stop], start))
+    return np.stack([start - row_begins, stop - row_begins], 1).astype(np.int32)
 
 
-def _flat(rows: Iterable[Iterable[int]]) -> Any:
-    return np.fromiter(itertools.chain.from_iterable(rows), np.int32)
+def _around_blanks(text: str) -> tuple[Ints, Ints]:
+    """For every place in the text, int64 [len(text) + 1] both: the first character from there on that is no blank, and
+    the place behind the last one before it that is none.
+    """
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    known = _is_blank()
+    filled = np.flatnonzero(~known[np.minimum(codes, len(known) - 1)])
+    first = np.append(filled, len(text))
+    before = np.searchsorted(filled, np.arange(len(text) + 1))
+    return first[before], np.append(0, filled + 1)[before]
+
+
+@functools.cache
+def _is_blank() -> npt.NDArray[np.bool_]:
+    """Which characters are blanks; all beyond the last of these are none."""
+    return np.array([chr(code).isspace() for code in range(0x3002)])

@@ -8,15 +8,21 @@ Chinese characters. All of that but the order of marks happens to each character
 import functools
 import re
 import unicodedata
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from berthub.tokenization.characters import REMEMBERED, CharacterTable, in_canonical_order, is_pinned
+from berthub.tokenization.characters import (
+    REMEMBERED,
+    CharacterTable,
+    SpacedText,
+    all_pinned,
+    in_canonical_order,
+    is_pinned,
+)
 from berthub.tokenization.tf_text_table import (
     NEWER_COMBINING,
     NEWER_CONTROL,
+    NEWER_DECOMPOSED,
     NEWER_FOLDED,
     NEWER_MARK,
     NEWER_PUNCTUATION,
@@ -33,15 +39,7 @@ from berthub.tokenization.unicode_table import (
     character_class,
 )
 
-__all__ = ["SpacedText", "Spacer", "folded", "is_ignorable", "is_mark"]
-
-
-@dataclass(frozen=True, eq=False)
-class SpacedText:
-    """A text whose words stand between blanks; `origins` int32 [len(text)] is the character that each is made of."""
-
-    text: str
-    origins: npt.NDArray[np.int32]
+__all__ = ["Spacer", "composed", "decomposed", "folded", "is_ignorable", "is_mark", "joins_newer"]
 
 
 class Spacer:
@@ -58,13 +56,11 @@ class Spacer:
 
     def align(self, text: str) -> SpacedText:
         """The same, and what each character came from."""
-        parts = [self._spaced[ord(character)] for character in text]
-        spaced = "".join(parts)
-        if self._must_reorder(spaced):
-            spaced, places = self._reordered(text)
-            return SpacedText(spaced, np.array(places, np.int32))
-        sizes = np.fromiter(map(len, parts), np.int64, len(parts))
-        return SpacedText(spaced, np.repeat(np.arange(len(parts), dtype=np.int32), sizes))
+        spaced = self._spaced.align(text)
+        if not self._must_reorder(spaced.text):
+            return spaced
+        reordered, places = self._reordered(text)
+        return SpacedText(reordered, np.array(places, np.int32))
 
     def _becomes(self, character: str) -> str:
         parts = folded(character) if self._lower_case else character
@@ -93,6 +89,38 @@ def folded(character: str) -> str:
         return NEWER_FOLDED.get(character, character)
     kept = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", character).casefold()).casefold()
     return unicodedata.normalize("NFKD", _ignorable().sub("", kept))
+
+
+def decomposed(text: str) -> str:
+    """Canonically decomposed: NFD (Unicode Standard Annex #15)."""
+    return _in_order(text.translate(_decompositions()))
+
+
+def composed(text: str) -> str:
+    """The canonical composition, NFC, of decomposed characters in whatever order."""
+    text = _in_order(text)
+    if all_pinned(text):
+        return unicodedata.normalize("NFC", text)
+    parts: list[str] = []
+    starter, before = -1, 0
+    for part in text:
+        combining = _combining(part)
+        # Others between it and the starter are in the way, unless their class is lower.
+        if starter >= 0 and (starter == len(parts) - 1 or before < combining):
+            pair = _composition(parts[starter], part)
+            if pair is not None:
+                parts[starter] = pair
+                continue
+        if not combining:
+            starter = len(parts)
+        before = combining
+        parts.append(part)
+    return "".join(parts)
+
+
+def joins_newer(character: str) -> bool:
+    """Whether a character that is not in `unicode_table` may change places, or be composed with what is before it."""
+    return character in NEWER_COMBINING or character in _newer_seconds()
 
 
 def is_ignorable(character: str) -> bool:
@@ -137,6 +165,50 @@ def _ignorable() -> re.Pattern[str]:
 @functools.cache
 def _reordering() -> re.Pattern[str]:
     return re.compile(f"[{character_class((*STAYING, *NEWER_STAYING))}]{{2}}")
+
+
+def _decomposition(character: str) -> str:
+    if is_pinned(character):
+        return unicodedata.normalize("NFD", character)
+    return NEWER_DECOMPOSED.get(character, character)
+
+
+def _in_order(text: str) -> str:
+    """In canonical order: `unicodedata` takes quadratic time for it where many marks follow each other."""
+    classes = np.frombuffer(text.translate(_classes()).encode("latin-1"), np.uint8)
+    if not ((classes[1:] < classes[:-1]) & (classes[1:] > 0)).any():
+        return text
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    return codes[np.lexsort((classes, np.cumsum(classes == 0)))].tobytes().decode("utf-32-le")
+
+
+@functools.cache
+def _decompositions() -> CharacterTable:
+    return CharacterTable(_decomposition)
+
+
+@functools.cache
+def _classes() -> CharacterTable:
+    return CharacterTable(lambda character: chr(_combining(character)))
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _composition(first: str, second: str) -> str | None:
+    """The character that the two are composed to, if there is one."""
+    if all_pinned(first + second):
+        pair = unicodedata.normalize("NFC", first + second)
+        return pair if len(pair) == 1 else None
+    return _newer_composed().get(_decomposition(first) + _decomposition(second))
+
+
+@functools.cache
+def _newer_composed() -> dict[str, str]:
+    return {parts: character for character, parts in NEWER_DECOMPOSED.items()}
+
+
+@functools.cache
+def _newer_seconds() -> frozenset[str]:
+    return frozenset("".join(parts[1:] for parts in NEWER_DECOMPOSED.values()))
 
 
 def _combining(character: str) -> int:

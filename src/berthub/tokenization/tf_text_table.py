@@ -7,10 +7,18 @@ assigned before. Made by `tests/support/make_tf_text_table.py`.
 
 from berthub.tokenization.unicode_table import ranges_of
 
-__all__ = ["NEWER_COMBINING", "NEWER_CONTROL", "NEWER_FOLDED", "NEWER_MARK", "NEWER_PUNCTUATION", "NEWER_STAYING"]
+__all__ = [
+    "NEWER_COMBINING",
+    "NEWER_CONTROL",
+    "NEWER_DECOMPOSED",
+    "NEWER_FOLDED",
+    "NEWER_MARK",
+    "NEWER_PUNCTUATION",
+    "NEWER_STAYING",
+]
 
 
-def _folded(text: str) -> dict[str, str]:
+def _strings(text: str) -> dict[str, str]:
     """Characters, and what they become."""
     pairs = (word.split(":") for word in text.split())
     return {chr(int(code, 16)): "".join(chr(int(part, 16)) for part in parts.split("+")) for code, parts in pairs}
@@ -36,9 +44,16 @@ NEWER_PUNCTUATION = ranges_of("""
 11b00-11b09 11f43-11f4f
 """)
 
-# In ICU: the decomposition of NFKC_Casefold, and the combining class.
+# In ICU: the canonical decomposition, which is composed again, that of NFKC_Casefold, and the combining class.
 
-NEWER_FOLDED = _folded("""
+NEWER_DECOMPOSED = _strings("""
+105c9:105d2+307 105e4:105da+307 11383:11382+113c9 11385:11384+113bb 1138e:1138b+113c2 11391:11390+113c9
+113c5:113c2+113c2 113c7:113c2+113b8 113c8:113c2+113c9 16121:1611e+1611e 16122:1611e+16129 16123:1611e+1611f
+16124:16129+1611f 16125:1611e+16120 16126:1611e+1611e+1611f 16127:1611e+16129+1611f 16128:1611e+1611e+16120
+16d68:16d67+16d67 16d69:16d63+16d67 16d6a:16d63+16d67+16d67
+""")
+
+NEWER_FOLDED = _strings("""
 1c89:1c8a a7cb:264 a7cc:a7cd a7da:a7db a7dc:19b 105c9:105d2+307 105e4:105da+307 10d50:10d70 10d51:10d71 10d52:10d72
 10d53:10d73 10d54:10d74 10d55:10d75 10d56:10d76 10d57:10d77 10d58:10d78 10d59:10d79 10d5a:10d7a 10d5b:10d7b
 10d5c:10d7c 10d5d:10d7d 10d5e:10d7e 10d5f:10d7f 10d60:10d80 10d61:10d81 10d62:10d82 10d63:10d83 10d64:10d84

@@ -1,7 +1,8 @@
 """Tokenization with a model's own vocabulary: texts become what the model takes."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -15,6 +16,7 @@ from berthub.formats.vocabularies import vocabulary_at
 from berthub.hub.resolve import resolve
 from berthub.tokenization.assemble import Segments, Template, assemble
 from berthub.tokenization.tensors import check_framework, to_tensor
+from berthub.tokenization.threads import in_turn
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.vocabulary import Vocabulary
 
@@ -24,7 +26,9 @@ Text = str | tuple[str, str] | list[str]
 """A text, or a pair of texts."""
 
 # The library's results are many times as large as the ids taken from them: not for all texts at once.
-_CHUNK = 4096
+_CHUNK = 1024
+# `[CLS]` and `[SEP]`.
+_LEAST = 2
 
 
 class TokenizedTexts(dict[str, Any]):
@@ -67,7 +71,15 @@ class Tokenizer:
         if isinstance(vocabulary, str | os.PathLike):
             vocabulary = vocabulary_at(Path(vocabulary))
         elif not isinstance(vocabulary, Vocabulary):
-            vocabulary = Vocabulary(tuple(vocabulary))
+            vocabulary = Vocabulary(_pieces(vocabulary))
+        choices = {"lower_case": lower_case, "strip_accents": strip_accents, "split_chinese": split_chinese}
+        for name, value in choices.items():
+            if not isinstance(value, bool) and (value is not None or name != "strip_accents"):
+                raise InputError(f"{name} must be True or False, not {value!r}")
+        if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < _LEAST:
+            raise InputError(
+                f"max_length is the most tokens that the model takes, [CLS] and [SEP] included, not {max_length!r}"
+            )
         self.vocabulary = vocabulary
         self.lower_case = lower_case
         self.reference = reference
@@ -110,9 +122,10 @@ class Tokenizer:
     def tokens(self, texts: Sequence[Text], *, max_length: int | None = None, offsets: bool = False) -> Tokens:
         """The tokens of texts and pairs, with `[CLS]` and `[SEP]`; rows beyond `max_length` are cut and marked.
 
-        `max_length` None keeps everything, however long. Anything but strings and pairs raises `InputError`, which
-        names the first one at fault.
+        `max_length` None keeps everything, however long. One string counts as a list of one; anything but strings and
+        pairs raises `InputError`, which names the first one at fault.
         """
+        texts = _listed(texts)
         _checked(texts)
         first = [text if isinstance(text, str) else text[0] for text in texts]
         has_second = np.fromiter((not isinstance(text, str) for text in texts), np.bool_, len(texts))
@@ -129,10 +142,8 @@ class Tokenizer:
 
     def segments(self, texts: list[str], *, offsets: bool = False) -> Segments:
         """The bare pieces of strings, without `[CLS]` and `[SEP]`, of any length."""
-        parts = [
-            self._algorithm.segments(texts[start : start + _CHUNK], offsets=offsets)
-            for start in range(0, len(texts), _CHUNK)
-        ]
+        chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
+        parts = [*in_turn(partial(self._algorithm.segments, offsets=offsets), chunks)]
         if len(parts) < 2:
             return parts[0] if parts else _empty(0, offsets)
         places = [part.offsets for part in parts if part.offsets is not None]
@@ -146,7 +157,7 @@ class Tokenizer:
         """The tokens of an empty text, or of a pair of them: what `max_length` must leave room for."""
         return self._template.special(pairs=pairs)
 
-    def checked_length(self, max_length: int, *, least: int = 2) -> int:
+    def checked_length(self, max_length: int, *, least: int = _LEAST) -> int:
         """`max_length`, or `InputError` where it is less than `least` or the model has fewer positions."""
         if (
             isinstance(max_length, bool)
@@ -230,13 +241,21 @@ class Tokenizer:
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
         """The ids of pieces; that of `[UNK]` for a piece that is not in the vocabulary."""
+        if isinstance(tokens, str):
+            raise InputError(f"tokens are a list of pieces, not one str; tokenize({tokens!r:.60}) gives such a list")
         ids = self.vocabulary.ids
         return [ids.get(token, ids[self.vocabulary.unknown]) for token in tokens]
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """The pieces behind ids."""
+        """The pieces behind ids; `InputError` where one is no id of the vocabulary."""
         pieces = self.vocabulary.pieces
-        return [pieces[index] for index in ids]
+        found = [*ids]
+        if found and (min(found) < 0 or max(found) >= len(pieces)):
+            raise InputError(
+                f"ids are whole numbers from 0 to {len(pieces) - 1:,}, the vocabulary's; "
+                f"these go from {min(found):,} to {max(found):,}"
+            )
+        return [pieces[index] for index in found]
 
 
 def _algorithm(
@@ -286,6 +305,27 @@ def _empty(rows: int, offsets: bool) -> Segments:
     return Segments(np.zeros(0, np.int32), np.zeros(rows, np.int64), np.zeros((0, 2), np.int32) if offsets else None)
 
 
+def _pieces(vocabulary: Any) -> tuple[str, ...]:
+    if not isinstance(vocabulary, bytes | Mapping | Set) and isinstance(vocabulary, Iterable):
+        pieces = tuple(vocabulary)
+        if all(isinstance(piece, str) for piece in pieces):
+            return pieces
+    raise InputError(
+        "a vocabulary is a Vocabulary, the path of a vocab.txt or of a SentencePiece .model, or a list of pieces (str) "
+        f"in the order of their ids; this is {_shown(vocabulary)}"
+    )
+
+
+def _listed(texts: Any) -> Sequence[Text]:
+    """The texts as a sequence; one string counts as a list of one. `InputError` for what only looks like texts."""
+    if isinstance(texts, str):
+        return [texts]
+    # Iterating over a data frame gives the names of its columns.
+    if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) != 1:
+        raise InputError(f"texts are a list of str or of pairs of them, not {_shown(texts)}")
+    return texts if isinstance(texts, Sequence) else list(texts)
+
+
 def _checked(texts: Sequence[Text]) -> None:
     for index, text in enumerate(texts):
         if not isinstance(text, str) and not (
@@ -309,7 +349,7 @@ def _with_pairs(text: str | Sequence[Text], text_pair: str | Sequence[str] | Non
         if isinstance(text_pair, str):
             return [(text, text_pair)]
         raise InputError(f"text is one string, so text_pair must be one, too; it is {_shown(text_pair)}")
-    texts = list(text)
+    texts = _listed(text)
     if text_pair is None:
         return texts
     if isinstance(text_pair, str) or len(text_pair) != len(texts):

@@ -5,16 +5,18 @@ Both references go through the tokenizers library where it does the same as they
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from berthub.tokenization.assemble import Segments, ranges
+from berthub.tokenization.characters import SpacedText
 from berthub.tokenization.google import BasicTokenizer, needs_care
 from berthub.tokenization.pipeline import run, without_surrogates
-from berthub.tokenization.tf_text import SpacedText, Spacer
+from berthub.tokenization.tf_text import Spacer
 from berthub.vocabulary import CONTINUED, Vocabulary
 
 __all__ = ["GoogleWordPiece", "TFTextWordPiece"]
@@ -64,12 +66,17 @@ class GoogleWordPiece:
         return _merged(fast, self._careful(_chosen(texts, careful), offsets=offsets), careful)
 
     def _careful(self, texts: list[str], *, offsets: bool) -> Segments:
+        texts = [*map(without_surrogates, texts)]
+        hard: npt.NDArray[np.bool_]
         if offsets:
-            return self._one_by_one(texts, offsets=True)
-        spaced = [self._basic.spaced(without_surrogates(text)) for text in texts]
-        hard = np.fromiter((text is None for text in spaced), np.bool_, len(spaced))
-        easy = run(self._spaced, [text for text in spaced if text is not None], offsets=False)
-        return _merged(easy, self._one_by_one(_chosen(texts, hard), offsets=False), hard)
+            aligned = [*map(self._basic.align, texts)]
+            hard = np.fromiter((text is None for text in aligned), np.bool_, len(aligned))
+            easy = _aligned([text for text in aligned if text is not None], partial(run, self._spaced, offsets=True))
+        else:
+            spaced = [*map(self._basic.spaced, texts)]
+            hard = np.fromiter((text is None for text in spaced), np.bool_, len(spaced))
+            easy = run(self._spaced, [text for text in spaced if text is not None], offsets=False)
+        return _merged(easy, self._one_by_one(_chosen(texts, hard), offsets=offsets), hard)
 
     def _one_by_one(self, texts: list[str], *, offsets: bool) -> Segments:
         rows = [[*self._pieces(text)] for text in texts]
@@ -78,7 +85,7 @@ class GoogleWordPiece:
         return Segments(flat[:, 0].copy(), lengths, _in_order(flat[:, 1:], lengths) if offsets else None)
 
     def _pieces(self, text: str) -> Iterator[_Piece]:
-        for word in self._basic.words(without_surrogates(text)):
+        for word in self._basic.words(text):
             place = 0
             for token in self._model.tokenize(word.text):
                 whole = token.id == self._unknown
@@ -105,16 +112,14 @@ class TFTextWordPiece:
         other = np.fromiter((not _is_plain(text) for text in texts), np.bool_, len(texts))
         fast = run(self._ascii, _chosen(texts, ~other), offsets=offsets)
         others = [*map(without_surrogates, _chosen(texts, other))]
-        return _merged(fast, self._aligned(others) if offsets else self._cut([*map(self._spacer, others)]), other)
+        if offsets:
+            cut = _aligned([*map(self._spacer.align, others)], partial(self._cut, offsets=True))
+        else:
+            cut = self._cut([*map(self._spacer, others)], offsets=False)
+        return _merged(fast, cut, other)
 
-    def _cut(self, spaced: list[str], *, offsets: bool = False) -> Segments:
+    def _cut(self, spaced: list[str], *, offsets: bool) -> Segments:
         return run(self._spaced, [*map(self._without_long, spaced)], offsets=offsets)
-
-    def _aligned(self, texts: list[str]) -> Segments:
-        spaced = [*map(self._spacer.align, texts)]
-        cut = self._cut([text.text for text in spaced], offsets=True)
-        assert cut.offsets is not None
-        return Segments(cut.ids, cut.lengths, _in_order(_origins(spaced, cut.offsets, cut.lengths), cut.lengths))
 
     def _without_long(self, spaced: str) -> str:
         """The same, with a foreign character in words of more bytes than are cut."""
@@ -159,6 +164,13 @@ def _is_plain(text: str) -> bool:
 
 def _chosen(texts: list[str], which: npt.NDArray[np.bool_]) -> list[str]:
     return texts if which.all() else [*itertools.compress(texts, which.tolist())]
+
+
+def _aligned(spaced: list[SpacedText], cut: Callable[[list[str]], Segments]) -> Segments:
+    """The pieces of spaced texts, with offsets in the texts that these were made of."""
+    found = cut([text.text for text in spaced])
+    assert found.offsets is not None
+    return Segments(found.ids, found.lengths, _in_order(_origins(spaced, found.offsets, found.lengths), found.lengths))
 
 
 def _origins(
