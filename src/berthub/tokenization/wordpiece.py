@@ -63,6 +63,8 @@ class GoogleWordPiece:
         """The bare pieces of texts."""
         careful = np.fromiter(map(needs_care, texts), np.bool_, len(texts))
         fast = run(self._pipeline, _chosen(texts, ~careful), offsets=offsets)
+        if not careful.any():
+            return fast
         return _merged(fast, self._careful(_chosen(texts, careful), offsets=offsets), careful)
 
     def _careful(self, texts: list[str], *, offsets: bool) -> Segments:
@@ -111,6 +113,8 @@ class TFTextWordPiece:
         """The bare pieces of texts."""
         other = np.fromiter((not _is_plain(text) for text in texts), np.bool_, len(texts))
         fast = run(self._ascii, _chosen(texts, ~other), offsets=offsets)
+        if not other.any():
+            return fast
         others = [*map(without_surrogates, _chosen(texts, other))]
         if offsets:
             cut = _aligned([*map(self._spacer.align, others)], partial(self._cut, offsets=True))
