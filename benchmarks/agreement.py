@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.batches import Floats
 from benchmarks.models import Model
@@ -42,8 +44,14 @@ def agreement(vectors: Floats, reference: Floats) -> Agreement:
     """Of vectors [..., hidden]; of token vectors the real ones, which are not zero in `reference`."""
     # A system that pads more has more zeros.
     vectors = vectors[:, : reference.shape[1]] if reference.ndim == 3 else vectors
-    ours, theirs = (array.reshape(-1, array.shape[-1]).astype(np.float64) for array in (reference, vectors))
+    ours, theirs = (array.reshape(-1, array.shape[-1]) for array in (reference, vectors))
     real = np.linalg.norm(ours, axis=1) > 0
     ours, theirs = ours[real], theirs[real]
+    return Agreement(float(cosines(ours, theirs).min()), float(np.abs(ours - theirs).max()))
+
+
+def cosines(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Of each vector in [n, hidden] with the same one in the other."""
+    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
     norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    return Agreement(float(((ours * theirs).sum(axis=1) / norms).min()), float(np.abs(ours - theirs).max()))
+    return (ours * theirs).sum(axis=1) / norms  # type: ignore[no-any-return]

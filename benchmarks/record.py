@@ -61,6 +61,11 @@ def _command(program: str, options: argparse.Namespace) -> str:
         if value is None or value is False or name in ("results", "name"):
             continue
         values = [] if value is True else value if isinstance(value, list) else [value]
-        shown = [name.upper() if isinstance(item, Path) else str(item) for item in values]
-        words.append(" ".join([f"--{name.replace('_', '-')}", *shown]))
+        words.append(" ".join([f"--{name.replace('_', '-')}", *(_shown(name, item) for item in values)]))
     return " \\\n  ".join(words)
+
+
+def _shown(name: str, value: Any) -> str:
+    if isinstance(value, tuple):
+        return "=".join(_shown(name, part) for part in value)
+    return name.upper() if isinstance(value, Path) else str(value)

@@ -32,6 +32,11 @@ class Report:
         """What the JSON file holds."""
         return dataclasses.asdict(self)
 
+    def _best(self, arithmetic: str) -> float:
+        """Of all matrix products that were timed."""
+        roofs = (roof for rounds in self.throughput for roof in rounds.roofs if roof.arithmetic == arithmetic)
+        return max([self.roof[arithmetic]["rate"], *(rate for roof in roofs for rate in roof.rates)])
+
     def tables(self) -> Iterator[Table]:
         for rounds in self.throughput:
             yield _speeds(rounds)
@@ -43,7 +48,7 @@ class Report:
             header = ["model, texts, output", "precision", "encode tokens/s", "engine tokens/s", "share", "by CPU time"]
             yield "What encode reaches of its engine's own steady state", header, shares
         if self.roof:
-            lines = [[name, f"{found['rate'] / 1e9:,.0f}", str(found["by"])] for name, found in self.roof.items()]
+            lines = [[name, f"{self._best(name) / 1e9:,.0f}", found["by"]] for name, found in self.roof.items()]
             yield "The roof: matrix products on all cores", ["arithmetic", "GFLOP/s (int8: GOP/s)", "by"], lines
         if self.startup:
             header = ["from process start", "model", "seconds", "runs from-to", "peak MiB"]
