@@ -146,10 +146,12 @@ def _run(start: Start, command: list[str], *, counted: bool) -> None:
             # Libraries print, too: this line is what counts.
             ready = any(line == "ready\n" for line in process.stdout)
             seconds = time.perf_counter() - begin
-            kibibytes = process.stdout.read()
-        if not ready or process.returncode:
+            kibibytes = process.stdout.read() if ready else ""
+        # Some libraries fail when Python ends, with all said: that is not looked at.
+        if not kibibytes:
             errors.seek(0)
-            start.skipped = (errors.read().strip() or "it ended without a word").splitlines()[-1]
+            told = errors.read().strip() or f"it ended with code {process.returncode}"
+            start.skipped = told.splitlines()[-1]
         elif counted:
             start.seconds.append(seconds)
             start.mebibytes.append(int(kibibytes) / 1024)
