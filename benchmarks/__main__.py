@@ -58,10 +58,11 @@ def main() -> None:
         with Roof() as roof:
             report.roof = roof.found
             for model in models:
-                measured = session.measure(model, plan, roof, say=console.print)
-                report.throughput += measured.rounds
-                report.latency += measured.latencies
-                keep()
+                rounds, latencies = report.throughput, report.latency
+                for measured in session.measure(model, plan, roof, say=console.print):
+                    report.throughput = rounds + measured.rounds
+                    report.latency = latencies + measured.latencies
+                    keep()
     show(report.tables(), console)
 
 

@@ -41,7 +41,7 @@ def measure(
     able: list[tuple[Latency, Worker, Output]] = []
     for worker in workers:
         own = worker.peer.nearest(output)
-        if own is None:
+        if own is None or worker.peer.throughput_only:
             continue
         row = Latency(model, worker.peer.title(output), worker.precision, group)
         rows.append(row)

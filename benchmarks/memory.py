@@ -6,7 +6,6 @@ from pathlib import Path
 
 from benchmarks.models import Model
 from benchmarks.peers import Peer
-from benchmarks.peers.berthub_engine import BerthubEngine
 from benchmarks.processes import UnavailableError
 from benchmarks.worker import Worker
 
@@ -36,8 +35,7 @@ def measure(
     rows = []
     for model in models:
         for peer in peers:
-            # Nobody runs that alone.
-            if isinstance(peer, BerthubEngine):
+            if peer.throughput_only:
                 continue
             say(f"{model.name}: memory of {peer.name}, {peer.precision}")
             output = peer.nearest("pooled")

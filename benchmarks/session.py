@@ -1,8 +1,8 @@
 """All peers on one model: loaded together as far as memory allows, and measured while they are."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import latency, throughput
@@ -37,20 +37,22 @@ class Plan:
     optimum: Path | None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Session:
     """What was measured of a model."""
 
-    rounds: list[Rounds] = field(default_factory=list)
-    latencies: list[Latency] = field(default_factory=list)
+    rounds: list[Rounds]
+    latencies: list[Latency]
 
 
-def measure(model: Model, plan: Plan, roof: Roof, *, say: Callable[[str], None]) -> Session:
-    """Where not all peers fit in memory, a group of them is loaded after the other, and berthub is in each."""
+def measure(model: Model, plan: Plan, roof: Roof, *, say: Callable[[str], None]) -> Iterator[Session]:
+    """Where not all peers fit in memory, a group of them is loaded after the other, and berthub is in each. What there
+    is so far comes after each group.
+    """
     probes = {kind: texts[:PROBE] for kind, texts in plan.texts.items()}
     right = expected(model, probes, OUTPUTS if plan.outputs != ["pooled"] else ["pooled", "mean"])
     merged: dict[tuple[str, Output], Rounds] = {}
-    session = Session()
+    latencies: list[Latency] = []
     for group, peers in enumerate(_groups(plan, model)):
         with ExitStack() as stack:
             workers, skipped = [], []
@@ -84,9 +86,8 @@ def measure(model: Model, plan: Plan, roof: Roof, *, say: Callable[[str], None])
             if plan.singles:
                 output = plan.outputs[0]
                 say(f"{model.name}, one text at a time, {output}")
-                session.latencies += latency.measure(model.name, plan.singles, workers, output=output, group=group)
-    session.rounds = list(merged.values())
-    return session
+                latencies += latency.measure(model.name, plan.singles, workers, output=output, group=group)
+        yield Session(list(merged.values()), list(latencies))
 
 
 def is_ours(row: Row | Latency) -> bool:

@@ -10,6 +10,8 @@ from benchmarks.peers.peer import Output, Peer
 
 
 class BerthubEngine(Peer):
+    throughput_only = True
+
     def __init__(self, *, precision: str) -> None:
         self.name, self.precision = "berthub's engine alone", precision
 

@@ -18,6 +18,7 @@ class Peer(ABC):
     `outputs` are the kinds of vectors that it gives: of BERT's own pooler, the mean over tokens, those of all tokens. A
     text of more than `longest` tokens is cut; `in_order` means that texts are not sorted by length. `environment` is
     set before its program starts; with `optimum` that is run in the environment that holds optimum.
+    `throughput_only`: a part of a system, of which latency and memory say nothing.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Peer(ABC):
     in_order: bool = False
     environment: Mapping[str, str] = {}
     optimum: bool = False
+    throughput_only: bool = False
 
     def nearest(self, output: Output) -> Output | None:
         """What it has to show beside others' `output`: who has no pooler gives the mean, which costs about the same.
