@@ -87,6 +87,11 @@ def measure(model: Model, plan: Plan, roof: Roof, *, say: Callable[[str], None])
                 output = plan.outputs[0]
                 say(f"{model.name}, one text at a time, {output}")
                 latencies += latency.measure(model.name, plan.singles, workers, output=output, group=group)
+                latencies += [
+                    Latency(model.name, peer.title(output), peer.precision, group, skipped=reason)
+                    for peer, reason in skipped
+                    if peer.nearest(output) and not peer.throughput_only
+                ]
         yield Session(list(merged.values()), list(latencies))
 
 
