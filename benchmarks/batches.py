@@ -58,9 +58,18 @@ class Batcher:
             yield Padded(ids, mask, np.zeros_like(ids), rows)
 
     def encode(self, texts: list[str], run: Callable[[Padded], Floats]) -> Floats:
-        """What `run` gives for each batch, float32 [n, hidden], in the caller's order."""
-        parts = [(batch.rows, run(batch)) for batch in self.batches(texts)]
-        result = np.empty((len(texts), parts[0][1].shape[1]), np.float32)
-        for rows, vectors in parts:
-            result[rows] = vectors
+        """What `run` gives for each batch, in the caller's order: float32 [n, hidden], or of token vectors
+        [n, longest, hidden] with zeros behind a text's last token."""
+        parts = [(batch, run(batch)) for batch in self.batches(texts)]
+        first = parts[0][1]
+        if first.ndim == 2:
+            result = np.empty((len(texts), first.shape[1]), np.float32)
+            for batch, vectors in parts:
+                result[batch.rows] = vectors
+            return result
+        width = max(vectors.shape[1] for _, vectors in parts)
+        result = np.zeros((len(texts), width, first.shape[2]), np.float32)
+        for batch, vectors in parts:
+            for row, length, own in zip(batch.rows, batch.mask.sum(axis=1), vectors, strict=True):
+                result[row, :length] = own[:length]
         return result

@@ -1,7 +1,11 @@
-"""What a result must be read with: the machine, the versions, the day."""
+"""What a result must be read with: the machine, the versions, the day.
+
+`python -m benchmarks.machine` prints the versions of the environment that it runs in, as JSON.
+"""
 
 import datetime as dt
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -9,12 +13,24 @@ from pathlib import Path
 from typing import Any
 
 _LIBRARIES = (
+    "fastembed",
+    "jax",
+    "keras",
+    "keras-hub",
     "numpy",
     "onnxruntime",
     "openvino",
     "optimum-intel",
+    "optimum-onnx",
+    "scikit-learn",
     "sentence-transformers",
+    "sentencepiece",
+    "seqeval",
     "tensorflow",
+    "tensorflow-hub",
+    "tensorflow-text",
+    "tf-keras",
+    "tf-models-official",
     "tokenizers",
     "torch",
     "transformers",
@@ -24,7 +40,7 @@ _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8
 
 
 def machine() -> dict[str, Any]:
-    information = _cpu_information()
+    information = _information(Path("/proc/cpuinfo"))
     flags = information.get("flags", "").split()
     return {
         "processor": information.get("model name") or platform.processor() or platform.machine(),
@@ -35,28 +51,43 @@ def machine() -> dict[str, Any]:
     }
 
 
+def available_mebibytes() -> float:
+    """Memory that processes may still take."""
+    return int(_information(Path("/proc/meminfo"))["MemAvailable"].split()[0]) / 1024
+
+
 def versions() -> dict[str, str]:
+    """Of the libraries that are installed here, and of berthub."""
+    import berthub
+
+    return {**libraries(), "berthub": f"{berthub.__version__} ({_revision(Path(berthub.__file__).parent)})"}
+
+
+def libraries() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:
             found[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
             continue
-    import berthub
-
-    return {**found, "berthub": f"{berthub.__version__} ({_revision()})"}
+    return found
 
 
-def _revision() -> str:
-    """The commit that is checked out, and whether files in `src` differ from it."""
+def libraries_of(interpreter: Path) -> dict[str, str]:
+    """The same of another environment."""
+    command = [interpreter, "-m", "benchmarks.machine"]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def _revision(package: Path) -> str:
+    """The commit that is checked out where berthub is, and whether its files differ from it."""
 
     def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent.parent), *words], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["git", "-C", str(package), *words], capture_output=True, text=True, check=False)
         return done.stdout.strip()
 
-    changed = " with changes" if git("status", "--porcelain", "--", "src") else ""
+    changed = " with changes" if git("status", "--porcelain", "--", ".") else ""
     return (git("rev-parse", "--short", "HEAD") or "unknown revision") + changed
 
 
@@ -64,10 +95,14 @@ def today() -> str:
     return dt.datetime.now(dt.UTC).date().isoformat()
 
 
-def _cpu_information() -> dict[str, str]:
-    path = Path("/proc/cpuinfo")
+def _information(path: Path) -> dict[str, str]:
+    """The first block of `name: value` lines."""
     if not path.exists():
         return {}
     lines = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
     pairs = (line.partition(":") for line in lines)
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+if __name__ == "__main__":
+    print(json.dumps(libraries()))

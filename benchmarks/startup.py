@@ -5,11 +5,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.models import Model
+from benchmarks.peers import PEERS
+from benchmarks.peers.sentence_transformers import SentenceTransformers, exported
+from benchmarks.processes import UnavailableError
+from benchmarks.worker import Worker
 
 _BERTHUB = """
 import berthub as hub
@@ -39,18 +43,38 @@ transformer = Transformer(sys.argv[1])
 pooling = Pooling(transformer.get_word_embedding_dimension(), "mean")
 SentenceTransformer(modules=[transformer, pooling], device="cpu").encode(["x"])
 """
-# Name, program, which form of the model it reads (None: no model).
-_WAYS: tuple[tuple[str, str, str | None], ...] = (
-    ("Python alone", "", None),
-    ("import berthub", "import berthub", None),
-    ("import tensorflow", "import tensorflow", None),
-    ("import torch, transformers", "import torch; from transformers import BertModel", None),
-    ("berthub, SavedModel", _BERTHUB, "saved_model"),
-    ("berthub, Hugging Face folder", _BERTHUB, "huggingface"),
-    ("TensorFlow, SavedModel", _TENSORFLOW, "saved_model"),
-    ("PyTorch + transformers", _TRANSFORMERS, "huggingface"),
-    ("sentence-transformers, torch", _SENTENCE_TRANSFORMERS, "huggingface"),
+_EXPORTED = """
+from sentence_transformers import SentenceTransformer
+SentenceTransformer(sys.argv[1], backend={backend!r}, device="cpu").encode(["x"])
+"""
+
+
+@dataclass(frozen=True)
+class _Way:
+    """`form` is what of the model it reads, None no model at all; `optimum`: in the environment that holds optimum."""
+
+    name: str
+    program: str
+    form: str | None = None
+    optimum: bool = False
+
+
+_WAYS = (
+    _Way("Python alone", ""),
+    _Way("import berthub", "import berthub"),
+    _Way("import tensorflow", "import tensorflow"),
+    _Way("import torch, transformers", "import torch; from transformers import BertModel"),
+    _Way("berthub, SavedModel", _BERTHUB, "saved_model"),
+    _Way("berthub, Hugging Face folder", _BERTHUB, "huggingface"),
+    _Way("TensorFlow, SavedModel", _TENSORFLOW, "saved_model"),
+    _Way("PyTorch + transformers", _TRANSFORMERS, "huggingface"),
+    _Way("sentence-transformers, torch", _SENTENCE_TRANSFORMERS, "huggingface"),
+    _Way("sentence-transformers, onnx", _EXPORTED.format(backend="onnx"), "onnx", optimum=True),
+    _Way("sentence-transformers, openvino", _EXPORTED.format(backend="openvino"), "openvino", optimum=True),
 )
+_EXPORTERS = {
+    peer.backend: peer for peer in PEERS if isinstance(peer, SentenceTransformers) and peer.backend != "torch"
+}
 _SCRIPT = """
 import sys
 {program}
@@ -75,16 +99,19 @@ class Start:
         return statistics.median(self.seconds)
 
 
-def measure(models: list[Model], *, runs: int, say: Callable[[str], None]) -> list[Start]:
+def measure(models: Sequence[Model], *, runs: int, optimum: Path | None, say: Callable[[str], None]) -> list[Start]:
     """All ways in turn, `runs` times; one run before them is not counted (it fills the file cache)."""
-    jobs: list[tuple[Start, list[str]]] = [
-        (Start(name, ""), _command(program, [])) for name, program, form in _WAYS if form is None
-    ]
+    jobs = [(Start(way.name, ""), _command(way, [])) for way in _WAYS if way.form is None]
     for model in models:
-        for name, program, form in _WAYS:
-            folder = model.saved_model if form == "saved_model" else model.huggingface
-            if form and folder:
-                jobs.append((Start(name, model.name), _command(program, [folder, model.vocabulary])))
+        for way in _WAYS:
+            if way.form is None:
+                continue
+            start = Start(way.name, model.name)
+            try:
+                folder = _folder(model, way, optimum)
+            except UnavailableError as error:
+                start.skipped, folder = str(error), Path()
+            jobs.append((start, _command(way, [folder, model.vocabulary], optimum)))
     for turn in range(runs + 1):
         say(f"start-up, run {turn} of {runs}")
         for start, command in jobs:
@@ -93,8 +120,22 @@ def measure(models: list[Model], *, runs: int, say: Callable[[str], None]) -> li
     return [start for start, _ in jobs]
 
 
-def _command(program: str, arguments: list[Path]) -> list[str]:
-    return [sys.executable, "-c", _SCRIPT.format(program=program), *map(str, arguments)]
+def _folder(model: Model, way: _Way, optimum: Path | None) -> Path:
+    if way.form == "huggingface":
+        return model.huggingface
+    if way.form == "saved_model":
+        if model.saved_model is None:
+            raise UnavailableError(model.reason)
+        return model.saved_model
+    # Loading is what exports: once, before the clock starts.
+    assert way.form is not None
+    Worker(_EXPORTERS[way.form], model, optimum=optimum).close()
+    return exported(model, way.form)
+
+
+def _command(way: _Way, arguments: Sequence[Path], optimum: Path | None = None) -> list[str]:
+    interpreter = str(optimum) if way.optimum and optimum else sys.executable
+    return [interpreter, "-c", _SCRIPT.format(program=way.program), *map(str, arguments)]
 
 
 def _run(start: Start, command: list[str], *, counted: bool) -> None:
@@ -105,10 +146,12 @@ def _run(start: Start, command: list[str], *, counted: bool) -> None:
             # Libraries print, too: this line is what counts.
             ready = any(line == "ready\n" for line in process.stdout)
             seconds = time.perf_counter() - begin
-            kibibytes = process.stdout.read()
-        if not ready or process.returncode:
+            kibibytes = process.stdout.read() if ready else ""
+        # Some libraries fail when Python ends, with all said: that is not looked at.
+        if not kibibytes:
             errors.seek(0)
-            start.skipped = (errors.read().strip() or "it ended without a word").splitlines()[-1]
+            told = errors.read().strip() or f"it ended with code {process.returncode}"
+            start.skipped = told.splitlines()[-1]
         elif counted:
             start.seconds.append(seconds)
             start.mebibytes.append(int(kibibytes) / 1024)

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import machine
 from benchmarks.finetuning import speed
@@ -15,8 +14,9 @@ from benchmarks.finetuning.runs import run_all
 from benchmarks.finetuning.settings import Job, Settings
 from benchmarks.finetuning.systems import SYSTEMS
 from benchmarks.finetuning.tasks import TASKS
-
-_RESULTS = Path(__file__).parent.parent / "results"
+from benchmarks.models import default_folder
+from benchmarks.record import RESULTS
+from benchmarks.tables import show
 
 
 def main() -> None:
@@ -41,26 +41,15 @@ def main() -> None:
         left = [job for job in jobs if job not in results]
         console.print(f"{len(left)} of {len(jobs)} runs are left")
         failed = run_all(left, parallel=options.parallel, keep=results.add, say=console.print)
-    for title, header, lines in results.tables():
-        table = Table(title=title)
-        for place, name in enumerate(header):
-            table.add_column(name, justify="left" if place == 0 else "right")
-        for line in lines:
-            table.add_row(*line)
-        console.print(table)
+    show(results.tables(), console)
     if failed:
         sys.exit("failed:\n  " + "\n  ".join(failed))
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    model = options.model
-    if model is None:
-        import berthub
-
-        model = berthub.resolve()
     return Settings(
         data=options.data,
-        model=model,
+        model=options.model or default_folder(),
         saved_model=options.saved_model,
         epochs=options.epochs,
         batch_size=options.batch_size,
@@ -93,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=20, help="of one round of --speed")
     add("--rounds", type=int, default=5, help="of --speed")
     name = f"{machine.today()}-finetuning.json"
-    add("--out", type=Path, default=_RESULTS / name, help="runs that it holds are not run again")
+    add("--out", type=Path, default=RESULTS / name, help="runs that it holds are not run again")
     return parser
 
 

@@ -11,9 +11,7 @@ from benchmarks import machine
 from benchmarks.finetuning.scores import SHOWN
 from benchmarks.finetuning.settings import Job
 from benchmarks.finetuning.systems import SYSTEMS
-from benchmarks.report import ratio
-
-Table = tuple[str, list[str], list[list[str]]]
+from benchmarks.tables import Table, markdown, ratio
 
 _MEASURES = {"accuracy": "accuracy, %", "f1": "F1, %"}
 # The first system whose name begins so is what the others' speed is compared with.
@@ -69,12 +67,7 @@ class Results:
         yield f"Matrix instructions: {flags}. Load average at the start: {self._machine['load_at_start']}."
         yield ""
         yield ", ".join(f"{name} {version}" for name, version in self._versions().items()) + "."
-        for title, header, lines in self.tables():
-            yield f"\n## {title}\n"
-            yield f"| {' | '.join(header)} |"
-            yield f"|{' --- |' * len(header)}"
-            for line in lines:
-                yield f"| {' | '.join(line)} |"
+        yield from markdown(self.tables())
 
     def _versions(self) -> dict[str, str]:
         """Each library's versions: more than one where the file grew over time."""

@@ -2,18 +2,15 @@
 
 import concurrent.futures
 import datetime as dt
-import importlib.metadata
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks import machine
 from benchmarks.finetuning.settings import Job
-from benchmarks.finetuning.systems import UnavailableError
 from benchmarks.finetuning.worker import Worker
-
-_LIBRARIES = ("jax", "keras", "scikit-learn", "seqeval", "tensorflow-hub", "tf-keras")
+from benchmarks.processes import UnavailableError
 
 
 def run_all(
@@ -59,17 +56,5 @@ def run(job: Job) -> dict[str, Any]:
         "train": worker.loaded["train"],
         "dev": worker.loaded["dev"],
         "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        "versions": machine.versions(),
     }
-
-
-def versions() -> dict[str, str]:
-    return {**machine.versions(), **dict(_installed())}
-
-
-def _installed() -> Iterator[tuple[str, str]]:
-    for library in _LIBRARIES:
-        try:
-            yield library, importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.finetuning.runs import versions
+from benchmarks import machine
 from benchmarks.finetuning.settings import Job
-from benchmarks.finetuning.systems import SYSTEMS, UnavailableError
+from benchmarks.finetuning.systems import SYSTEMS
 from benchmarks.finetuning.worker import Worker
+from benchmarks.processes import UnavailableError
 
 
 def measure(jobs: Sequence[Job], *, steps: int, rounds: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -45,7 +46,7 @@ def measure(jobs: Sequence[Job], *, steps: int, rounds: int, say: Callable[[str]
             "steps": steps,
             "rates": [examples / spent for spent in seconds[job.system]],
             "warm_up_seconds": max(warm_ups[job.system] - statistics.median(seconds[job.system]), 0.0),
-            "versions": versions(),
+            "versions": machine.versions(),
         }
         for job in jobs
         if job.system in workers

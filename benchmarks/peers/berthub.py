@@ -4,7 +4,8 @@ from typing import Any
 
 from benchmarks.batches import Floats
 from benchmarks.models import Model
-from benchmarks.peers.peer import Peer, UnavailableError
+from benchmarks.peers.peer import Output, Peer
+from benchmarks.processes import UnavailableError
 
 
 class Berthub(Peer):
@@ -16,19 +17,20 @@ class Berthub(Peer):
             self.name += ", from the SavedModel"
             self.form = "saved_model"
 
-    def load(self, model: Model) -> None:
+    def load(self, model: Model) -> str:
         import berthub as hub
 
         folder = model.saved_model if self.form == "saved_model" else model.huggingface
         if folder is None:
             raise UnavailableError(model.reason)
         self._encoder: Any = hub.load(folder, precision=self.precision)  # type: ignore[arg-type]
-        if self.precision == "auto":
-            self.precision = f"auto ({self._encoder.precision})"
+        return str(self._encoder.precision)
 
-    def encode(self, texts: list[str]) -> Floats:
-        return self._encoder.encode(texts, outputs=["pooled_output"])["pooled_output"]  # type: ignore[no-any-return]
-
-    def embed(self, texts: list[str]) -> Floats:
-        """The mean of the token vectors, to compare with peers that give that."""
-        return self._encoder.embed(texts, pooling="mean")  # type: ignore[no-any-return]
+    def encode(self, texts: list[str], output: Output) -> Floats:
+        match output:
+            case "mean":
+                return self._encoder.embed(texts, pooling="mean")  # type: ignore[no-any-return]
+            case "pooled":
+                return self._encoder.encode(texts, outputs=["pooled_output"])["pooled_output"]  # type: ignore[no-any-return]
+            case "sequence":
+                return self._encoder.encode(texts, outputs=["sequence_output"])["sequence_output"]  # type: ignore[no-any-return]

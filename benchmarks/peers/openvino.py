@@ -4,8 +4,9 @@ from typing import Any
 
 from benchmarks.batches import Batcher, Floats, Padded
 from benchmarks.models import Model
-from benchmarks.peers.peer import Peer, UnavailableError
-from benchmarks.peers.traced import example, pooled_module
+from benchmarks.peers.peer import Output, Peer
+from benchmarks.peers.traced import openvino_file
+from benchmarks.processes import UnavailableError
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -14,19 +15,24 @@ class OpenVinoLoop(Peer):
     def __init__(self, *, precision: str) -> None:
         self.name, self.precision = "OpenVINO, a simple loop, sorted", precision
 
-    def load(self, model: Model) -> None:
+    def load(self, model: Model) -> str:
         import numpy as np
         import openvino as ov
 
-        core = ov.Core()
-        if self.precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        self._core: Any = ov.Core()
+        if self.precision == "bfloat16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise UnavailableError("this processor has no native bfloat16")
-        converted = ov.convert_model(pooled_module(model, attention="sdpa"), example_input=example())
-        settings = {"INFERENCE_PRECISION_HINT": _HINTS[self.precision]}
-        self._compiled: Any = core.compile_model(converted, "CPU", settings)
+        self._model, self._loaded = model, ""
         self._batcher = Batcher(model.vocabulary, in_order=False, dtype=np.int64)
+        return self.precision
 
-    def encode(self, texts: list[str]) -> Floats:
+    def encode(self, texts: list[str], output: Output) -> Floats:
+        # One compiled model at a time: each has the weights.
+        if output != self._loaded:
+            settings = {"INFERENCE_PRECISION_HINT": _HINTS[self.precision]}
+            path = openvino_file(self._model, output)
+            self._compiled: Any = self._core.compile_model(path, "CPU", settings)
+            self._loaded = output
         return self._batcher.encode(texts, self._run)
 
     def _run(self, batch: Padded) -> Floats:

@@ -4,7 +4,8 @@ from typing import Any
 
 from benchmarks.batches import Batcher, Floats, Padded
 from benchmarks.models import Model
-from benchmarks.peers.peer import Peer, UnavailableError
+from benchmarks.peers.peer import Output, Peer
+from benchmarks.processes import UnavailableError
 
 # `seq_length` of TF Hub's preprocessing models, unless a user changes it.
 _WIDTH = 128
@@ -22,7 +23,7 @@ class TensorFlowHub(Peer):
         if padded:
             self.longest = _WIDTH
 
-    def load(self, model: Model) -> None:
+    def load(self, model: Model) -> str:
         if model.saved_model is None:
             raise UnavailableError(model.reason)
         import numpy as np
@@ -32,14 +33,21 @@ class TensorFlowHub(Peer):
         self._model: Any = tf.saved_model.load(str(model.saved_model))
         width = _WIDTH if self.padded else None
         self._batcher = Batcher(model.vocabulary, in_order=self.padded, dtype=np.int32, width=width)
+        return self.precision
 
-    def encode(self, texts: list[str]) -> Floats:
-        return self._batcher.encode(texts, self._run)
+    def encode(self, texts: list[str], output: Output) -> Floats:
+        return self._batcher.encode(texts, lambda batch: self._run(batch, output))
 
-    def _run(self, batch: Padded) -> Floats:
+    def _run(self, batch: Padded, output: Output) -> Floats:
+        tf = self._tf
         inputs = {
-            "input_word_ids": self._tf.constant(batch.ids),
-            "input_mask": self._tf.constant(batch.mask),
-            "input_type_ids": self._tf.constant(batch.type_ids),
+            "input_word_ids": tf.constant(batch.ids),
+            "input_mask": tf.constant(batch.mask),
+            "input_type_ids": tf.constant(batch.type_ids),
         }
-        return self._model(inputs, training=False)["pooled_output"].numpy()  # type: ignore[no-any-return]
+        found = self._model(inputs, training=False)
+        if output == "mean":
+            weights = tf.cast(inputs["input_mask"], tf.float32)[:, None, :]
+            total = tf.matmul(weights, found["sequence_output"])[:, 0]
+            return (total / tf.reduce_sum(weights, axis=2)).numpy()  # type: ignore[no-any-return]
+        return found[f"{output}_output"].numpy()  # type: ignore[no-any-return]

@@ -1,19 +1,17 @@
 """The command line: `python -m benchmarks.tokenization`."""
 
 import argparse
-import importlib.metadata
+import dataclasses
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import machine
-from benchmarks.tokenization.measure import Plan, measure
-from benchmarks.tokenization.report import Report
+from benchmarks.record import RESULTS, Circumstances, save
+from benchmarks.tables import show
+from benchmarks.tokenization.measure import Plan, Row, measure
+from benchmarks.tokenization.report import tables
 from benchmarks.tokenization.systems import SYSTEMS, Vocabularies
 from benchmarks.tokenization.texts import KINDS, texts
-
-_PATHS = ("data", "vocabulary", "sentencepiece")
-_LIBRARIES = ("sentencepiece", "tensorflow-text", "tf-models-official")
 
 
 def main() -> None:
@@ -26,24 +24,16 @@ def main() -> None:
         rounds=options.rounds,
         seconds=options.seconds,
     )
-    report = Report(machine.today(), _command(options), machine.machine(), _versions())
-    name = f"{report.date}-{options.name}"
+    about = Circumstances.now("benchmarks.tokenization", options)
+    path = options.results / f"{about.date}-{options.name}"
+    rows: list[Row] = []
     for cores in options.cores:
-        report.rows += measure(plan, cores=cores, say=console.print)
+        rows += measure(plan, cores=cores, say=console.print)
         # After each: a run that is cut short has not been for nothing.
-        for path in report.save(options.results, name):
-            console.print(f"saved {path.name}")
-    report.show(console)
-
-
-def _versions() -> dict[str, str]:
-    found = machine.versions()
-    for library in _LIBRARIES:
-        try:
-            found[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+        data = {"rows": [dataclasses.asdict(row) for row in rows]}
+        for saved in save(path, title="Tokenization", about=about, tables=tables(rows), data=data):
+            console.print(f"saved {saved.name}")
+    show(tables(rows), console)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,26 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--cores", nargs="+", type=int, default=[1, 2])
     add("--rounds", type=int, default=7)
     add("--seconds", type=float, default=0.5, help="of a call, where the texts suffice")
-    add("--results", type=Path, default=Path(__file__).parent.parent / "results")
+    add("--results", type=Path, default=RESULTS)
     add("--name", default="tokenization", help="of the result files, after the date")
     return parser
-
-
-def _command(options: argparse.Namespace) -> str:
-    """What was typed, with the names of this machine's folders left out."""
-    words = ["python -m benchmarks.tokenization"]
-    for name, value in vars(options).items():
-        if value is None or name in ("results", "name") or (name == "systems" and value == list(SYSTEMS)):
-            continue
-        values = (
-            [name.upper()]
-            if name in _PATHS
-            else [str(item) for item in value]
-            if isinstance(value, list)
-            else [str(value)]
-        )
-        words.append(f"--{name} {' '.join(values)}")
-    return " ".join(words)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.tokenization.systems import IDS_BASE, SYSTEMS, UnavailableError, Vocabularies
+from benchmarks.processes import UnavailableError
+from benchmarks.tokenization.systems import IDS_BASE, SYSTEMS, Vocabularies
 from benchmarks.tokenization.worker import Worker
 
 # The first call, of so many texts, is for what is done once; the second tells the speed.

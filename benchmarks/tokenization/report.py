@@ -1,75 +1,29 @@
-"""The result of a run as tables on the screen, as Markdown and as JSON."""
+"""The result of a run as tables: one for each number of cores, kind of texts and family of systems."""
 
-import dataclasses
-import json
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.report import ratio
+from benchmarks.tables import Table, ratio
 from benchmarks.tokenization.measure import Row
 from benchmarks.tokenization.systems import IDS_BASE, SPEED_BASE, SYSTEMS, Family
 
 _FAMILIES: dict[Family, str] = {"wordpiece": "WordPiece", "sentencepiece": "SentencePiece (ALBERT)"}
 
 
-@dataclass
-class Report:
-    date: str
-    command: str
-    machine: dict[str, Any]
-    versions: dict[str, str]
-    rows: list[Row] = field(default_factory=list)
+def tables(rows: Sequence[Row]) -> Iterator[Table]:
+    order = list(SYSTEMS)
+    for cores, kind, family in dict.fromkeys(map(_table, rows)):
+        own = sorted(
+            (row for row in rows if _table(row) == (cores, kind, family)), key=lambda row: order.index(row.system)
+        )
+        rounds = max(len(row.seconds) for row in own)
+        if rounds:
+            title = f"{_FAMILIES[family]}, {kind}, {_cores(cores)}: medians of {rounds} rounds"
+            yield title, _header(family), [_line(row, own, family) for row in own]
 
-    def show(self, console: Console) -> None:
-        for title, header, lines in self._tables():
-            table = Table(title=title)
-            for place, name in enumerate(header):
-                table.add_column(name, justify="left" if place == 0 else "right")
-            for line in lines:
-                table.add_row(*line)
-            console.print(table)
 
-    def save(self, folder: Path, name: str) -> tuple[Path, Path]:
-        folder.mkdir(parents=True, exist_ok=True)
-        markdown, data = folder / f"{name}.md", folder / f"{name}.json"
-        markdown.write_text("\n".join(self._markdown()) + "\n", encoding="utf-8")
-        data.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n", encoding="utf-8")
-        return markdown, data
-
-    def _markdown(self) -> Iterator[str]:
-        machine = self.machine
-        yield f"# Tokenization, {self.date}, {machine['processor']}, {machine['cores']} cores"
-        yield ""
-        yield f"Load average at the start: {machine['load_at_start']}."
-        yield ""
-        yield ", ".join(f"{name} {version}" for name, version in self.versions.items()) + "."
-        yield ""
-        yield f"```\n{self.command}\n```"
-        for title, header, lines in self._tables():
-            yield f"\n## {title}\n"
-            yield f"| {' | '.join(header)} |"
-            yield f"|{' --- |' * len(header)}"
-            for line in lines:
-                yield f"| {' | '.join(line)} |"
-
-    def _tables(self) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-        for cores, kind, family in dict.fromkeys(
-            (row.cores, row.kind, SYSTEMS[row.system].family) for row in self.rows
-        ):
-            rows = [
-                row for row in self.rows if (row.cores, row.kind, SYSTEMS[row.system].family) == (cores, kind, family)
-            ]
-            rows.sort(key=lambda row: [*SYSTEMS].index(row.system))
-            rounds = max(len(row.seconds) for row in rows)
-            if rounds:
-                title = f"{_FAMILIES[family]}, {kind}, {_cores(cores)}: medians of {rounds} rounds"
-                yield title, _header(family), [_line(row, rows, family) for row in rows]
+def _table(row: Row) -> tuple[int, str, Family]:
+    return row.cores, row.kind, SYSTEMS[row.system].family
 
 
 def _cores(count: int) -> str:

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.processes import UnavailableError
+
 Family = Literal["wordpiece", "sentencepiece"]
-
-
-class UnavailableError(Exception):
-    """This system cannot run here; the message says why."""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from benchmarks.finetuning.systems.berthub import Berthub
 from benchmarks.finetuning.systems.keras_fixed import BerthubLayer, TensorFlowHubLayer
 from benchmarks.finetuning.systems.probe import Probe
-from benchmarks.finetuning.systems.system import System, UnavailableError
+from benchmarks.finetuning.systems.system import System
 from benchmarks.finetuning.systems.transformers import Transformers
 
-__all__ = ["SYSTEMS", "System", "UnavailableError"]
+__all__ = ["SYSTEMS", "System"]
 
 _SYSTEMS: tuple[System, ...] = (
     TensorFlowHubLayer(),

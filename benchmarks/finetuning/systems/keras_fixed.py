@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmarks.finetuning.pieces import IGNORED, Padded, Pieces, pad
 from benchmarks.finetuning.settings import LARGEST_NORM, WARM_UP, WEIGHT_DECAY, Settings
-from benchmarks.finetuning.systems.system import System, UnavailableError
+from benchmarks.finetuning.systems.system import System
 from benchmarks.finetuning.tasks import Examples, Task
+from benchmarks.processes import UnavailableError
 
 _DROPOUT = 0.1
 # What a weight's name has where it is no kernel and no embedding.

@@ -8,10 +8,6 @@ from benchmarks.finetuning.settings import Settings
 from benchmarks.finetuning.tasks import Examples, Task
 
 
-class UnavailableError(Exception):
-    """This system cannot run here; the message says why."""
-
-
 class System(ABC):
     """One way of fine-tuning. `name` is what the command line calls it, `title` what the table does.
 

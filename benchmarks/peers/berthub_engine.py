@@ -1,0 +1,42 @@
+"""berthub's own steady state: its engine alone, on the batches that `encode` makes, cut before the clock starts.
+
+What `encode` takes longer is tokenization, planning, padding, and bringing results into the caller's order.
+"""
+
+from typing import Any
+
+from benchmarks.models import Model
+from benchmarks.peers.peer import Output, Peer
+
+
+class BerthubEngine(Peer):
+    throughput_only = True
+
+    def __init__(self, *, precision: str) -> None:
+        self.name, self.precision = "berthub's engine alone", precision
+
+    def load(self, model: Model) -> str:
+        import berthub as hub
+
+        self._encoder: Any = hub.load(model.huggingface, precision=self.precision)  # type: ignore[arg-type]
+        self._texts: list[str] = []
+        self._batches: list[Any] = []
+        return str(self._encoder.precision)
+
+    def encode(self, texts: list[str], output: Output) -> None:
+        from berthub.networks.outputs import Output as NetworkOutput
+
+        # The call before the rounds comes with the texts that they come with: it cuts, they do not.
+        if texts != self._texts:
+            self._texts, self._batches = texts, self._cut(texts)
+        wanted = NetworkOutput(-1, None if output == "sequence" else output).resolved(self._encoder.config)
+        for _ in self._encoder._engine.run(self._batches, [wanted]):
+            pass
+
+    def _cut(self, texts: list[str]) -> list[Any]:
+        from berthub.encoding.planner import cut
+
+        encoder, vocabulary = self._encoder, self._encoder.vocabulary
+        tokens = encoder.tokenizer.tokens(texts, max_length=encoder.max_length)
+        pad = vocabulary.ids[vocabulary.pad]
+        return list(cut(tokens, encoder.config, pad=pad, budget=encoder._batch_tokens))
