@@ -18,7 +18,7 @@ _SECONDS, _MOST_CALLS = 10, 5
 
 
 def measure(model: Model, way: str, count: int, *, texts: Path, column: str) -> Point:
-    """Encode `count` texts in a new process, drawn at random from the short ones of a file."""
+    """Encode `count` texts in a new process, made at random of the short ones of a file."""
     with Program("benchmarks.scaling.worker") as program:
         program.load(model=str(model.huggingface), texts=str(texts), column=column)
         return Point(model.name, way, count, **program.ask(do="run", way=way, count=count))
@@ -63,9 +63,13 @@ class _Server:
         return {"tokens": tokens, "seconds": seconds, "cpu_seconds": cpu_seconds}
 
     def _texts(self, count: int) -> Iterator[str]:
-        """One after the other, as from a file that does not fit in memory; no two of them are the same object."""
+        """One after the other, as from a file that does not fit in memory: the beginning of a sentence and the end of
+        another, so that hardly two are equal, which would be computed once.
+        """
         chance = random.Random(0)
-        return (" ".join(chance.choice(self._sentences).split(" ")) for _ in range(count))
+        for _ in range(count):
+            first, second = (chance.choice(self._sentences).split(" ") for _ in range(2))
+            yield " ".join([*first[: len(first) // 2], *second[len(second) // 2 :]])
 
 
 if __name__ == "__main__":
