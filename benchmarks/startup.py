@@ -140,7 +140,7 @@ def _command(way: _Way, arguments: Sequence[Path], optimum: Path | None = None) 
 
 
 def _environment() -> dict[str, str]:
-    """This one's, with compiled modules as every installation has them: they are written by the run before the first."""
+    """This one's, with compiled modules, as every installation has them: the run before the first writes them."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
