@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,4 +69,4 @@ def _command(program: str, options: argparse.Namespace) -> str:
 def _shown(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         return "=".join(_shown(name, part) for part in value)
-    return name.upper() if isinstance(value, Path) else str(value)
+    return name.upper() if isinstance(value, Path) else shlex.quote(str(value))
