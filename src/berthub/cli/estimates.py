@@ -39,8 +39,10 @@ _PARTS = {
 _GROUP = re.compile(r"/group_(\d+)/")
 # Measured with the OpenVINO engine on Linux: Python, the libraries, and an idle engine.
 _PROCESS = 140 << 20
-# Tokens of a batch (`berthub.encoding.planner.BUDGET`), and how many batches are computed at a time.
-_BATCH, _IN_FLIGHT = 2048, 2
+# Tokens of a batch (`berthub.encoding.planner.BUDGET`), and how many batches are computed at a time on two cores.
+_BATCH, _IN_FLIGHT = 1024, 2
+# What the engine keeps for each shape of a batch, in units of one batch's activations.
+_SHAPES = 5
 
 
 def parameters_by_part(config: EncoderConfig) -> dict[str, int]:
@@ -73,12 +75,12 @@ def relative_cost(config: EncoderConfig) -> float:
 def peak_bytes(config: EncoderConfig) -> int:
     """About how much memory a process takes at most that encodes with OpenVINO in float32.
 
-    The weights are mapped from their file, the engine keeps those of the layers a second time in an order of its own,
-    and two batches are under way.
+    The embeddings are mapped from their file, the engine keeps the layers in an order of its own, and batches are
+    under way.
     """
-    parts = parameters_by_part(config)
-    weights = BYTES * (sum(parts.values()) + parts["layers"] + parts["pooler"])
-    return _PROCESS + weights + BYTES * _IN_FLIGHT * _BATCH * (config.intermediate_size + 2 * config.hidden_size)
+    weights = BYTES * sum(parameters_by_part(config).values())
+    activations = BYTES * _BATCH * (config.intermediate_size + 2 * config.hidden_size)
+    return _PROCESS + weights + (_IN_FLIGHT + _SHAPES) * activations
 
 
 def _part(name: str) -> str:

@@ -12,7 +12,7 @@ from berthub.tokenization.tokens import Tokens
 __all__ = ["cut", "pad_batch", "plan"]
 
 # Padded tokens in a batch: enough to keep the matrix units busy, few enough for activations to stay in cache.
-BUDGET = 2048
+BUDGET = 1024
 # A batch smaller than this is worth some padding; a larger one takes no text shorter than this share of its longest.
 _SMALL, _SHORTEST = 256, 0.9
 

@@ -4,7 +4,9 @@ The graph is built from the network with the checkpoint's arrays as its constant
 compiled for each set of outputs that is asked for, and kept.
 """
 
+import contextlib
 import functools
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -23,13 +25,14 @@ from berthub.networks.outputs import Output, build
 
 __all__ = ["OpenVinoEngine", "processor_has_bfloat16"]
 
-# One batch computes while the next is prepared and the last is read out.
-_IN_FLIGHT = 2
+# From so many batches on, several are computed side by side, each on some of the cores: these wait less for each other
+# than where all work on one. Fewer batches, or one text, are done sooner by all cores together.
+_MANY = 8
 _HINTS = {"bfloat16": "bf16", "float32": "f32"}
 
 
 class OpenVinoEngine(Engine):
-    """Runs batches on the processor, two in flight."""
+    """Runs batches on the processor: one that computes, or as many as there are streams, and one more in flight."""
 
     name = "openvino"
 
@@ -44,19 +47,26 @@ class OpenVinoEngine(Engine):
         # Beside int8 everything that is not in bytes is computed as with "auto".
         self._hint = _HINTS[best if precision == "int8" else self.precision]
         self._checkpoint = checkpoint
-        # One slot for a graph of each set of outputs: an application uses few.
-        self._compiled: dict[tuple[Output, ...], ov.CompiledModel] = {}
+        # A graph for each set of outputs, for few batches and for many: an application uses few of them.
+        self._compiled: dict[tuple[bool, tuple[Output, ...]], ov.CompiledModel] = {}
 
     def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
         """The outputs of every batch, in order; the arrays hold until the next result is taken."""
-        compiled = self._model(tuple(outputs))
-        idle = [compiled.create_infer_request() for _ in range(_IN_FLIGHT)]
+        batches = iter(batches)
+        first = list(itertools.islice(batches, _MANY))
+        if not first:
+            return
+        packing = contextlib.ExitStack()
         running: deque[tuple[ov.InferRequest, Batch]] = deque()
         try:
-            for batch in batches:
+            compiled = self._model(tuple(outputs), many=len(first) == _MANY, packing=packing)
+            # While some compute, the next batch is prepared and the last is read out.
+            count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
+            idle = [compiled.create_infer_request() for _ in range(count)]
+            for batch in itertools.chain(first, batches):
                 if not idle:
                     request, done = running.popleft()
-                    yield _result(request, done)
+                    yield _result(request, done, packing)
                     idle.append(request)
                 request = idle.pop()
                 inputs = [batch.ids, batch.mask, batch.type_ids]
@@ -65,19 +75,25 @@ class OpenVinoEngine(Engine):
                 )
                 running.append((request, batch))
             while running:
-                yield _result(*running.popleft())
+                yield _result(*running.popleft(), packing)
         finally:
+            packing.close()
             # Requests read the batches' memory: they must end before it goes.
             for request, _ in running:
                 request.wait()
 
-    def _model(self, outputs: tuple[Output, ...]) -> ov.CompiledModel:
-        if outputs not in self._compiled:
+    def _model(self, outputs: tuple[Output, ...], *, many: bool, packing: contextlib.ExitStack) -> ov.CompiledModel:
+        """The compiled graph; `packing` is to be closed when a batch is through: then all weights are packed."""
+        key = many, outputs
+        if key not in self._compiled:
             model = _graph(self._checkpoint, outputs, self._ops())
-            settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._hint}
-            with given_back(self._checkpoint.weights):
-                self._compiled[outputs] = _core().compile_model(model, "CPU", settings)
-        return self._compiled[outputs]
+            settings = {
+                "PERFORMANCE_HINT": "THROUGHPUT" if many else "LATENCY",
+                "INFERENCE_PRECISION_HINT": self._hint,
+            }
+            packing.enter_context(given_back(self._checkpoint.weights))
+            self._compiled[key] = _core().compile_model(model, "CPU", settings)
+        return self._compiled[key]
 
     def _ops(self) -> OpenVinoOps:
         quantization = self._checkpoint.quantization
@@ -86,8 +102,9 @@ class OpenVinoEngine(Engine):
         return Int8Ops({place(self._checkpoint.weights[name]): layer for name, layer in quantization.items()})
 
 
-def _result(request: ov.InferRequest, batch: Batch) -> Result:
+def _result(request: ov.InferRequest, batch: Batch, packing: contextlib.ExitStack) -> Result:
     request.wait()
+    packing.close()
     count = len(request.model_outputs)
     return Result(batch, [request.get_output_tensor(index).data for index in range(count)])
 
