@@ -14,6 +14,7 @@ def _layer(**fields: object) -> DenseQuantization:
         **{
             "shift": np.array([0.5, -2], np.float32),
             "smoothing": np.array([1, 4], np.float32),
+            "exact": np.zeros(2, np.bool_),
             "scale": 0.25,
             "correction": np.zeros(3, np.float32),
             **fields,
@@ -35,14 +36,16 @@ def test_a_dense_layer_in_bytes_is_near_the_exact_one(seed: int, inside: int, ou
     bias = random.normal(size=outside).astype(np.float32)
     smoothing = random.uniform(0.5, 2, inside).astype(np.float32)
     shift = random.normal(size=inside).astype(np.float32)
+    exact = random.random(inside) < 0.2
     reach = float(np.abs((x - shift) / smoothing).max())
     layer = DenseQuantization(
-        shift=shift, smoothing=smoothing, scale=reach / 127, correction=np.zeros(outside, np.float32)
+        shift=shift, smoothing=smoothing, exact=exact, scale=reach / 127, correction=np.zeros(outside, np.float32)
     )
     values, scales, moved = layer.quantized(kernel, bias)
     assert values.dtype == np.int8
     assert np.abs(values.astype(int)).max() <= 127
-    ours = layer.rounded(x) @ (values * scales) + moved
+    assert not values[exact].any()
+    ours = layer.rounded(x) @ (values * scales) + moved + x[:, exact] @ kernel[exact]
     # Half a step of each factor, for every term of the sum.
     smoothed = np.abs(kernel * smoothing[:, None])
     bound = layer.scale / 2 * smoothed.sum(0) + (reach + layer.scale) * scales / 2 * inside
@@ -62,6 +65,7 @@ def test_a_column_of_zeros_stays_one() -> None:
         ({"shift": np.zeros(3, np.float32)}, r"shift has shape \(3,\), and smoothing \(2,\)"),
         ({"smoothing": np.array([1, 0], np.float32)}, "not positive"),
         ({"smoothing": np.array([1, np.nan], np.float32)}, "smoothing is"),
+        ({"exact": np.zeros(3, np.bool_)}, r"exact has shape \(3,\)"),
         ({"scale": 0.0}, "scale is 0.0"),
         ({"correction": np.zeros((3, 1), np.float32)}, "correction is"),
     ],

@@ -3,6 +3,8 @@
 Weights are signed, with a scale for each output; inputs are unsigned, with one scale for all. Before that each
 component of an input is moved to the middle of its range (Wei et al., 2023, https://arxiv.org/abs/2304.09145), and
 divided by a factor that its row of the kernel is multiplied by (Xiao et al., 2023, https://arxiv.org/abs/2211.10438).
+A few components that reach many times as far as all others are left out of that, and multiplied in floating point
+(Dettmers et al., 2022, https://arxiv.org/abs/2208.07339).
 """
 
 from collections.abc import Mapping
@@ -28,12 +30,13 @@ class DenseQuantization:
     """What makes bytes of the inputs of one dense layer.
 
     An input `x` becomes `round((x - shift) / smoothing / scale) + 128`, cut to 0 to 255. `shift` and `smoothing` are
-    float32 [in]. `correction` float32 [out] is added to the bias: what rounding takes from the outputs on average.
-    Making one validates it (`CheckpointError`).
+    float32 [in], and `exact` bool [in] tells the components that are multiplied as they are. `correction` float32 [out]
+    is added to the bias: what rounding takes from the outputs on average. Making one validates it (`CheckpointError`).
     """
 
     shift: Floats
     smoothing: Floats
+    exact: npt.NDArray[np.bool_]
     scale: float
     correction: Floats
 
@@ -43,8 +46,9 @@ class DenseQuantization:
             for name, array in (("shift", self.shift), ("smoothing", self.smoothing), ("correction", self.correction))
             if array.ndim != 1 or array.dtype != np.float32 or not np.isfinite(array).all()
         ]
-        if self.shift.shape != self.smoothing.shape:
-            faults.append(f"shift has shape {self.shift.shape}, and smoothing {self.smoothing.shape}")
+        for name, shape in (("shift", self.shift.shape), ("exact", self.exact.shape)):
+            if shape != self.smoothing.shape:
+                faults.append(f"{name} has shape {shape}, and smoothing {self.smoothing.shape}")
         if not (self.smoothing > 0).all():
             faults.append("smoothing has factors that are not positive")
         if not (np.isfinite(self.scale) and self.scale > 0):
@@ -70,8 +74,16 @@ class DenseQuantization:
         return np.multiply(steps, np.float32(self.scale), out=steps)
 
     def quantized(self, kernel: Floats, bias: Floats) -> tuple[npt.NDArray[np.int8], Floats, Floats]:
-        """The layer for such inputs: kernel [in, out] in bytes, each output's scale, and the bias, float32 [out]."""
-        return *quantized_kernel(kernel, self.smoothing), bias + self.shift @ kernel + self.correction
+        """The layer for such inputs: kernel [in, out] in bytes, each output's scale, and the bias, float32 [out].
+
+        The kernel's rows of `exact` components are zero: what these add is not in it.
+        """
+        rounded = self.without_exact(kernel)
+        return *quantized_kernel(rounded, self.smoothing), bias + self.shift @ rounded + self.correction
+
+    def without_exact(self, kernel: Floats) -> Floats:
+        """The kernel with zeros in place of its rows for `exact` components."""
+        return np.where(self.exact[:, None], np.float32(0), kernel)
 
 
 Quantization = Mapping[str, DenseQuantization]

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 
 import berthub as hub
+from berthub.checkpoint import Checkpoint
+from berthub.encoding.calibration import calibrated
+from berthub.engines.create import create_engine
 from berthub.errors import CheckpointError, CorruptFileError, InputError
 from berthub.formats import read
 from berthub.formats.safetensors import read_safetensors, write_safetensors
@@ -57,6 +60,39 @@ def test_padding_of_the_sample_does_not_count(models: Path) -> None:
         np.testing.assert_allclose(layer.shift, alone.checkpoint.quantization[name].shift, rtol=0, atol=1e-6)
 
 
+def test_components_that_reach_far_are_multiplied_exactly(models: Path) -> None:
+    checkpoint = read(models / "tf2_v4")
+    name, bias = "bert/encoder/layer_0/intermediate/dense/kernel", "bert/encoder/layer_0/intermediate/dense/bias"
+    weights = {**checkpoint.weights, name: checkpoint.weights[name].copy(), bias: checkpoint.weights[bias].copy()}
+    # One of the inner activations becomes many times as large as all others for some tokens, as in trained models.
+    weights[name][:, 3] *= 200
+    checkpoint = dataclasses.replace(checkpoint, weights=weights)
+    tokenizer = hub.Tokenizer.from_checkpoint(checkpoint)
+    checkpoint = calibrated(checkpoint, tokenizer, None)
+    assert checkpoint.quantization["bert/encoder/layer_0/output/dense/kernel"].exact[3]
+    exact, encoder, rounded = (
+        hub.Encoder(model, tokenizer, create_engine(model, precision=precision)).embed(_TEXTS)
+        for model, precision in (
+            (checkpoint, "float32"),
+            (checkpoint, "int8"),
+            (_without_exact(checkpoint), "int8"),
+        )
+    )
+    assert _cosines(encoder, exact).min() > 0.99
+    assert np.abs(encoder - exact).max() < np.abs(rounded - exact).max() / 2
+
+
+def _without_exact(checkpoint: Checkpoint) -> Checkpoint:
+    """The same, with a scale that takes in the farthest components, too."""
+    layers = {
+        name: dataclasses.replace(layer, exact=np.zeros_like(layer.exact), scale=layer.scale * 50)
+        if layer.exact.any()
+        else layer
+        for name, layer in checkpoint.quantization.items()
+    }
+    return dataclasses.replace(checkpoint, quantization=layers)
+
+
 def test_the_head_of_a_fine_tuned_model_is_exact(models: Path) -> None:
     exact, encoder = (hub.load(models / "keras2_classifier", precision=kind) for kind in ("float32", "int8"))
     np.testing.assert_allclose(encoder.predict_proba(_TEXTS), exact.predict_proba(_TEXTS), rtol=0, atol=0.02)
@@ -85,7 +121,9 @@ def test_damaged_files(models: Path, tmp_path: Path) -> None:
     arrays = {name: array.copy() for name, array in read_safetensors(path).items()}
     first = next(name for name in arrays if name.endswith("/scale"))
     write_safetensors(path, {name: array for name, array in arrays.items() if name != first}, {})
-    with pytest.raises(CorruptFileError, match=r"should hold shift, smoothing, scale, correction of bert/encoder"):
+    with pytest.raises(
+        CorruptFileError, match=r"should hold shift, smoothing, exact, scale, correction of bert/encoder"
+    ):
         hub.load(tmp_path / "saved")
     write_safetensors(path, {**arrays, first: -arrays[first]}, {})
     with pytest.raises(CheckpointError, match="not a positive number"):

@@ -44,8 +44,10 @@ def calibrated(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: str | Iterab
 
 
 def _packaged() -> list[Text]:
+    """The sample's texts, and neighbours in it as pairs, which have type ids of their own."""
     text = importlib.resources.files("berthub.encoding").joinpath(_SAMPLE).read_text(encoding="utf-8")
-    return list(text.splitlines())
+    texts = text.splitlines()
+    return [*texts, *zip(texts[::2], texts[1::2], strict=False)]
 
 
 def _known(tokens: Tokens, unknown: int) -> list[bool]:

@@ -1,5 +1,6 @@
 """How to compute a model in 8-bit integers: its dense layers are watched while it encodes a sample of text."""
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ __all__ = ["calibrate"]
 
 # How much of the range of a component its factor takes, the rest being the kernel's: SmoothQuant's alpha.
 _SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
+# How many components may be multiplied exactly, and what share of the error must not be left for that.
+_EXACT, _WORTH_IT = 4, 0.7
 # What is met later may lie a little outside of what the sample had.
 _MARGIN = 1.1
 # The vectors on which the shares are compared: of each batch so many, and no more in all.
@@ -81,29 +84,45 @@ class _WatchingOps(NumpyOps):
 
 def _quantizations(seen: _Seen, kernels: dict[str, Floats]) -> dict[str, DenseQuantization]:
     """One shift, smoothing and scale for all `kernels`: those with the least sum of squared errors of the outputs."""
+    reach: Floats = (seen.high - seen.low) * np.float32(0.5)
+    none = np.zeros(len(reach), np.bool_)
+    error, found = _least(seen, kernels, reach, exact=none)
+    # Several kernels, or more outputs than inputs: what is added to them would cost more than it is worth.
+    if len(kernels) == 1 and all(kernel.shape[0] >= kernel.shape[1] for kernel in kernels.values()):
+        farthest = none.copy()
+        farthest[np.argsort(-reach)[:_EXACT]] = True
+        smaller, with_exact = _least(seen, kernels, reach, exact=farthest)
+        if smaller < _WORTH_IT * error:
+            return with_exact
+    return found
+
+
+def _least(
+    seen: _Seen, kernels: dict[str, Floats], reach: Floats, *, exact: npt.NDArray[np.bool_]
+) -> tuple[float, dict[str, DenseQuantization]]:
+    """The least error that there is with any share, and what has it."""
     sample = np.concatenate(seen.vectors)
     sample = sample[:: -(-len(sample) // _VECTORS)]
     shift: Floats = (seen.low + seen.high) * np.float32(0.5)
-    reach: Floats = (seen.high - seen.low) * np.float32(0.5)
+    kernels = {name: np.where(exact[:, None], np.float32(0), kernel) for name, kernel in kernels.items()}
     rows = np.maximum.reduce([np.abs(kernel).max(1) for kernel in kernels.values()])
-    exact = {name: (sample - shift) @ kernel for name, kernel in kernels.items()}
+    outputs = {name: (sample - shift) @ kernel for name, kernel in kernels.items()}
 
     def tried(share: float) -> tuple[float, dict[str, DenseQuantization]]:
         smoothing = _smoothing(reach, rows, share)
-        scale = float(np.float32(max((reach / smoothing).max() * _MARGIN / 127, _LEAST)))
+        scale = float(np.float32(max((reach / smoothing)[~exact].max() * _MARGIN / 127, _LEAST)))
         error, result = 0.0, {}
         for name, kernel in kernels.items():
-            uncorrected = DenseQuantization(
-                shift=shift, smoothing=smoothing, scale=scale, correction=np.zeros(kernel.shape[1], np.float32)
-            )
+            nothing = np.zeros(kernel.shape[1], np.float32)
+            layer = DenseQuantization(shift=shift, smoothing=smoothing, exact=exact, scale=scale, correction=nothing)
             values, scales = quantized_kernel(kernel, smoothing)
-            missing = exact[name] - uncorrected.rounded(sample) @ values.astype(np.float32) * scales
+            missing = outputs[name] - layer.rounded(sample) @ values.astype(np.float32) * scales
             correction = missing.mean(0)
-            error += float(np.square(missing - correction).sum() / max(np.square(exact[name]).sum(), _LEAST))
-            result[name] = DenseQuantization(shift=shift, smoothing=smoothing, scale=scale, correction=correction)
+            error += float(np.square(missing - correction).mean())
+            result[name] = dataclasses.replace(layer, correction=correction)
         return error, result
 
-    return min(map(tried, _SHARES), key=lambda found: found[0])[1]
+    return min(map(tried, _SHARES), key=lambda found: found[0])
 
 
 def _smoothing(reach: Floats, rows: Floats, share: float) -> Floats:

@@ -147,7 +147,8 @@ def _read_quantization(path: Path) -> Quantization:
                 + ", ".join(f"{field} {array.shape}" for field, array in fields.items())
             )
     return {
-        name: DenseQuantization(**{**fields, "scale": float(fields["scale"][0])}) for name, fields in layers.items()
+        name: DenseQuantization(**{**fields, "scale": float(fields["scale"][0]), "exact": fields["exact"] != 0})
+        for name, fields in layers.items()
     }
 
 

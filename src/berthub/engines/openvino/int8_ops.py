@@ -7,7 +7,7 @@ import numpy as np
 import openvino.opset13 as op
 
 from berthub.engines.engine import Floats
-from berthub.engines.openvino.ops import OpenVinoOps, floats
+from berthub.engines.openvino.ops import OpenVinoOps, floats, integers
 from berthub.engines.weights import Place, place
 from berthub.quantization import DenseQuantization
 
@@ -33,7 +33,12 @@ class Int8Ops(OpenVinoOps):
             op.convert(op.constant(np.ascontiguousarray(values.T)), "f32"), op.constant(scales[:, None])
         )
         rounded = self._rounded_input(x, quantization)
-        return op.add(op.matmul(rounded, weight, transpose_a=False, transpose_b=True), op.constant(moved))
+        y = op.add(op.matmul(rounded, weight, transpose_a=False, transpose_b=True), op.constant(moved))
+        exact = np.flatnonzero(quantization.exact)
+        if not len(exact):
+            return y
+        rows = op.constant(np.ascontiguousarray(kernel[exact]))
+        return op.add(y, op.matmul(op.gather(x, integers(exact), integers(-1)), rows, False, False))
 
     def _rounded_input(self, x: Any, quantization: DenseQuantization) -> Any:
         factors = 1 / quantization.smoothing
