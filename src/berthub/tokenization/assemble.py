@@ -82,7 +82,8 @@ def assemble(
         ids[target] = segments.ids[source]
         if offsets is not None and segments.offsets is not None:
             offsets[target] = segments.offsets[source]
-    type_ids[ranges(begin_second[has_second], kept_second[has_second] + 1)] = template.second_type
+    if has_second.any():
+        type_ids[ranges(begin_second[has_second], kept_second[has_second] + 1)] = template.second_type
     return Tokens(ids=ids, type_ids=type_ids, row_splits=row_splits, truncated=truncated, offsets=offsets)
 
 
@@ -93,6 +94,8 @@ def longest_first(first: Ints, second: Ints, budget: Ints) -> tuple[Ints, Ints]:
     which takes pieces one at a time from the end of the longer segment, on a tie from the second.
     """
     fits = first + second <= budget
+    if fits.all():
+        return first, second
     # The shorter segment is left whole unless it has more than its half; the first's half is the larger one.
     short_second = np.minimum(second, budget // 2)
     short_first = np.minimum(first, budget - budget // 2)

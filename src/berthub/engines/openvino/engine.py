@@ -9,8 +9,10 @@ import functools
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 import openvino.opset13 as op
 
@@ -48,7 +50,7 @@ class OpenVinoEngine(Engine):
         self._hint = _HINTS[best if precision == "int8" else self.precision]
         self._checkpoint = checkpoint
         # A graph for each set of outputs, for few batches and for many: an application uses few of them.
-        self._compiled: dict[tuple[bool, tuple[Output, ...]], ov.CompiledModel] = {}
+        self._compiled: dict[tuple[bool, tuple[Output, ...]], _Compiled] = {}
 
     def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
         """The outputs of every batch, in order; the arrays hold until the next result is taken."""
@@ -57,32 +59,26 @@ class OpenVinoEngine(Engine):
         if not first:
             return
         packing = contextlib.ExitStack()
-        running: deque[tuple[ov.InferRequest, Batch]] = deque()
+        running: deque[_Started] = deque()
         try:
             compiled = self._model(tuple(outputs), many=len(first) == _MANY, packing=packing)
-            # While some compute, the next batch is prepared and the last is read out.
-            count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
-            idle = [compiled.create_infer_request() for _ in range(count)]
             for batch in itertools.chain(first, batches):
-                if not idle:
-                    request, done = running.popleft()
-                    yield _result(request, done, packing)
-                    idle.append(request)
-                request = idle.pop()
-                inputs = [batch.ids, batch.mask, batch.type_ids]
-                request.start_async(
-                    inputs if batch.positions is None else [*inputs, batch.positions], share_inputs=True
-                )
-                running.append((request, batch))
+                if len(running) == compiled.in_flight:
+                    done = running.popleft()
+                    yield _result(done, packing)
+                    compiled.idle.append(done.request)
+                running.append(_start(compiled.request(), batch))
             while running:
-                yield _result(*running.popleft(), packing)
+                done = running.popleft()
+                yield _result(done, packing)
+                compiled.idle.append(done.request)
         finally:
             packing.close()
             # Requests read the batches' memory: they must end before it goes.
-            for request, _ in running:
-                request.wait()
+            for started in running:
+                started.request.wait()
 
-    def _model(self, outputs: tuple[Output, ...], *, many: bool, packing: contextlib.ExitStack) -> ov.CompiledModel:
+    def _model(self, outputs: tuple[Output, ...], *, many: bool, packing: contextlib.ExitStack) -> "_Compiled":
         """The compiled graph; `packing` is to be closed when a batch is through: then all weights are packed."""
         key = many, outputs
         if key not in self._compiled:
@@ -92,7 +88,7 @@ class OpenVinoEngine(Engine):
                 "INFERENCE_PRECISION_HINT": self._hint,
             }
             packing.enter_context(given_back(self._checkpoint.weights))
-            self._compiled[key] = _core().compile_model(model, "CPU", settings)
+            self._compiled[key] = _Compiled(_core().compile_model(model, "CPU", settings))
         return self._compiled[key]
 
     def _ops(self) -> OpenVinoOps:
@@ -102,11 +98,48 @@ class OpenVinoEngine(Engine):
         return Int8Ops({place(self._checkpoint.weights[name]): layer for name, layer in quantization.items()})
 
 
-def _result(request: ov.InferRequest, batch: Batch, packing: contextlib.ExitStack) -> Result:
+class _Compiled:
+    """A compiled graph, its requests that wait for work, and how many batches are in flight."""
+
+    def __init__(self, model: ov.CompiledModel) -> None:
+        self.idle: list[ov.InferRequest] = []
+        # While some compute, the next batch is prepared and the last is read out.
+        self.in_flight: int = model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
+        self._model = model
+
+    def request(self) -> ov.InferRequest:
+        """One that nobody uses: several threads may run batches at a time."""
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return self._model.create_infer_request()
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A request that computes a batch, and the memory that it reads."""
+
+    request: ov.InferRequest
+    batch: Batch
+    inputs: list[npt.NDArray[np.int32]]
+
+
+def _start(request: ov.InferRequest, batch: Batch) -> _Started:
+    given = [batch.ids, batch.mask, batch.type_ids, *([] if batch.positions is None else [batch.positions])]
+    # OpenVINO reads arrays in place, if they are as it wants them.
+    inputs = [np.require(array, requirements=["C", "W"]) for array in given]
+    for index, array in enumerate(inputs):
+        request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+    request.start_async()
+    return _Started(request, batch, inputs)
+
+
+def _result(started: _Started, packing: contextlib.ExitStack) -> Result:
+    request = started.request
     request.wait()
     packing.close()
     count = len(request.model_outputs)
-    return Result(batch, [request.get_output_tensor(index).data for index in range(count)])
+    return Result(started.batch, [request.get_output_tensor(index).data for index in range(count)])
 
 
 @functools.cache
