@@ -18,6 +18,8 @@ PROBE = 32
 # Threads of the peer before may still spin for work: they get the time to fall asleep.
 PAUSE = 0.3
 _FEWEST, _MOST = 64, 2048
+# Of texts of all lengths: sorted batches of few would have much padding, which those of many have not.
+_FEWEST_MIXED = 512
 # Of the token vectors of a call.
 _MOST_BYTES = 1 << 28
 
@@ -169,15 +171,16 @@ def _give_texts(setting: Setting, seats: Sequence[_Seat], lengths: Sequence[int]
     most = min(_MOST, len(lengths))
     if setting.output == "sequence":
         most = min(most, _MOST_BYTES // (4 * setting.model.config["hidden_size"] * max(lengths)))
-    usual = _count(setting.seconds * statistics.median(seat.speed for seat in seats) / mean, most)
+    fewest = _FEWEST_MIXED if setting.kind == "mixed" else _FEWEST
+    usual = _count(setting.seconds * statistics.median(seat.speed for seat in seats) / mean, fewest, most)
     for seat in seats:
         row = seat.row
-        own = _count(setting.seconds * seat.speed / mean, most)
+        own = _count(setting.seconds * seat.speed / mean, _FEWEST, most)
         row.texts = min(usual, own) if seat.worker.peer.in_order else usual
         row.tokens = sum(lengths[: row.texts])
         row.flops = flops(setting.model.config, lengths[: row.texts])
 
 
-def _count(wanted: float, most: int) -> int:
+def _count(wanted: float, fewest: int, most: int) -> int:
     """Whole batches."""
-    return min(max(_FEWEST, BATCH * round(wanted / BATCH)), most)
+    return min(max(fewest, BATCH * round(wanted / BATCH)), most)

@@ -9,6 +9,10 @@ from berthub.networks.bert import BertConfig
 
 _ROOT = Path(__file__).parent.parent
 
+# Tests run in several processes, in which threads only get into each other's way: by more of them, and by sums in
+# another order from time to time.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+    os.environ.setdefault(_name, "1")
 # Tiny models spend their time in compilers. JAX reads this when it is imported.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 

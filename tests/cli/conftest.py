@@ -26,6 +26,8 @@ def cli(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setenv("BERTHUB_MODEL", str(models / "tf2_v4"))
     monkeypatch.setenv("BERTHUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("BERTHUB_OFFLINE", "1")
+    # Whoever runs the tests may have set it, as pytest-xdist does.
+    monkeypatch.delenv("COLUMNS", raising=False)
 
     def run(*arguments: object, stdin: bytes = b"") -> Any:
         words = [str(argument) for argument in arguments]

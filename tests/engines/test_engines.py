@@ -1,4 +1,5 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,10 @@ def engine(models: Path, request: pytest.FixtureRequest) -> Engine:
     return create_engine(read(models / "tf2_v4"), engine=request.param, precision="float32")
 
 
-def test_every_batch_comes_back_once_with_its_own_outputs(engine: Engine) -> None:
-    batches = [_batch([11, 20 + index, 12], [11, 12, 0]) for index in range(7)]
+# Few batches, and so many that an engine may compute them side by side.
+@pytest.mark.parametrize("count", [1, 7, 40])
+def test_every_batch_comes_back_once_with_its_own_outputs(engine: Engine, count: int) -> None:
+    batches = [_batch([11, 20 + index, 12], [11, 12, 0]) for index in range(count)]
     alone = [next(iter(engine.run([batch], [Output(1), Output(1, "mean")]))) for batch in batches]
     expected = {id(batch): [output.copy() for output in one.outputs] for batch, one in zip(batches, alone, strict=True)}
     seen = []
@@ -39,8 +42,29 @@ def test_no_batches(engine: Engine) -> None:
     assert list(engine.run([], [Output(1)])) == []
 
 
-def test_an_abandoned_run_leaves_the_engine_usable(engine: Engine) -> None:
-    results = engine.run((_batch([11, 20, 12]) for _ in range(5)), [Output(1)])
+def test_two_threads_use_one_engine(engine: Engine) -> None:
+    def pooled(first: int) -> list[np.ndarray]:
+        batches = [_batch([11, first + index, 12]) for index in range(30)]
+        return [result.outputs[0].copy() for result in engine.run(batches, [Output(1, "mean")])]
+
+    alone = [pooled(first) for first in (20, 60)]
+    with ThreadPoolExecutor(2) as pool:
+        together = [*pool.map(pooled, (20, 60))]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-6)
+
+
+def test_batches_whose_arrays_are_views_or_read_only(engine: Engine) -> None:
+    whole = _batch([11, 20, 0, 12, 30, 0], [11, 21, 0, 12, 31, 0])
+    every = Batch(ids=whole.ids[:, ::2], mask=whole.mask[:, ::2], type_ids=whole.type_ids[:, ::2], rows=whole.rows)
+    every.ids.flags.writeable = False
+    copied = Batch(ids=every.ids.copy(), mask=every.mask.copy(), type_ids=every.type_ids.copy(), rows=every.rows)
+    ours, theirs = (next(iter(engine.run([batch], [Output(1)]))).outputs[0].copy() for batch in (every, copied))
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("count", [5, 20])
+def test_an_abandoned_run_leaves_the_engine_usable(engine: Engine, count: int) -> None:
+    results = engine.run((_batch([11, 20, 12]) for _ in range(count)), [Output(1)])
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert len(list(engine.run([_batch([11, 20, 12])], [Output(1)]))) == 1

@@ -53,8 +53,8 @@ class _Seen:
 
     def add(self, x: Floats) -> None:
         self.low, self.high = np.minimum(self.low, x.min(0)), np.maximum(self.high, x.max(0))
-        # Evenly from all over the batch.
-        self.vectors.append(x[:: max(1, len(x) // _VECTORS_A_BATCH)])
+        # Evenly from all over the batch; a copy, so that the batch can go.
+        self.vectors.append(x[:: max(1, len(x) // _VECTORS_A_BATCH)].copy())
 
 
 class _WatchingOps(NumpyOps):
@@ -88,7 +88,7 @@ def _quantizations(seen: _Seen, kernels: dict[str, Floats]) -> dict[str, DenseQu
     none = np.zeros(len(reach), np.bool_)
     error, found = _least(seen, kernels, reach, exact=none)
     # Several kernels, or more outputs than inputs: what is added to them would cost more than it is worth.
-    if len(kernels) == 1 and all(kernel.shape[0] >= kernel.shape[1] for kernel in kernels.values()):
+    if len(kernels) == 1 and all(_EXACT < kernel.shape[0] >= kernel.shape[1] for kernel in kernels.values()):
         farthest = none.copy()
         farthest[np.argsort(-reach)[:_EXACT]] = True
         smaller, with_exact = _least(seen, kernels, reach, exact=farthest)
@@ -100,10 +100,11 @@ def _quantizations(seen: _Seen, kernels: dict[str, Floats]) -> dict[str, DenseQu
 def _least(
     seen: _Seen, kernels: dict[str, Floats], reach: Floats, *, exact: npt.NDArray[np.bool_]
 ) -> tuple[float, dict[str, DenseQuantization]]:
-    """The least error that there is with any share, and what has it."""
+    """The least error that there is with any share, relative to the outputs, and what has it."""
     sample = np.concatenate(seen.vectors)
     sample = sample[:: -(-len(sample) // _VECTORS)]
     shift: Floats = (seen.low + seen.high) * np.float32(0.5)
+    powers = {name: max(float(np.square((sample - shift) @ kernel).mean()), _LEAST) for name, kernel in kernels.items()}
     kernels = {name: np.where(exact[:, None], np.float32(0), kernel) for name, kernel in kernels.items()}
     rows = np.maximum.reduce([np.abs(kernel).max(1) for kernel in kernels.values()])
     outputs = {name: (sample - shift) @ kernel for name, kernel in kernels.items()}
@@ -118,7 +119,7 @@ def _least(
             values, scales = quantized_kernel(kernel, smoothing)
             missing = outputs[name] - layer.rounded(sample) @ values.astype(np.float32) * scales
             correction = missing.mean(0)
-            error += float(np.square(missing - correction).mean())
+            error += float(np.square(missing - correction).mean()) / powers[name]
             result[name] = dataclasses.replace(layer, correction=correction)
         return error, result
 
