@@ -62,15 +62,19 @@ class OpenVinoEngine(Engine):
         running: deque[_Started] = deque()
         try:
             compiled = self._model(tuple(outputs), many=len(first) == _MANY, packing=packing)
+            taken = 0
             for batch in itertools.chain(first, batches):
                 if len(running) == compiled.in_flight:
                     done = running.popleft()
-                    yield _result(done, packing)
+                    yield _result(done)
                     compiled.idle.append(done.request)
+                    taken += 1
+                    if taken == compiled.in_flight:
+                        packing.close()
                 running.append(_start(compiled.request(), batch))
             while running:
                 done = running.popleft()
-                yield _result(done, packing)
+                yield _result(done)
                 compiled.idle.append(done.request)
         finally:
             packing.close()
@@ -79,7 +83,10 @@ class OpenVinoEngine(Engine):
                 started.request.wait()
 
     def _model(self, outputs: tuple[Output, ...], *, many: bool, packing: contextlib.ExitStack) -> "_Compiled":
-        """The compiled graph; `packing` is to be closed when a batch is through: then all weights are packed."""
+        """The compiled graph; `packing` is to be closed when as many batches are through as are computed at a time.
+
+        Only then have all weights been packed.
+        """
         key = many, outputs
         if key not in self._compiled:
             model = _graph(self._checkpoint, outputs, self._ops())
@@ -134,10 +141,9 @@ def _start(request: ov.InferRequest, batch: Batch) -> _Started:
     return _Started(request, batch, inputs)
 
 
-def _result(started: _Started, packing: contextlib.ExitStack) -> Result:
+def _result(started: _Started) -> Result:
     request = started.request
     request.wait()
-    packing.close()
     count = len(request.model_outputs)
     return Result(started.batch, [request.get_output_tensor(index).data for index in range(count)])
 
