@@ -17,8 +17,10 @@ from berthub.tokenization.tokens import Tokens
 __all__ = ["calibrated"]
 
 _SAMPLE = "calibration_sample.txt"
-# Tokens that are computed at a time, and of a text at most: what there is more of changes nothing.
-_BUDGET, _LONGEST = 512, 128
+# Tokens that are computed at a time.
+_BUDGET = 512
+# So many of the sample's texts make a long one: what is far from the beginning of a text looks otherwise.
+_JOINED = 5
 # A packaged text in which more of the pieces are unknown is in a language that the model does not know.
 _MOST_UNKNOWN = 0.2
 
@@ -31,23 +33,23 @@ def calibrated(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: str | Iterab
     sample = _packaged() if texts is None else listed(texts)
     if not sample:
         raise InputError("calibration has no texts: some hundred are enough, like those that are encoded later")
-    tokens = tokenizer.tokens(sample, max_length=min(_LONGEST, tokenizer.max_length))
+    tokens = tokenizer.tokens(sample, max_length=tokenizer.max_length)
     vocabulary = tokenizer.vocabulary
     if texts is None:
         known = _known(tokens, vocabulary.ids[vocabulary.unknown])
         tokens = tokenizer.tokens(
-            [text for text, kept in zip(sample, known, strict=True) if kept],
-            max_length=min(_LONGEST, tokenizer.max_length),
+            [text for text, kept in zip(sample, known, strict=True) if kept], max_length=tokenizer.max_length
         )
     batches = cut(tokens, checkpoint.config, pad=vocabulary.ids[vocabulary.pad], budget=_BUDGET)
     return dataclasses.replace(checkpoint, quantization=calibrate(checkpoint, batches))
 
 
 def _packaged() -> list[Text]:
-    """The sample's texts, and neighbours in it as pairs, which have type ids of their own."""
+    """The sample's texts, neighbours in it as pairs, which have type ids of their own, and the longest as one."""
     text = importlib.resources.files("berthub.encoding").joinpath(_SAMPLE).read_text(encoding="utf-8")
     texts = text.splitlines()
-    return [*texts, *zip(texts[::2], texts[1::2], strict=False)]
+    longest = sorted(texts, key=len)[-_JOINED:]
+    return [*texts, *zip(texts[::2], texts[1::2], strict=False), " ".join(longest)]
 
 
 def _known(tokens: Tokens, unknown: int) -> list[bool]:
