@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from berthub.errors import CheckpointError
 
-__all__ = ["DenseQuantization", "Quantization", "quantized_kernel"]
+__all__ = ["DenseQuantization", "Quantization", "quantized_kernel", "without_rows"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -78,16 +78,17 @@ class DenseQuantization:
 
         The kernel's rows of `exact` components are zero: what these add is not in it.
         """
-        rounded = self.without_exact(kernel)
+        rounded = without_rows(kernel, self.exact)
         return *quantized_kernel(rounded, self.smoothing), bias + self.shift @ rounded + self.correction
-
-    def without_exact(self, kernel: Floats) -> Floats:
-        """The kernel with zeros in place of its rows for `exact` components."""
-        return np.where(self.exact[:, None], np.float32(0), kernel)
 
 
 Quantization = Mapping[str, DenseQuantization]
 """Of a model: the dense layers that are computed in bytes, by the names of their kernels."""
+
+
+def without_rows(kernel: Floats, exact: npt.NDArray[np.bool_]) -> Floats:
+    """A kernel [in, out] with zeros in place of its rows for components that are multiplied as they are."""
+    return np.where(exact[:, None], np.float32(0), kernel)
 
 
 def quantized_kernel(kernel: Floats, smoothing: Floats) -> tuple[npt.NDArray[np.int8], Floats]:

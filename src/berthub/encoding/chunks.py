@@ -1,14 +1,15 @@
-"""The texts of a stream in chunks that fit in memory."""
+"""The texts of a stream in chunks that fit in memory, and the tokens of some rows alone."""
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from berthub.tokenization.assemble import ranges
 from berthub.tokenization.tokenizer import Text
 from berthub.tokenization.tokens import Tokens
 
-__all__ = ["chunks", "part", "runs"]
+__all__ = ["chunks", "part", "runs", "taken"]
 
 
 def chunks(texts: Iterable[Text], *, size: int | None = None, characters: int | None = None) -> Iterator[list[Text]]:
@@ -54,4 +55,16 @@ def part(tokens: Tokens, rows: slice) -> Tokens:
         row_splits=row_splits - row_splits[0],
         truncated=tokens.truncated[rows],
         offsets=None if tokens.offsets is None else tokens.offsets[flat],
+    )
+
+
+def taken(tokens: Tokens, rows: npt.NDArray[np.int64]) -> Tokens:
+    """The tokens of any rows, in the order of these, as copies and without offsets."""
+    lengths = tokens.lengths[rows]
+    flat = ranges(tokens.row_splits[rows], lengths)
+    return Tokens(
+        ids=tokens.ids[flat],
+        type_ids=tokens.type_ids[flat],
+        row_splits=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+        truncated=tokens.truncated[rows],
     )

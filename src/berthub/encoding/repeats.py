@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from berthub.tokenization.assemble import ranges
+from berthub.encoding.chunks import taken
 from berthub.tokenization.tokens import Tokens
 
 __all__ = ["without_repeats"]
@@ -30,12 +30,4 @@ def without_repeats(tokens: Tokens) -> tuple[Tokens, npt.NDArray[np.int64] | Non
     if len(places) == len(tokens):
         return tokens, None
     _, first = np.unique(which, return_index=True)
-    lengths = tokens.lengths[first]
-    flat = ranges(tokens.row_splits[first], lengths)
-    distinct = Tokens(
-        ids=tokens.ids[flat],
-        type_ids=tokens.type_ids[flat],
-        row_splits=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
-        truncated=tokens.truncated[first],
-    )
-    return distinct, which
+    return taken(tokens, first), which

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from berthub.encoding.chunks import taken
 from berthub.engines.engine import Floats, Result
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
@@ -107,7 +108,12 @@ class Windows:
         source[ranges(rows + head, ends - begins)] = ranges(starts[texts] + head + begins, ends - begins)
         source[row_splits[1:] - 1] = tokens.row_splits[1:][texts] - 1
         return cls(
-            tokens=_taken(tokens, source, row_splits),
+            tokens=Tokens(
+                ids=tokens.ids[source],
+                type_ids=tokens.type_ids[source],
+                row_splits=row_splits,
+                truncated=np.zeros(len(texts), np.bool_),
+            ),
             texts=texts,
             firsts=np.where(nth == 0, 0, places - begins),
             counts=behind - places,
@@ -122,10 +128,8 @@ class Windows:
     def beginnings(self) -> Self:
         """The first window of each text alone."""
         rows = np.flatnonzero(self.places == 0)
-        lengths = self.tokens.lengths[rows]
-        source = ranges(self.tokens.row_splits[rows], lengths)
         return type(self)(
-            tokens=_taken(self.tokens, source, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])),
+            tokens=taken(self.tokens, rows),
             texts=self.texts[rows],
             firsts=self.firsts[rows],
             counts=self.counts[rows],
@@ -197,15 +201,6 @@ class Stitching:
 
 def _needed(output: Output) -> Output:
     return Output(output.layer) if output.pooling in ("mean", "max") else output
-
-
-def _taken(tokens: Tokens, source: Ints, row_splits: Ints) -> Tokens:
-    return Tokens(
-        ids=tokens.ids[source],
-        type_ids=tokens.type_ids[source],
-        row_splits=row_splits,
-        truncated=np.zeros(len(row_splits) - 1, np.bool_),
-    )
 
 
 def _refuse(heads: Ints, rooms: Ints, steps: Ints, window: Window) -> None:

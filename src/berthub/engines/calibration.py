@@ -13,7 +13,7 @@ from berthub.engines.engine import Batch, Floats
 from berthub.engines.numpy import NumpyOps
 from berthub.engines.weights import Place, names, place
 from berthub.networks.outputs import Output, build
-from berthub.quantization import DenseQuantization, Quantization, quantized_kernel
+from berthub.quantization import DenseQuantization, Quantization, quantized_kernel, without_rows
 
 __all__ = ["calibrate"]
 
@@ -105,7 +105,7 @@ def _least(
     sample = sample[:: -(-len(sample) // _VECTORS)]
     shift: Floats = (seen.low + seen.high) * np.float32(0.5)
     powers = {name: max(float(np.square((sample - shift) @ kernel).mean()), _LEAST) for name, kernel in kernels.items()}
-    kernels = {name: np.where(exact[:, None], np.float32(0), kernel) for name, kernel in kernels.items()}
+    kernels = {name: without_rows(kernel, exact) for name, kernel in kernels.items()}
     rows = np.maximum.reduce([np.abs(kernel).max(1) for kernel in kernels.values()])
     outputs = {name: (sample - shift) @ kernel for name, kernel in kernels.items()}
 
