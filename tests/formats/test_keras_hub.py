@@ -49,7 +49,7 @@ def test_the_outputs_are_those_of_keras_hub(models: Path, name: str) -> None:
         outputs["pooled_output"] = Output(pooling="pooled")
     assert checkpoint.config.has_pooled_output == ("pooled_output" in outputs)
     inputs = [golden[f"a.{key}"] for key in ("input_word_ids", "input_mask", "input_type_ids")]
-    engine = NumpyEngine(checkpoint, precision="float32")
+    engine = NumpyEngine(checkpoint)
     batch = Batch(*inputs, rows=np.arange(len(inputs[0])))
     (result,) = engine.run([batch], [output.resolved(checkpoint.config) for output in outputs.values()])
     for key, found in zip(outputs, result.outputs, strict=True):

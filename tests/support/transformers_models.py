@@ -36,7 +36,7 @@ def ours(checkpoint: Checkpoint) -> dict[str, Any]:
         wanted["pooled_output"] = Output(pooling="pooled")
     if config.mlm:
         wanted["mlm_logits"] = Output(mlm=True)
-    engine = NumpyEngine(checkpoint, precision="float32")
+    engine = NumpyEngine(checkpoint)
     run = Batch(*batch.values(), rows=np.arange(len(_IDS)), positions=POSITIONS if config.mlm else None)
     (result,) = engine.run([run], [output.resolved(config) for output in wanted.values()])
     found = {name: np.array(array) for name, array in zip(wanted, result.outputs, strict=True)}

@@ -11,7 +11,7 @@ from berthub.config import REFERENCES, Reference
 from berthub.encoding.calibration import calibrated
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.graph_encoder import GraphEncoder
-from berthub.engines.create import create_engine
+from berthub.engines.create import check_engine, create_engine
 from berthub.engines.engine import EngineName, Precision
 from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read
@@ -78,25 +78,24 @@ def load(
     `engine="tensorflow"` is for SavedModels of other kinds, such as sentence-T5: TensorFlow runs the graph that is in
     the file, which is a program of its author's; it takes none of the options about the model.
     """
-    folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
     if engine == "tensorflow":
         if (precision, max_length, tokenization, calibration, settings) != ("auto", None, None, None, None):
             raise InputError(
                 'engine="tensorflow" runs a model as it is: precision, max_length, tokenization, calibration, settings '
                 "do not apply"
             )
-        return GraphEncoder(folder)
-    checkpoint = _read(folder, settings)
+        return GraphEncoder(resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline))
+    check_engine(engine, precision)
+    if calibration is not None and precision != "int8":
+        raise InputError(f'calibration is for precision="int8", not for precision={precision!r}')
+    checkpoint = _read(resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline), settings)
     if tokenization is not None:
         checkpoint = _with_tokenization(checkpoint, tokenization)
     if max_length is None and checkpoint.head is not None:
         max_length = checkpoint.head.max_length
     tokenizer = Tokenizer.from_checkpoint(checkpoint, max_length=max_length)
-    if precision == "int8":
-        if calibration is not None or checkpoint.quantization is None:
-            checkpoint = calibrated(checkpoint, tokenizer, calibration)
-    elif calibration is not None:
-        raise InputError(f'calibration is for precision="int8", not for precision={precision!r}')
+    if precision == "int8" and (calibration is not None or checkpoint.quantization is None):
+        checkpoint = calibrated(checkpoint, tokenizer, calibration)
     return Encoder(checkpoint, tokenizer, create_engine(checkpoint, engine=engine, precision=precision))
 
 

@@ -6,7 +6,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.engines.engine import Engine, EngineName, Precision
 from berthub.errors import InputError
 
-__all__ = ["create_engine"]
+__all__ = ["check_engine", "create_engine"]
 
 
 def create_engine(checkpoint: Checkpoint, *, engine: EngineName = "auto", precision: Precision = "auto") -> Engine:
@@ -15,14 +15,21 @@ def create_engine(checkpoint: Checkpoint, *, engine: EngineName = "auto", precis
     `precision` "auto" means bfloat16 where the processor computes in it natively and the engine can, else float32;
     "int8" is for a checkpoint with a quantization.
     """
+    check_engine(engine, precision)
+    if engine == "numpy":
+        from berthub.engines.numpy import NumpyEngine
+
+        return NumpyEngine(checkpoint)
+    from berthub.engines.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(checkpoint, precision=precision)
+
+
+def check_engine(engine: EngineName, precision: Precision) -> None:
+    """`InputError` for what no model and no processor allows: to be asked before anything is read."""
     if engine not in get_args(EngineName):
         raise InputError(f"engine={engine!r} is not known; use one of {', '.join(get_args(EngineName))}")
     if precision not in get_args(Precision):
         raise InputError(f"precision={precision!r} is not known; use one of {', '.join(get_args(Precision))}")
-    if engine == "numpy":
-        from berthub.engines.numpy import NumpyEngine
-
-        return NumpyEngine(checkpoint, precision=precision)
-    from berthub.engines.openvino import OpenVinoEngine
-
-    return OpenVinoEngine(checkpoint, precision=precision)
+    if engine == "numpy" and precision not in ("auto", "float32"):
+        raise InputError('engine="numpy" computes in float32 only; use precision="float32", or engine="openvino"')

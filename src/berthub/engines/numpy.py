@@ -8,8 +8,7 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint
 from berthub.config import Activation
-from berthub.engines.engine import Batch, Engine, Floats, Precision, Result
-from berthub.errors import InputError
+from berthub.engines.engine import Batch, Engine, Floats, Result
 from berthub.networks.ops import MASKED, Ops
 from berthub.networks.outputs import Output, build
 
@@ -25,9 +24,7 @@ class NumpyEngine(Engine):
     name = "numpy"
     precision = "float32"
 
-    def __init__(self, checkpoint: Checkpoint, *, precision: Precision = "auto") -> None:
-        if precision in ("bfloat16", "int8"):
-            raise InputError('engine="numpy" computes in float32 only; use precision="float32", or engine="openvino"')
+    def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
 
     def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
