@@ -3,10 +3,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 
+from berthub.engines.openvino.engine import _graph
+from berthub.engines.openvino.ops import OpenVinoOps
 from berthub.engines.openvino.pages import given_back
 from berthub.formats import read
+from berthub.networks.outputs import Output
+from support.tiny import tiny_checkpoint
 
 _PROGRAM = """
 import sys
@@ -39,3 +44,24 @@ def test_pages_that_are_given_back_hold_the_same_weights(models: Path, name: str
         np.testing.assert_array_equal(weight, before[name])
         # What is given back must not hold anything that the file does not.
         assert not weight.flags.writeable
+
+
+@pytest.mark.parametrize("shape", [(4, 11), (2, 70)])
+def test_no_dense_layer_becomes_a_convolution_and_activations_are_part_of_theirs(shape: tuple[int, int]) -> None:
+    # Convolutions are slower on short sequences, and keep a copy of the weights for each kind of shape.
+    sizes = {"hidden_size": 128, "embedding_size": 128, "intermediate_size": 512, "num_heads": 2}
+    checkpoint = tiny_checkpoint("bert", max_positions=70, **sizes)
+    output = Output().resolved(checkpoint.config)
+    model = ov.Core().compile_model(
+        _graph(checkpoint, (output,), OpenVinoOps()),
+        "CPU",
+        {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "PERF_COUNT": "YES"},
+    )
+    request = model.create_infer_request()
+    ones = np.ones(shape, np.int32)
+    request.infer({0: ones * 7, 1: ones, 2: ones * 0})
+    run = [info for info in request.profiling_info if info.status == ov.ProfilingInfo.Status.EXECUTED]
+    kernels = [info.exec_type for info in run if info.node_type == "FullyConnected"]
+    assert len(kernels) == 6 * checkpoint.config.num_layers
+    assert not [kernel for kernel in kernels if "conv" in kernel]
+    assert not [info for info in run if info.node_type == "Gelu"]

@@ -15,6 +15,9 @@ __all__ = ["cut", "pad_batch", "plan"]
 BUDGET = 1024
 # A batch smaller than this is worth some padding; a larger one takes no text shorter than this share of its longest.
 _SMALL, _SHORTEST = 256, 0.9
+# The last few rows go with those before if that takes so few tokens: for a batch of less an engine may want weights
+# laid out another way, and keep both.
+_LEAST = 128
 
 
 def plan(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET) -> list[npt.NDArray[np.int64]]:
@@ -34,6 +37,9 @@ def plan(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET) -> list[npt.ND
         count = min(len(candidates), max(similar, _SMALL // longest, 1))
         if count < most:
             count = _round(count, bits=3, up=False)
+        rest = len(order) - start - count
+        if rest <= most - count and rest * longest <= _LEAST:
+            count += rest
         batches.append(candidates[:count])
         start += count
     return batches

@@ -71,7 +71,7 @@ class OpenVinoEngine(Engine):
                     taken += 1
                     if taken == compiled.in_flight:
                         packing.close()
-                running.append(_start(compiled.request(), batch))
+                running.append(_start(compiled.request(), batch, alone=len(first) == 1))
             while running:
                 done = running.popleft()
                 yield _result(done)
@@ -131,13 +131,17 @@ class _Started:
     inputs: list[npt.NDArray[np.int32]]
 
 
-def _start(request: ov.InferRequest, batch: Batch) -> _Started:
+def _start(request: ov.InferRequest, batch: Batch, *, alone: bool) -> _Started:
     given = [batch.ids, batch.mask, batch.type_ids, *([] if batch.positions is None else [batch.positions])]
     # OpenVINO reads arrays in place, if they are as it wants them.
     inputs = [np.require(array, requirements=["C", "W"]) for array in given]
     for index, array in enumerate(inputs):
         request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
-    request.start_async()
+    if alone:
+        # In this thread: to hand it to another, which is to wake up first, takes 4% of the time of a short text.
+        request.infer()
+    else:
+        request.start_async()
     return _Started(request, batch, inputs)
 
 
