@@ -16,6 +16,8 @@ def without_repeats(tokens: Tokens) -> tuple[Tokens, npt.NDArray[np.int64] | Non
 
     None in place of the latter says that all rows differ. Offsets are left out.
     """
+    if len(tokens) < 2:
+        return tokens, None
     ids, type_ids = tokens.ids.tobytes(), tokens.type_ids.tobytes()
     size = tokens.ids.itemsize
     places: dict[tuple[bytes, bytes], int] = {}

@@ -1,5 +1,6 @@
 """What a call of the encoder asks for."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
@@ -53,7 +54,7 @@ class Request:
             raise InputError("layer=() is no layer; use a number, or several such as (-4, -3, -2, -1)")
         return replace(self, embedding=tuple(Output(each, pooling).resolved(config) for each in layers))
 
-    @property
+    @functools.cached_property
     def distinct(self) -> list[Output]:
         """Every output once, in the order in which it is computed."""
         return list(dict.fromkeys([*self.named.values(), *self.layers.values(), *self.embedding]))

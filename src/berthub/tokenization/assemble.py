@@ -63,8 +63,12 @@ def assemble(
     kept_first, kept_second = first.lengths, second.lengths
     if max_length is not None:
         kept_first, kept_second = longest_first(kept_first, kept_second, max_length - 2 - template.between * has_second)
-    truncated = (kept_first < first.lengths) | (kept_second < second.lengths)
-    lengths = 2 + kept_first + np.where(has_second, kept_second + template.between, 0)
+    truncated = kept_first < first.lengths
+    lengths = 2 + kept_first
+    pairs = bool(has_second.any())
+    if pairs:
+        truncated |= kept_second < second.lengths
+        lengths += np.where(has_second, kept_second + template.between, 0)
     row_splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     starts, total = row_splits[:-1], int(row_splits[-1])
 
@@ -82,7 +86,7 @@ def assemble(
         ids[target] = segments.ids[source]
         if offsets is not None and segments.offsets is not None:
             offsets[target] = segments.offsets[source]
-    if has_second.any():
+    if pairs:
         type_ids[ranges(begin_second[has_second], kept_second[has_second] + 1)] = template.second_type
     return Tokens(ids=ids, type_ids=type_ids, row_splits=row_splits, truncated=truncated, offsets=offsets)
 
