@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import berthub as hub
-from berthub.errors import CheckpointError, InputError, MissingDependencyError
+from berthub.errors import CheckpointError, InputError, MissingDependencyError, TruncationWarning
 from berthub.tokenization.tensors import FRAMEWORKS
 
 _VOCABULARY = Path(__file__).parent.parent / "data" / "models" / "tf2_v4" / "assets" / "vocab.txt"
@@ -146,6 +146,14 @@ class TestCalledAsBertTokenizer:
         assert len(tokenizer(long, truncation=True).input_ids) == 64
         assert len(tokenizer(long, truncation=True, max_length=10).input_ids) == 10
         assert len(tokenizer(long, long, truncation="longest_first", max_length=10).input_ids) == 10
+
+    def test_max_length_alone_cuts_and_says_so(self, tokenizer: hub.Tokenizer) -> None:
+        long = "the " * 100
+        with pytest.warns(TruncationWarning, match="1 of 2 texts had more than max_length=10 tokens and were cut"):
+            assert [len(row) for row in tokenizer([long, "the"], max_length=10).input_ids] == [10, 3]
+        assert len(tokenizer("the", max_length=10).input_ids) == 3
+        assert len(tokenizer(long, max_length=10, truncation=False).input_ids) == 102
+        assert len(tokenizer(long, max_length=10, padding=True).input_ids) == 102, "as in transformers"
 
     def test_pairs(self, tokenizer: hub.Tokenizer) -> None:
         expected = tokenizer([("the", "fox"), ("a", "b")]).input_ids

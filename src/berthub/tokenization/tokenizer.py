@@ -1,6 +1,7 @@
 """Tokenization with a model's own vocabulary: texts become what the model takes."""
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint
 from berthub.config import REFERENCES, Reference
-from berthub.errors import InputError
+from berthub.errors import InputError, TruncationWarning
 from berthub.formats import read
 from berthub.formats.vocabularies import vocabulary_at
 from berthub.hub.resolve import resolve
@@ -175,7 +176,7 @@ class Tokenizer:
         text_pair: str | Sequence[str] | None = None,
         *,
         padding: bool | str = False,
-        truncation: bool | str = False,
+        truncation: bool | str | None = None,
         max_length: int | None = None,
         return_tensors: str | None = None,
         return_token_type_ids: bool = True,
@@ -185,18 +186,17 @@ class Tokenizer:
         """Tokenize as transformers' `BertTokenizer` did: `input_ids`, `token_type_ids` and `attention_mask`.
 
         `padding` is False, True (or "longest") or "max_length"; `truncation` True (or "longest_first") cuts to
-        `max_length`, by default the model's. `return_tensors` is None for lists, or "np", "tf", "jax" (int32 [n, s])
-        or "pt" (int64 [n, s]). One text without `return_tensors` gives plain lists, without the outer one.
+        `max_length`, by default the model's. Left out, it is False, unless `max_length` is given and `padding` is
+        not: then texts are cut, and a `TruncationWarning` counts those that were. `return_tensors` is None for lists,
+        or "np", "tf", "jax" (int32 [n, s]) or "pt" (int64 [n, s]). One text without `return_tensors` gives plain
+        lists, without the outer one.
         """
         if return_tensors is not None:
             check_framework(return_tensors)
         single = isinstance(text, str)
         texts = _with_pairs(text, text_pair)
-        cut = _choice(
-            "truncation",
-            truncation,
-            {True: True, "longest_first": True, False: False, "do_not_truncate": False},
-        )
+        choices = {True: True, "longest_first": True, False: False, "do_not_truncate": False}
+        cut = None if truncation is None else _choice("truncation", truncation, choices)
         pad = _choice(
             "padding",
             padding,
@@ -209,7 +209,15 @@ class Tokenizer:
             },
         )
         limit = self.max_length if max_length is None else self.checked_length(max_length)
-        tokens = self.tokens(texts, max_length=limit if cut else None, offsets=return_offsets_mapping)
+        unsaid = cut is None and max_length is not None and pad is None
+        tokens = self.tokens(texts, max_length=limit if cut or unsaid else None, offsets=return_offsets_mapping)
+        if unsaid and (count := int(tokens.truncated.sum())):
+            warnings.warn(
+                f"{count:,} of {len(texts):,} texts had more than max_length={max_length} tokens and were cut; "
+                "truncation=True says that they should be, truncation=False keeps them whole",
+                TruncationWarning,
+                stacklevel=2,
+            )
         ragged = {"input_ids": tokens.ids}
         if return_token_type_ids:
             ragged["token_type_ids"] = tokens.type_ids
