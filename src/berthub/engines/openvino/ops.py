@@ -157,8 +157,8 @@ def _expanding(x: Any, multiply: Callable[[Any], Any], inputs: int, outputs: int
     """`multiply` of `x` [b, s, inputs] as a dense layer that the plugin does not take for a convolution.
 
     A dense layer with an activation is made a convolution over [s, inputs], unless s is 1. Its blocks fit short
-    sequences badly (on texts of 11 tokens BERT-base as a whole takes 1.14 times as long), and for other lengths it wants
-    its weights packed another way, and keeps both.
+    sequences badly (on texts of 11 tokens BERT-base as a whole takes 1.14 times as long), and for other lengths it
+    wants its weights packed another way, and keeps both.
     """
     if x.get_output_partial_shape(0).rank.get_length() != 3 or outputs <= inputs:
         return multiply(x)
