@@ -1,6 +1,5 @@
 """The operations as nodes of an OpenVINO graph."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,11 +32,15 @@ class OpenVinoOps(Ops[Any, Floats]):
         # A kernel that came as [out, in] is the transposed view of what lies in memory.
         transposed = not kernel.flags.c_contiguous and kernel.T.flags.c_contiguous
         weight = self.shared(kernel.T if transposed else kernel)
-
-        def multiply(x: Any) -> Any:
-            return op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), self.shared(bias))
-
-        return _expanding(x, multiply, *kernel.shape)
+        inputs, outputs = kernel.shape
+        # A wider output has an activation. The plugin would make a convolution over [s, inputs] of that, unless s is 1.
+        # Its blocks fit short sequences badly (on texts of 11 tokens BERT-base as a whole takes 1.14 times as long),
+        # and for other lengths it wants its weights packed another way, and keeps both.
+        expanding = outputs > inputs and x.get_output_partial_shape(0).rank.get_length() == 3
+        if expanding:
+            x = op.reshape(x, integers([0, 0, 1, inputs]), special_zero=True)
+        y = op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), self.shared(bias))
+        return op.reshape(y, integers([0, 0, outputs]), special_zero=True) if expanding else y
 
     def tied_dense(self, x: Any, table: Floats, bias: Floats) -> Any:
         return op.add(op.matmul(x, self.shared(table), transpose_a=False, transpose_b=True), self.shared(bias))
@@ -106,7 +109,7 @@ class OpenVinoOps(Ops[Any, Floats]):
         scale = floats((width // heads) ** -0.5)
         if mixing is None:
             # The bias is 0 or beyond all scores, so that it can come first. Otherwise the plugin moves the scale into
-            # the dense layer of the keys, which it then makes a convolution (see `_expanding`).
+            # the dense layer of the keys, which it then makes a convolution (see `dense`).
             scores = op.multiply(op.add(scores, bias), scale)
         else:
             scores = op.add(_mixed(op.multiply(scores, scale), self.shared(mixing[0])), bias)
@@ -151,19 +154,6 @@ class _Writable:
         self._array = array
         address, _ = array.__array_interface__["data"]
         self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
-
-
-def _expanding(x: Any, multiply: Callable[[Any], Any], inputs: int, outputs: int) -> Any:
-    """`multiply` of `x` [b, s, inputs] as a dense layer that the plugin does not take for a convolution.
-
-    A dense layer with an activation is made a convolution over [s, inputs], unless s is 1. Its blocks fit short
-    sequences badly (on texts of 11 tokens BERT-base as a whole takes 1.14 times as long), and for other lengths it
-    wants its weights packed another way, and keeps both.
-    """
-    if x.get_output_partial_shape(0).rank.get_length() != 3 or outputs <= inputs:
-        return multiply(x)
-    flat = multiply(op.reshape(x, integers([0, 0, 1, inputs]), special_zero=True))
-    return op.reshape(flat, integers([0, 0, outputs]), special_zero=True)
 
 
 def _mixed(x: Any, matrix: Any) -> Any:
