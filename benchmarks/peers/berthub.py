@@ -1,11 +1,23 @@
 """berthub, as its users call it."""
 
+from pathlib import Path
 from typing import Any
 
 from benchmarks.batches import Floats
 from benchmarks.models import Model
 from benchmarks.peers.peer import Output, Peer
 from benchmarks.processes import UnavailableError
+
+
+def load_encoder(folder: Path | None, precision: str) -> Any:
+    """The model, loaded. Raises `UnavailableError` for a precision that this processor is not offered."""
+    import berthub as hub
+    from berthub.errors import InputError
+
+    try:
+        return hub.load(folder, precision=precision)  # type: ignore[arg-type]
+    except InputError as error:
+        raise UnavailableError(str(error)) from error
 
 
 class Berthub(Peer):
@@ -18,12 +30,10 @@ class Berthub(Peer):
             self.form = "saved_model"
 
     def load(self, model: Model) -> str:
-        import berthub as hub
-
         folder = model.saved_model if self.form == "saved_model" else model.huggingface
         if folder is None:
             raise UnavailableError(model.reason)
-        self._encoder: Any = hub.load(folder, precision=self.precision)  # type: ignore[arg-type]
+        self._encoder = load_encoder(folder, self.precision)
         return str(self._encoder.precision)
 
     def encode(self, texts: list[str], output: Output) -> Floats:

@@ -6,6 +6,7 @@ What `encode` takes longer is tokenization, planning, padding, and bringing resu
 from typing import Any
 
 from benchmarks.models import Model
+from benchmarks.peers.berthub import load_encoder
 from benchmarks.peers.peer import Output, Peer
 
 
@@ -16,9 +17,7 @@ class BerthubEngine(Peer):
         self.name, self.precision = "berthub's engine alone", precision
 
     def load(self, model: Model) -> str:
-        import berthub as hub
-
-        self._encoder: Any = hub.load(model.huggingface, precision=self.precision)  # type: ignore[arg-type]
+        self._encoder = load_encoder(model.huggingface, self.precision)
         self._texts: list[str] = []
         self._batches: list[Any] = []
         return str(self._encoder.precision)

@@ -31,7 +31,7 @@ def cli(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
     def run(*arguments: object, stdin: bytes = b"") -> Any:
         words = [str(argument) for argument in arguments]
-        if words[0] == "encode":
+        if words[0] == "encode" and "--precision" not in words:
             words += ["--precision", "float32"]
         return CliRunner().invoke(app, words, input=stdin, catch_exceptions=False)
 

@@ -215,3 +215,20 @@ def test_impossible_options(cli: Any, corpus: Path, tmp_path: Path, options: lis
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert list(tmp_path.glob("*out*")) == list(tmp_path.glob(".*")) == []
+
+
+def test_calibration_for_int8_is_announced(cli: Any, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # On processors that are refused int8, too: what is computed there is near enough for a message.
+    monkeypatch.setattr("berthub.engines.openvino.multiplies_bytes_exactly", lambda: True)
+    result = cli("encode", "hello", "--model", models / "tf2_v4", "--precision", "int8")
+    assert result.exit_code == 0
+    assert "calibrating for 8-bit integers" in result.stderr
+
+
+def test_int8_is_refused_with_the_reason_where_the_processor_cannot(
+    cli: Any, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("berthub.engines.openvino.multiplies_bytes_exactly", lambda: False)
+    result = cli("encode", "hello", "--model", models / "tf2_v4", "--precision", "int8")
+    assert result.exit_code == 2
+    assert "not offered on this processor" in result.stderr

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,14 +53,30 @@ def load_encoder(options: ModelOptions, *, engine: Engine, precision: Precision,
     """The model, ready to encode."""
     from berthub.encoding.load import load
 
-    return load(
-        options.handle,
-        engine=engine.value,
-        precision=precision.value,
-        max_length=max_length,
-        settings=options.settings,
-        **options.fetching,
-    )
+    # Calibrating for int8 takes up to minutes: silence would look like a hang.
+    with _shown("berthub.encoding.calibration"):
+        return load(
+            options.handle,
+            engine=engine.value,
+            precision=precision.value,
+            max_length=max_length,
+            settings=options.settings,
+            **options.fetching,
+        )
+
+
+@contextlib.contextmanager
+def _shown(name: str) -> Iterator[None]:
+    """Print what the logger `name` says, on standard error."""
+    logger, handler = logging.getLogger(name), logging.StreamHandler(sys.stderr)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 def _pins(values: Sequence[str]) -> str | dict[str, str] | None:

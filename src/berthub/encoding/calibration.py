@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.resources
+import logging
 from collections.abc import Iterable
 
 import numpy as np
@@ -16,6 +17,7 @@ from berthub.tokenization.tokens import Tokens
 
 __all__ = ["calibrated"]
 
+_LOGGER = logging.getLogger(__name__)
 _SAMPLE = "calibration_sample.txt"
 # Tokens that are computed at a time.
 _BUDGET = 512
@@ -40,6 +42,10 @@ def calibrated(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: str | Iterab
         tokens = tokenizer.tokens(
             [text for text, kept in zip(sample, known, strict=True) if kept], max_length=tokenizer.max_length
         )
+    _LOGGER.info(
+        "calibrating for 8-bit integers on %d texts: this takes seconds to minutes; `save` keeps what is found",
+        len(tokens.lengths),
+    )
     batches = cut(tokens, checkpoint.config, pad=vocabulary.ids[vocabulary.pad], budget=_BUDGET)
     return dataclasses.replace(checkpoint, quantization=calibrate(checkpoint, batches))
 

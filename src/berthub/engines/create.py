@@ -26,10 +26,19 @@ def create_engine(checkpoint: Checkpoint, *, engine: EngineName = "auto", precis
 
 
 def check_engine(engine: EngineName, precision: Precision) -> None:
-    """`InputError` for what no model and no processor allows: to be asked before anything is read."""
+    """`InputError` for what no model allows, or not this processor: to be asked before anything is read."""
     if engine not in get_args(EngineName):
         raise InputError(f"engine={engine!r} is not known; use one of {', '.join(get_args(EngineName))}")
     if precision not in get_args(Precision):
         raise InputError(f"precision={precision!r} is not known; use one of {', '.join(get_args(Precision))}")
     if engine == "numpy" and precision not in ("auto", "float32"):
         raise InputError('engine="numpy" computes in float32 only; use precision="float32", or engine="openvino"')
+    if precision == "int8":
+        from berthub.engines.openvino import multiplies_bytes_exactly
+
+        if not multiplies_bytes_exactly():
+            raise InputError(
+                'precision="int8" is not offered on this processor: it adds products of bytes in 16 bits, which '
+                "overflow, and takes longer than in float32. int8 needs AVX-512 VNNI, AVX-VNNI, AMX, or Arm's dot "
+                'product instructions; use precision="auto" or "float32"'
+            )

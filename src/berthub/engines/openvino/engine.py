@@ -21,11 +21,12 @@ from berthub.engines.engine import Batch, Engine, Precision, Result
 from berthub.engines.openvino.int8_ops import Int8Ops
 from berthub.engines.openvino.ops import OpenVinoOps
 from berthub.engines.openvino.pages import given_back
+from berthub.engines.openvino.processor import processor_has_bfloat16
 from berthub.engines.weights import place
 from berthub.errors import InputError
 from berthub.networks.outputs import Output, build
 
-__all__ = ["OpenVinoEngine", "processor_has_bfloat16"]
+__all__ = ["OpenVinoEngine"]
 
 # From so many batches on, several are computed side by side, each on some of the cores: these wait less for each other
 # than where all work on one. Fewer batches, or one text, are done sooner by all cores together.
@@ -162,8 +163,3 @@ def _graph(checkpoint: Checkpoint, outputs: tuple[Output, ...], ops: OpenVinoOps
     inputs = {name: op.parameter([-1, -1], np.int32, name=name) for name in names}
     results = build(ops, checkpoint.config, checkpoint.weights, outputs, **inputs)
     return ov.Model(results, list(inputs.values()), checkpoint.config.architecture)
-
-
-def processor_has_bfloat16() -> bool:
-    """Whether the processor computes in bfloat16 natively."""
-    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

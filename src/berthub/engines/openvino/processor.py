@@ -1,0 +1,40 @@
+"""What the processor can do, asked of OpenVINO."""
+
+import functools
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+
+__all__ = ["multiplies_bytes_exactly", "processor_has_bfloat16"]
+
+# Wide enough for the kernels that dense layers get.
+_INPUTS, _OUTPUTS, _ROWS = 64, 32, 8
+
+
+@functools.cache
+def processor_has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16 natively."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@functools.cache
+def multiplies_bytes_exactly() -> bool:
+    """Whether sums of products of bytes come out right: tried, with the largest bytes.
+
+    Without VNNI (AVX2 alone, the first AVX-512 processors) two products are added in 16 bits, which overflow. What the
+    processor says of itself would have to be read in one way for each kind of processor and system, and says nothing
+    of the kernel that OpenVINO takes.
+    """
+    x = op.parameter([-1, _INPUTS], np.float32)
+    low, high = op.constant(np.float32(-128)), op.constant(np.float32(127))
+    rounded = op.fake_quantize(x, low, high, low, high, levels=256)
+    # The form in which `Int8Ops` writes a dense layer.
+    values = np.full((_OUTPUTS, _INPUTS), 127, np.int8)
+    weight = op.multiply(op.convert(op.constant(values), "f32"), op.constant(np.ones((_OUTPUTS, 1), np.float32)))
+    y = op.matmul(rounded, weight, transpose_a=False, transpose_b=True)
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    request = ov.Core().compile_model(ov.Model([y], [x], "bytes"), "CPU", settings).create_infer_request()
+    largest = np.full((_ROWS, _INPUTS), 127, np.float32)
+    expected = _INPUTS * 127 * 127
+    return bool((request.infer([largest])[0] == expected).all())
