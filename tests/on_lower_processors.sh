@@ -2,7 +2,7 @@
 # The tests that depend on the processor, on lower instruction sets than this one's (x86-64).
 #
 #     tests/on_lower_processors.sh [PYTHON]             oneDNN's kernels for AVX-512 without VNNI, and for AVX2
-#     tests/on_lower_processors.sh --emulate [PYTHON]   a whole processor without AVX-512, in QEMU: many minutes
+#     tests/on_lower_processors.sh --emulate [PYTHON]   a whole processor (AVX2; SSE4.2) in QEMU: 20 minutes
 #
 # The first sees what OpenVINO's matrix products do elsewhere, and has nothing to do on a processor with AVX2 alone:
 # below that, oneDNN's kernels and OpenVINO's own do not fit together. The second sees all: OpenVINO's own kernels,
@@ -20,7 +20,7 @@ tests=(tests/engines tests/encoding/test_int8.py tests/contracts/test_fidelity.p
 
 if $emulate; then
     command -v qemu-x86_64 >/dev/null || { echo "qemu-x86_64 is not installed: apt-get install qemu-user" >&2; exit 1; }
-    for processor in Haswell; do
+    for processor in Haswell Nehalem; do
         echo "+ on $processor"
         EMULATED_PROCESSOR=$processor qemu-x86_64 -cpu "$processor" "$(command -v "$python")" \
             -m pytest --numprocesses=0 --timeout=3000 -q "${tests[@]}"

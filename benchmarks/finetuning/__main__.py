@@ -57,6 +57,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         max_length=options.max_length,
         threads=options.threads,
         limit=options.limit,
+        learn_from=options.learn_from,
     )
 
 
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=float, default=5e-5)
     add("--max-length", type=int, default=128, help="in tokens; systems of one shape are narrower (README.md)")
     add("--limit", type=int, help="only so many examples to learn from, and to be tested on: to try things out")
+    add("--learn-from", type=int, help="only so many, chosen at random; the others join those that are tested on")
     add("--threads", type=int, default=1, help="of each process")
     add("--parallel", type=int, default=1, help="processes at once")
     add("--speed", action="store_true", help="no scores: the speed of all systems on the first task, in turn")

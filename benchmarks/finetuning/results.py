@@ -13,7 +13,13 @@ from benchmarks.finetuning.settings import Job
 from benchmarks.finetuning.systems import SYSTEMS
 from benchmarks.tables import Table, markdown, ratio
 
-_MEASURES = {"accuracy": "accuracy, %", "f1": "F1, %"}
+_MEASURES = {"accuracy": "accuracy, %", "f1": "F1, %", "loss": "loss x 100"}
+# Which systems have the same batches and the same first head for a seed.
+_PAIRS = (
+    ("transformers-paired", "berthub"),
+    ("transformers-paired", "berthub-float32"),
+    ("transformers-bf16-paired", "berthub"),
+)
 # The first system whose name begins so is what the others' speed is compared with.
 _OURS = "berthub"
 
@@ -50,6 +56,7 @@ class Results:
             runs = [run for run in self._runs if run["task"] == task]
             if runs:
                 yield _scores(task, runs)
+                yield from _pairs(task, runs)
         for measured in self._speed:
             if measured["rows"]:
                 yield _speeds(measured["rows"])
@@ -86,7 +93,10 @@ def _scores(task: str, runs: Sequence[dict[str, Any]]) -> Table:
         groups.setdefault((order.index(run["system"]), _title(run), _settings(run)), []).append(run)
     lines = []
     for (_, title, settings), group in sorted(groups.items()):
-        cells = [_spread([100 * run["scores"][measure] for run in group]) for measure in SHOWN[task]]
+        cells = [
+            _spread([100 * run["scores"][measure] for run in group if measure in run["scores"]])
+            for measure in SHOWN[task]
+        ]
         rate = statistics.median(run["examples_per_second"] for run in group)
         warm_up = statistics.median(run["warm_up_seconds"] for run in group)
         total = statistics.median(run["seconds"] for run in group)
@@ -95,6 +105,37 @@ def _scores(task: str, runs: Sequence[dict[str, Any]]) -> Table:
     most = max(runs, key=lambda run: run["train"])
     title = f"{task}: {most['train']:,} examples to learn from, {most['dev']:,} to be tested on"
     return title, [*header, "examples/s", "warm-up s", "whole run s"], lines
+
+
+def _pairs(task: str, runs: Sequence[dict[str, Any]]) -> Iterator[Table]:
+    """berthub less each paired system, seed by seed: the mean difference and its standard error."""
+    lines = []
+    for theirs, ours in _PAIRS:
+        for settings in sorted({_settings(run) for run in runs}):
+            group = [run for run in runs if _settings(run) == settings]
+            first, second = (
+                {run["seed"]: run["scores"] for run in group if run["system"] == name} for name in (ours, theirs)
+            )
+            seeds = sorted(first.keys() & second.keys())
+            if len(seeds) < 2:
+                continue
+            cells = []
+            for measure in SHOWN[task]:
+                found = [100 * (first[seed][measure] - second[seed][measure]) for seed in seeds]
+                cells.append(f"{statistics.mean(found):+.2f} ± {statistics.stdev(found) / len(found) ** 0.5:.2f}")
+            lines.append([f"{ours} less {theirs}", settings, str(len(seeds)), *cells])
+    if lines:
+        header = [
+            "difference",
+            "epochs x batch, learning rate, threads",
+            "seeds",
+            *(_MEASURES[name] for name in SHOWN[task]),
+        ]
+        yield (
+            f"{task}: the same batches and first head for each seed, mean difference ± its standard error",
+            header,
+            lines,
+        )
 
 
 def _speeds(rows: Sequence[dict[str, Any]]) -> Table:
@@ -124,10 +165,14 @@ def _title(run: dict[str, Any]) -> str:
 
 def _settings(run: dict[str, Any]) -> str:
     text = f"{run['epochs']} x {run['batch_size']}, {run['learning_rate']:g}, {run['threads']}"
-    return text + (f", the first {run['limit']}" if run["limit"] else "")
+    text += f", the first {run['limit']}" if run["limit"] else ""
+    # Runs of before there was this option do not have it.
+    return text + (f", learn from {run['learn_from']}" if run.get("learn_from") else "")
 
 
 def _spread(values: Sequence[float]) -> str:
     """The mean, and the standard deviation of the sample where there is one."""
+    if not values:
+        return ""
     mean = f"{statistics.mean(values):.2f}"
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean

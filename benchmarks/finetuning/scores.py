@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from benchmarks.finetuning.tasks import Task
 
 # What the table shows of each task, the first one first.
-SHOWN = {"sst2": ("accuracy",), "mrpc": ("accuracy", "f1"), "conll2003": ("f1",)}
+SHOWN = {"sst2": ("accuracy", "loss"), "mrpc": ("accuracy", "f1", "loss"), "conll2003": ("f1",)}
 
 
 def scores(task: Task, predicted: Sequence[Any]) -> dict[str, float]:
@@ -20,3 +23,9 @@ def scores(task: Task, predicted: Sequence[Any]) -> dict[str, float]:
 
     f1 = f1_score(gold, predicted, pos_label=task.labels[-1])
     return {"accuracy": float(accuracy_score(gold, predicted)), "f1": float(f1)}
+
+
+def log_loss(task: Task, probabilities: npt.NDArray[np.floating[Any]]) -> float:
+    """The mean cross entropy of `probabilities` [n, labels] for `task.dev`."""
+    gold = np.array([task.labels.index(label) for label in task.dev.labels])
+    return float(-np.log(np.maximum(probabilities[np.arange(len(gold)), gold], 1e-12)).mean())

@@ -22,6 +22,7 @@ class Settings:
     max_length: int
     threads: int
     limit: int | None
+    learn_from: int | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), default=str)

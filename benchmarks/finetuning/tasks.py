@@ -1,6 +1,7 @@
 """The data sets: what is learnt, and from what."""
 
 import csv
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ class Examples:
     def first(self, count: int | None) -> "Examples":
         return Examples(self.inputs[:count], self.labels[:count])
 
+    def chosen(self, rows: Sequence[int]) -> "Examples":
+        return Examples([self.inputs[row] for row in rows], [self.labels[row] for row in rows])
+
 
 @dataclass(frozen=True)
 class Task:
@@ -36,12 +40,21 @@ class Task:
     width: int
 
 
-def load_task(name: str, data: Path, limit: int | None = None) -> Task:
-    """The data set in the folder `name` of `data`; `limit` takes that many examples of each part."""
+def load_task(name: str, data: Path, limit: int | None = None, learn_from: int | None = None) -> Task:
+    """The data set in the folder `name` of `data`; `limit` takes that many examples of each part.
+
+    With `learn_from` so many of the training examples, chosen at random, are learnt from, and the others join the dev
+    set: a test set that tells smaller differences.
+    """
     labels, tagging, width, read = _TASKS[name]
     folder = data / name
     train, dev = (read(path) for path in sorted(folder.glob("[td]*.t*"), reverse=True))
-    return Task(name, labels, train.first(limit), dev.first(limit), tagging, width)
+    train, dev = train.first(limit), dev.first(limit)
+    if learn_from is not None:
+        order = random.Random(0).sample(range(len(train)), len(train))
+        train, others = train.chosen(order[:learn_from]), train.chosen(order[learn_from:])
+        dev = Examples([*dev.inputs, *others.inputs], [*dev.labels, *others.labels])
+    return Task(name, labels, train, dev, tagging, width)
 
 
 def _sentences(path: Path) -> Examples:

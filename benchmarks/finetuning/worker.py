@@ -3,7 +3,7 @@
 import time
 from typing import Any, Self
 
-from benchmarks.finetuning.scores import scores
+from benchmarks.finetuning.scores import log_loss, scores
 from benchmarks.finetuning.settings import Job, Settings
 from benchmarks.finetuning.systems import SYSTEMS, System
 from benchmarks.finetuning.tasks import load_task
@@ -61,12 +61,15 @@ class _Server:
                 seconds = self._system.fit(examples, request["epochs"])
                 return {"epoch_seconds": seconds, "backend": self._system.backend()}
             case "score":
-                return scores(self._task, self._system.predict(self._task.dev.inputs))
+                inputs = self._task.dev.inputs
+                found = scores(self._task, self._system.predict(inputs))
+                probabilities = self._system.probabilities(inputs)
+                return found if probabilities is None else {**found, "loss": log_loss(self._task, probabilities)}
         raise ValueError(f"unknown request {request['do']!r}")
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         settings = Settings.from_json(request["settings"])
-        self._task = load_task(request["task"], settings.data, settings.limit)
+        self._task = load_task(request["task"], settings.data, settings.limit, settings.learn_from)
         self._system: System = SYSTEMS[request["system"]]
         start = time.perf_counter()
         self._system.load(self._task, settings, request["seed"])

@@ -13,6 +13,8 @@ _SYSTEMS: tuple[System, ...] = (
     BerthubLayer(),
     Transformers(bfloat16=False),
     Transformers(bfloat16=True),
+    Transformers(bfloat16=False, paired=True),
+    Transformers(bfloat16=True, paired=True),
     Berthub(),
     Berthub(precision="float32"),
     *(Berthub(backend) for backend in ("torch", "tensorflow", "jax")),

@@ -21,7 +21,7 @@ class Berthub(System):
         import berthub as hub
 
         kind: Any = hub.TokenClassifier if task.tagging else hub.TextClassifier
-        self._settings, self._seed = settings, seed
+        self._settings, self._seed, self._tagging = settings, seed, task.tagging
         self._model: Any = kind(settings.model, labels=list(task.labels), max_length=settings.max_length, seed=seed)
 
     def fit(self, examples: Examples, epochs: int) -> list[float]:
@@ -42,6 +42,9 @@ class Berthub(System):
         import keras
 
         return str(keras.config.backend())
+
+    def probabilities(self, inputs: Sequence[Any]) -> Any:
+        return None if self._tagging else self._model.predict_proba(list(inputs))
 
     def predict(self, inputs: Sequence[Any]) -> list[Any]:
         return list(self._model.predict(list(inputs)))

@@ -4,6 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from benchmarks.finetuning.settings import Settings
 from benchmarks.finetuning.tasks import Examples, Task
 
@@ -39,3 +42,7 @@ class System(ABC):
     @abstractmethod
     def predict(self, inputs: Sequence[Any]) -> list[Any]:
         """The labels of `inputs`, as in `Examples.labels`."""
+
+    def probabilities(self, inputs: Sequence[Any]) -> npt.NDArray[np.floating[Any]] | None:
+        """Of the labels of `inputs`, [n, labels]; None where words are tagged, or a system does not tell."""
+        return None

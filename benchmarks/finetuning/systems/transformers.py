@@ -5,7 +5,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.finetuning.pieces import Padded, Pieces, pad
+import numpy as np
+
+from benchmarks.finetuning.pieces import Padded, Pieces, Row, pad
 from benchmarks.finetuning.settings import LARGEST_NORM, WARM_UP, WEIGHT_DECAY, Settings
 from benchmarks.finetuning.systems.system import System
 from benchmarks.finetuning.tasks import Examples, Task
@@ -14,12 +16,17 @@ _PREDICTED_AT_ONCE = 64
 
 
 class Transformers(System):
-    """`bfloat16`: the forward pass under autocast; weights, gradients and AdamW stay float32."""
+    """`bfloat16`: the forward pass under autocast; weights, gradients and AdamW stay float32.
 
-    def __init__(self, *, bfloat16: bool) -> None:
-        self._bfloat16 = bfloat16
-        self.name = "transformers-bf16" if bfloat16 else "transformers"
+    `paired`: with the batches and the first head that berthub has for a seed. What then differs between the two is the
+    dropout masks and the rounding, and so their scores differ less by chance.
+    """
+
+    def __init__(self, *, bfloat16: bool, paired: bool = False) -> None:
+        self._bfloat16, self._paired = bfloat16, paired
+        self.name = "transformers" + ("-bf16" if bfloat16 else "") + ("-paired" if paired else "")
         self.title = "PyTorch + transformers, " + ("bfloat16 autocast" if bfloat16 else "float32")
+        self.title += ", berthub's batches and head" if paired else ""
 
     def load(self, task: Task, settings: Settings, seed: int) -> None:
         import torch
@@ -28,11 +35,14 @@ class Transformers(System):
         torch.manual_seed(seed)
         self._torch: Any = torch
         self._transformers: Any = transformers
-        self._settings, self._random = settings, random.Random(seed)
+        self._settings, self._seed, self._random = settings, seed, random.Random(seed)
+        self._tagging = task.tagging
         self._pieces = Pieces(settings.model / "vocab.txt", task, settings.max_length)
         name = "BertForTokenClassification" if task.tagging else "BertForSequenceClassification"
         kind: Any = getattr(transformers, name)
         self._model: Any = kind.from_pretrained(settings.model, num_labels=len(task.labels))
+        if self._paired:
+            self._set_head(len(task.labels))
 
     def fit(self, examples: Examples, epochs: int) -> list[float]:
         model, size = self._model, self._settings.batch_size
@@ -40,11 +50,10 @@ class Transformers(System):
         optimizer, schedule = self._optimizer(steps=-(-len(rows) // size) * epochs)
         model.train()
         seconds = []
-        for _ in range(epochs):
+        for epoch in range(epochs):
             start = time.perf_counter()
-            self._random.shuffle(rows)
-            for first in range(0, len(rows), size):
-                batch = pad(rows[first : first + size])
+            for places in self._order(rows, epoch):
+                batch = pad([rows[place] for place in places])
                 with self._autocast():
                     loss = model(**self._inputs(batch), labels=self._torch.from_numpy(batch.targets)).loss
                 loss.backward()
@@ -55,18 +64,53 @@ class Transformers(System):
             seconds.append(time.perf_counter() - start)
         return seconds
 
+    def _order(self, rows: Sequence[Row], epoch: int) -> list[Any]:
+        """The rows of each batch of an epoch."""
+        size = self._settings.batch_size
+        if self._paired:
+            from berthub.training.examples import order_of_epoch
+
+            lengths = np.array([len(row.ids) for row in rows])
+            return order_of_epoch(lengths, batch_size=size, seed=self._seed, epoch=epoch)
+        order = list(range(len(rows)))
+        self._random.shuffle(order)
+        return [order[first : first + size] for first in range(0, len(rows), size)]
+
+    def _set_head(self, labels: int) -> None:
+        """The head that berthub begins with."""
+        from berthub import load
+        from berthub.training.weights import initial_value
+
+        config = load(self._settings.model, engine="numpy").config
+        rng = np.random.default_rng(self._seed)
+        kernel = initial_value("head/kernel", (config.hidden_size, labels), config, rng)
+        head = self._model.classifier
+        with self._torch.no_grad():
+            head.weight.copy_(self._torch.from_numpy(kernel.T.copy()))
+            head.bias.zero_()
+
+    def probabilities(self, inputs: Sequence[Any]) -> Any:
+        if self._tagging:
+            return None
+        return np.concatenate(
+            [logits.float().softmax(-1).numpy() for logits in self._logits(self._pieces.rows(inputs))]
+        )
+
+    def _logits(self, rows: Sequence[Row]) -> Any:
+        """Of batches of `rows`, in their order."""
+        self._model.eval()
+        with self._torch.inference_mode(), self._autocast():
+            for first in range(0, len(rows), _PREDICTED_AT_ONCE):
+                yield self._model(**self._inputs(pad(rows[first : first + _PREDICTED_AT_ONCE]))).logits
+
     def predict(self, inputs: Sequence[Any]) -> list[Any]:
         rows = self._pieces.rows(inputs)
         order = sorted(range(len(rows)), key=lambda row: len(rows[row].ids))
         found: list[Any] = [None] * len(rows)
-        self._model.eval()
-        with self._torch.inference_mode(), self._autocast():
-            for first in range(0, len(rows), _PREDICTED_AT_ONCE):
-                places = order[first : first + _PREDICTED_AT_ONCE]
-                batch = pad([rows[place] for place in places])
-                best = self._model(**self._inputs(batch)).logits.argmax(-1).tolist()
-                for place, numbers in zip(places, best, strict=True):
-                    found[place] = numbers
+        for part, logits in enumerate(self._logits([rows[place] for place in order])):
+            places = order[part * _PREDICTED_AT_ONCE :][:_PREDICTED_AT_ONCE]
+            for place, numbers in zip(places, logits.argmax(-1).tolist(), strict=True):
+                found[place] = numbers
         return self._pieces.labels(inputs, rows, found)
 
     def _optimizer(self, *, steps: int) -> tuple[Any, Any]:
