@@ -11,6 +11,7 @@ from berthub.encoding.planner import pad_batch
 from berthub.networks.interface import INPUTS
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.training.fingerprint import fingerprint
+from berthub.training.randomness import Use, stream
 
 __all__ = ["Examples", "TrainingBatch", "order_of_epoch", "training_batches"]
 
@@ -57,7 +58,7 @@ def order_of_epoch(
 
     With `together` so many batches at a time are sorted as one, so that the rows of a batch have similar lengths.
     """
-    rng = np.random.default_rng([seed, epoch])
+    rng = stream(seed, Use.ORDER, epoch)
     shuffled = rng.permutation(len(lengths))
     drawn = batch_size * together
     batches = []

@@ -20,7 +20,8 @@ from berthub.hub.resolve import resolve
 from berthub.networks import network
 from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
 from berthub.networks.network import config_from_dict, weight_shapes
-from berthub.networks.ops import Ops
+from berthub.training.operations import operations
+from berthub.training.randomness import Use, seed_for, stream
 from berthub.training.weights import Floats, WeightGroup, group_of, initial_value
 
 __all__ = ["OUTPUTS", "KerasLayer"]
@@ -92,8 +93,8 @@ class KerasLayer(keras.layers.Layer):
             lora_rank = _checked_count("lora_rank", lora_rank, least=1, most=self.config.hidden_size)
         self.lora_rank = lora_rank
         self.lora_alpha = 2.0 * (lora_rank or 0) if lora_alpha is None else float(lora_alpha)
-        self.seed = seed
-        self._seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = seed = _checked_seed(seed)
+        self._seed_generator = keras.random.SeedGenerator(seed_for(seed, Use.ENCODER_DROPOUT))
         # Set by what trains so, on PyTorch: without padding, and with sparse gradients, which Keras's optimizers
         # cannot take. The masks are ones, then zeros, then.
         self.unpadded = False
@@ -104,7 +105,8 @@ class KerasLayer(keras.layers.Layer):
                 frozen=self._is_frozen(scope),
                 rank=lora_rank,
                 alpha=self.lora_alpha,
-                seed=1000 * index + (seed or 0),
+                seed=seed,
+                number=index,
                 name=scope,
                 dtype="float32",
             )
@@ -154,7 +156,8 @@ class KerasLayer(keras.layers.Layer):
         unpadded = self._without_padding(mask) if free else None
         if unpadded is not None:
             ids, type_ids = unpadded.take(ids), unpadded.take(type_ids)
-        ops = self._operations(dropout=bool(training) and self.trainable, unpadded=unpadded)
+        seeds = self._seed_generator if training and self.trainable else None
+        ops = operations(self.compute_dtype, seeds, unpadded=unpadded)
         weights = {name: weight for group in self._groups for name, weight in group.weights_by_name.items()}
         pooled_only = self._wanted <= _POOLED and positions is None
         states = network.hidden_states(
@@ -309,16 +312,6 @@ class KerasLayer(keras.layers.Layer):
 
         return Unpadded(mask)
 
-    def _operations(self, *, dropout: bool, unpadded: Any) -> Ops[Any, Any]:
-        if keras.config.backend() != "torch":
-            from berthub.training.keras_ops import KerasOps
-
-            return KerasOps(self.compute_dtype, self._seed_generator if dropout else None)
-        from berthub.training.torch_ops import TorchOps, generator, torch_dtype
-
-        drawn = generator(self._seed_generator) if dropout else None
-        return TorchOps(torch_dtype(self.compute_dtype), drawn, unpadded=unpadded)
-
 
 _POOLED = frozenset({"default", "pooled_output"})
 _INPUTS = dict(zip(("ids", "mask", "type_ids", "positions"), (*INPUTS, POSITIONS), strict=True))
@@ -335,7 +328,7 @@ class _Skeleton:
 
 
 def _initial(config: EncoderConfig, seed: int | None) -> dict[str, Floats]:
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, Use.WEIGHTS)
     return {name: initial_value(name, shape, config, rng) for name, shape in weight_shapes(config).items()}
 
 
@@ -355,6 +348,14 @@ def _checked_count(name: str, value: int, *, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InputError(f"{name}={value!r} does not fit: for this model it is a whole number from {least} to {most}")
     return value
+
+
+def _checked_seed(seed: Any) -> int | None:
+    if seed is None:
+        return None
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed={seed!r} does not fit: it is a whole number from 0, or None for another one every time")
+    return int(seed)
 
 
 def _is_tensor(value: Any) -> bool:

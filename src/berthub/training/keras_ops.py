@@ -7,6 +7,7 @@ import keras
 
 from berthub.config import Activation
 from berthub.networks.ops import MASKED, Ops
+from berthub.training.randomness import dropout_share
 from berthub.training.weights import LowRank
 
 __all__ = ["KerasOps"]
@@ -14,6 +15,9 @@ __all__ = ["KerasOps"]
 Tensor = Any
 Weight = Any
 _ops = keras.ops
+
+# Of the significand, with the leading one that is not stored.
+_DIGITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 
 
 class KerasOps(Ops[Tensor, Weight]):
@@ -72,7 +76,12 @@ class KerasOps(Ops[Tensor, Weight]):
         return _ops.concatenate([padded[:, 2:], x, padded[:, :-2]], axis=-1)
 
     def dropout(self, x: Tensor, rate: float) -> Tensor:
-        return x if self._seed is None or not rate else keras.random.dropout(x, rate, seed=self._seed)
+        if self._seed is None or not rate:
+            return x
+        # Keras's own rounds in the type of x what is drawn, the share, or the factor.
+        share, factor = dropout_share(rate, digits=_DIGITS[keras.backend.standardize_dtype(x.dtype)])
+        drawn = keras.random.uniform(_ops.shape(x), dtype="float32", seed=self._seed)
+        return _ops.where(drawn < share, x * factor, _ops.zeros_like(x))
 
     def attention_bias(self, mask: Tensor) -> Tensor:
         return _ops.cast(_ops.where(mask[:, None, None, :] != 0, 0.0, MASKED), "float32")

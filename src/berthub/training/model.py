@@ -12,7 +12,8 @@ from berthub.config import Pooling
 from berthub.head import Head, Task
 from berthub.networks.interface import INPUTS
 from berthub.training.keras_layer import KerasLayer
-from berthub.training.keras_ops import KerasOps
+from berthub.training.operations import operations
+from berthub.training.randomness import Use, seed_for, stream
 from berthub.training.weights import initial_value
 
 __all__ = ["Adaptation", "Scaling", "TaskModel", "build_model", "loss_of"]
@@ -92,7 +93,7 @@ def build_model(
     x = layer(inputs)
     if pooling not in (None, "pooled"):
         x = _TextPooling(pooling, dtype="float32")(x, inputs["input_mask"])
-    x = keras.layers.Dropout(adaptation.dropout, seed=adaptation.seed + 1, dtype="float32", name="dropout")(x)
+    x = _Dropout(adaptation.dropout, seed_for(adaptation.seed, Use.HEAD_DROPOUT), dtype="float32", name="dropout")(x)
     dense = keras.layers.Dense(len(labels), dtype="float32", name="head")
     logits = dense(x)
     head = _first_head(
@@ -129,7 +130,7 @@ class _TextPooling(keras.layers.Layer):
         self._pooling = pooling
 
     def call(self, x: Any, mask: Any) -> Any:
-        ops = KerasOps("float32", None)
+        ops = operations("float32", None)
         match self._pooling:
             case "mean":
                 return ops.masked_mean(x, mask)
@@ -140,6 +141,25 @@ class _TextPooling(keras.layers.Layer):
 
     def compute_output_spec(self, x: Any, mask: Any) -> Any:
         return keras.KerasTensor((x.shape[0], x.shape[-1]), "float32")
+
+
+class _Dropout(keras.layers.Layer):
+    """Dropout before the head, by the same operation as within the encoder.
+
+    Keras's own adds the number of the step to the seed on PyTorch: neighbouring seeds have the same masks there, a
+    step apart.
+    """
+
+    def __init__(self, rate: float, seed: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._rate = rate
+        self._seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        return operations("float32", self._seed_generator).dropout(x, self._rate) if training else x
+
+    def compute_output_spec(self, x: Any, training: bool | None = None) -> Any:
+        return keras.KerasTensor(x.shape, "float32")
 
 
 def _first_head(
@@ -156,7 +176,7 @@ def _first_head(
     if old is not None and (old.task, old.labels, old.pooling) == (task, labels, pooling):
         return dataclasses.replace(old, max_length=max_length)
     shape = (start.config.hidden_size, len(labels))
-    kernel = initial_value("head/kernel", shape, start.config, np.random.default_rng(seed))
+    kernel = initial_value("head/kernel", shape, start.config, stream(seed, Use.HEAD))
     return Head(
         task=task,
         labels=labels,

@@ -26,7 +26,7 @@ class Progress:
     """How far training is: `epoch` epochs, and `step` steps of the next one.
 
     `total`, `examples` and `seconds` are of that one: the sum of the examples' losses, how many they are, and how long
-    they took. `best_score` None means that nothing was scored yet.
+    they took. `best_score` None means that nothing was scored yet. `fit` is how many fits the model had before.
     """
 
     epoch: int = 0
@@ -36,6 +36,7 @@ class Progress:
     seconds: float = 0.0
     best_epoch: int = 0
     best_score: float | None = None
+    fit: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
     def after_step(self, loss: float, examples: int) -> Self:
@@ -67,6 +68,7 @@ class Progress:
             epoch=epoch,
             best_epoch=epoch if better else self.best_epoch,
             best_score=score if better else self.best_score,
+            fit=self.fit,
             history=[*self.history, entry],
         )
 

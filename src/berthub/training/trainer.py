@@ -50,6 +50,7 @@ def train(
     hyperparameters: Hyperparameters,
     peak_rate: float,
     seed: int,
+    fit: int = 0,
     snapshot: Callable[[], Checkpoint],
     evaluation: Evaluation | None,
     store: StateStore | None,
@@ -60,12 +61,13 @@ def train(
 ) -> Trained:
     """Train for the epochs that `hyperparameters` say, or until the patience is at an end.
 
+    The order of the examples follows from `seed`; `fit` is how many fits the model had before, which the state keeps.
     `max_width` and `margin` are those of `training_batches`. `snapshot` gives the model as it is. The state is kept in
     `store`; from a `resumed` one training goes on, and ends with the same weights as if it had not been interrupted.
     A loss that is no number any more stops training.
     """
     steps = -(-len(examples) // hyperparameters.batch_size)
-    progress, best = Progress(), None
+    progress, best = Progress(fit=fit), None
     if resumed is not None:
         progress, best = resumed.progress, resumed.best
         step.restore(resumed.state)

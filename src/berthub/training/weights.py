@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError
+from berthub.training.randomness import Use, stream
 
 __all__ = ["LowRank", "WeightGroup", "group_of", "initial_value"]
 
@@ -40,17 +41,25 @@ class WeightGroup(keras.layers.Layer):
 
     A frozen group's variables are never trainable, whatever `trainable` of the layers around it says later. With
     `rank` the kernels get LoRA and everything else is frozen. What is saved are the merged kernels; loading them
-    begins a new LoRA, which adds nothing yet.
+    begins a new LoRA, which adds nothing yet. What that begins with follows from `seed` and the group's `number`.
     """
 
     def __init__(
-        self, values: Mapping[str, Floats], *, frozen: bool, rank: int | None, alpha: float, seed: int, **options: Any
+        self,
+        values: Mapping[str, Floats],
+        *,
+        frozen: bool,
+        rank: int | None,
+        alpha: float,
+        seed: int | None,
+        number: int,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self._frozen = frozen
         self._rank = None if frozen else rank
         self._alpha = alpha
-        self._seed = seed
+        self._seed, self._number = seed, number
         # As a function, since Keras would track (and keep) a mapping.
         self._values: Callable[[], Mapping[str, Floats]] | None = lambda: values
         self.weights_by_name: dict[str, Any] = {}
@@ -62,7 +71,7 @@ class WeightGroup(keras.layers.Layer):
             variable = self._variable(name, value, trainable=not self._frozen and self._rank is None)
             self.weights_by_name[name] = variable
             if self._rank is not None and name.endswith("/kernel"):
-                self.weights_by_name[name] = self._low_rank(name, variable, seed=self._seed + index)
+                self.weights_by_name[name] = self._low_rank(name, variable, index)
         self._values = None
 
     def save_own_variables(self, store: Any) -> None:
@@ -104,13 +113,13 @@ class WeightGroup(keras.layers.Layer):
             autocast=False,
         )
 
-    def _low_rank(self, name: str, base: Any, *, seed: int) -> LowRank:
+    def _low_rank(self, name: str, base: Any, index: int) -> LowRank:
         assert self._rank is not None
         inputs, outputs = base.shape
         scope = name.removesuffix("/kernel")
         # Kaiming-uniform and zeros, as in the authors' code (https://github.com/microsoft/LoRA): nothing is added yet.
         bound = 1 / np.sqrt(inputs)
-        down = np.random.default_rng(seed).uniform(-bound, bound, (inputs, self._rank))
+        down = stream(self._seed, Use.LORA, self._number, index).uniform(-bound, bound, (inputs, self._rank))
         return LowRank(
             base,
             self._variable(f"{scope}/lora_down", down.astype(np.float32), trainable=True),

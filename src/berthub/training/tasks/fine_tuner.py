@@ -29,6 +29,7 @@ from berthub.training.hyperparameters import Hyperparameters
 from berthub.training.model import Scaling, build_model, loss_of
 from berthub.training.precision import training_policy
 from berthub.training.progress import TrainingProgress
+from berthub.training.randomness import Use, seed_for
 from berthub.training.run import Run
 from berthub.training.run_folder import RunFolder
 from berthub.training.steps import create_step
@@ -39,6 +40,8 @@ from berthub.training.trainer import Evaluation, Trained, train
 __all__ = ["FineTuner"]
 
 _LEARNING_RATE, _LORA_LEARNING_RATE = 5e-5, 5e-4
+# How random numbers follow from a seed (`berthub.training.randomness`): a state of another version cannot go on.
+_RANDOM_NUMBERS = 2
 
 
 class FineTuner(ABC):
@@ -49,7 +52,8 @@ class FineTuner(ABC):
     the training data, sorted. `pooling` says what of a text the head sees: pooled (the default, where the model has
     a pooler), cls, mean or max. `max_length` cuts longer texts, in tokens, by default at all of the model's positions.
     `dropout` is that before the head. `freeze_layers`, `freeze_embeddings`, `lora_rank` and `lora_alpha` are those of
-    `berthub.KerasLayer`. Everything random follows from `seed`.
+    `berthub.KerasLayer`. Everything random follows from `seed`
+    and from how many times this object has been fitted before: a second `fit` has an order and masks of its own.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class FineTuner(ABC):
             seed=seed,
         )
         self._encoder: Encoder | None = None
+        self._fits = 0
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
 
@@ -147,6 +152,7 @@ class FineTuner(ABC):
             "backend": keras.config.backend(),
         }
         store = resumed = None
+        fit = self._fits
         if folder is not None:
             store = folder.state(
                 {
@@ -156,16 +162,20 @@ class FineTuner(ABC):
                     "training data": ready.examples.fingerprint(),
                     "dev data": None if ready.dev_examples is None else ready.dev_examples.fingerprint(),
                     "model": fingerprint_of_model(start),
+                    "random numbers": _RANDOM_NUMBERS,
                 }
             )
             resumed = store.read()
+            fit = fit if resumed is None else resumed.progress.fit
+        # Each fit has its own order, masks and head: the second one is not to repeat those of the first.
+        adaptation = dataclasses.replace(self._adaptation, seed=seed_for(self._adaptation.seed, Use.FIT, fit, bits=62))
         model = build_model(
             start,
             task=self._task,
             labels=ready.names,
             pooling=self._pooling,
             max_length=self._tokenizer.max_length,
-            adaptation=self._adaptation,
+            adaptation=adaptation,
             policy=policy,
             scaling=ready.scaling,
         )
@@ -178,7 +188,8 @@ class FineTuner(ABC):
                 ready.examples,
                 hyperparameters=wanted,
                 peak_rate=peak,
-                seed=self._adaptation.seed,
+                seed=adaptation.seed,
+                fit=fit,
                 snapshot=model.checkpoint,
                 evaluation=None if ready.dev is None else self._evaluation(*ready.dev, ready.scaling),
                 store=store,
@@ -190,7 +201,7 @@ class FineTuner(ABC):
         self.history, self.best_epoch = trained.history, trained.best_epoch
         if trained.checkpoint is not None:
             self._checkpoint = dataclasses.replace(trained.checkpoint, origin=start.origin)
-            self._encoder = None
+            self._encoder, self._fits = None, fit + 1
             if folder is not None:
                 folder.finish(self._run(trained, ready, hyperparameters=governing, data=data))
         elif folder is not None:

@@ -1,0 +1,24 @@
+"""The operations of a network for the backend that Keras has."""
+
+from typing import Any
+
+import keras
+
+from berthub.networks.ops import Ops
+
+__all__ = ["operations"]
+
+
+def operations(dtype: str, seeds: Any | None, *, unpadded: Any = None) -> Ops[Any, Any]:
+    """Operations that compute in `dtype`, for one forward pass.
+
+    `seeds` is a `keras.random.SeedGenerator` for dropout; None means no dropout. `unpadded` is PyTorch's own: see
+    `berthub.training.torch_ops`.
+    """
+    if keras.config.backend() != "torch":
+        from berthub.training.keras_ops import KerasOps
+
+        return KerasOps(dtype, seeds)
+    from berthub.training.torch_ops import TorchOps, generator, torch_dtype
+
+    return TorchOps(torch_dtype(dtype), None if seeds is None else generator(seeds), unpadded=unpadded)
