@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from berthub.checkpoint import Checkpoint
 from berthub.errors import BerthubError, CorruptFileError, InputError
 from berthub.formats.native import read_native, write_native
+from berthub.training.state_files import check_progress, read_arrays, read_pointer
 
 __all__ = ["Progress", "StateStore", "Stored"]
 
@@ -38,6 +38,15 @@ class Progress:
     best_score: float | None = None
     fit: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """The progress as `dataclasses.asdict` gave it; `CorruptFileError` if it is none."""
+        check_progress(stored)
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(stored.keys() - known):
+            raise CorruptFileError(f"the progress has what is not known: {', '.join(unknown)}")
+        return cls(**stored)
 
     def after_step(self, loss: float, examples: int) -> Self:
         """The progress after one more step, with the mean loss of its examples."""
@@ -108,19 +117,19 @@ class StateStore:
         if not (self._folder / _POINTER).is_file():
             return None
         try:
-            stored = json.loads((self._folder / _POINTER).read_text(encoding="utf-8"))
-            conditions = dict(stored["conditions"])
-        except (ValueError, KeyError, TypeError) as error:
+            stored = read_pointer(self._folder / _POINTER)
+        except CorruptFileError as error:
             raise self._damaged(error) from error
-        self._check_same(conditions)
+        self._check_same(stored.conditions)
         try:
-            # Opened here, since NumPy leaves a damaged file open.
-            with (self._folder / stored["state"]).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                state = {name: arrays[name] for name in arrays.files}
-            best = _in_memory(read_native(self._folder / stored["best"])) if stored["best"] else None
-            return Stored(state, Progress(**stored["progress"]), best)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, BerthubError) as error:
+            progress = Progress.of(stored.progress)
+            if (stored.best is None) != (progress.best_epoch == 0):
+                raise CorruptFileError(f"the best epoch is {progress.best_epoch}, and its model {stored.best}")
+            state = read_arrays(self._folder / stored.state)
+            best = None if stored.best is None else _in_memory(read_native(self._folder / stored.best))
+        except BerthubError as error:
             raise self._damaged(error) from error
+        return Stored(state, progress, best)
 
     def write(self, state: Mapping[str, npt.NDArray[Any]], progress: Progress, best: Checkpoint | None) -> None:
         """Make this the newest state; what is older is removed then."""
@@ -179,7 +188,8 @@ class StateStore:
 def _in_memory(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint without its files, which are removed while it is still in use."""
     head = checkpoint.head
-    assert head is not None
+    if head is None:
+        raise CorruptFileError("the model of the best epoch has no head")
     return dataclasses.replace(
         checkpoint,
         weights={name: np.array(weight) for name, weight in checkpoint.weights.items()},

@@ -20,6 +20,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 # Of Adam (Kingma and Ba, 2014, https://arxiv.org/abs/1412.6980), as BERT was trained but for epsilon (1e-6 there).
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
+# What PyTorch's AdamW remembers of a weight.
+_SLOTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 class TrainingStep(ABC):
@@ -163,26 +165,44 @@ class _TorchStep(TrainingStep):
         import torch
 
         _assign(_numbered("model", self._model.variables), state)
+        parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        expected = {
+            f"optimizer.{index}.{name}": (index, name, () if name == "step" else tuple(parameter.shape))
+            for index, parameter in enumerate(parameters)
+            for name in _SLOTS
+        }
         slots: dict[int, dict[str, Any]] = {}
         for key, value in state.items():
-            kind, _, rest = key.partition(".")
-            if kind == "optimizer":
-                index, _, name = rest.partition(".")
-                slots.setdefault(int(index), {})[name] = torch.from_numpy(np.array(value))
+            if key.startswith("optimizer."):
+                index, name, shape = expected.get(key, (-1, "", ()))
+                if index < 0 or value.shape != shape or value.dtype != np.float32:
+                    raise _unfit(1, len(state))
+                slots.setdefault(index, {})[name] = torch.from_numpy(np.array(value))
+        # Weights that have had no gradient have no slots.
+        if missing := sum(len(_SLOTS) - len(own) for own in slots.values()):
+            raise _unfit(missing, len(state))
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": slots})
 
 
 def _assign(variables: Mapping[str, Any], state: Mapping[str, npt.NDArray[Any]]) -> None:
     unfit = [
-        name for name, variable in variables.items() if name not in state or state[name].shape != tuple(variable.shape)
+        name
+        for name, variable in variables.items()
+        if name not in state
+        or state[name].shape != tuple(variable.shape)
+        or state[name].dtype.name != keras.backend.standardize_dtype(variable.dtype)
     ]
     if unfit:
-        raise CorruptFileError(
-            f"the stored state of training does not fit the model in {len(unfit)} of {len(variables)} variables: "
-            "it may be that of another version of Keras or berthub; go on with that one, or train anew"
-        )
+        raise _unfit(len(unfit), len(variables))
     for name, variable in variables.items():
         variable.assign(state[name])
+
+
+def _unfit(count: int, of: int) -> CorruptFileError:
+    return CorruptFileError(
+        f"the stored state of training does not fit the model in {count} of {of} variables: "
+        "it may be that of another version of Keras or berthub; go on with that one, or train anew"
+    )
 
 
 def _has_accelerator() -> bool:

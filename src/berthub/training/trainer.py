@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
+from berthub.errors import CorruptFileError
 from berthub.training.examples import Examples, training_batches
 from berthub.training.hyperparameters import Hyperparameters
 from berthub.training.state import Progress, StateStore, Stored
@@ -70,6 +71,11 @@ def train(
     progress, best = Progress(fit=fit), None
     if resumed is not None:
         progress, best = resumed.progress, resumed.best
+        if progress.step >= steps or progress.epoch > hyperparameters.epochs:
+            raise CorruptFileError(
+                f"the stored state of training is that of step {progress.step} after {progress.epoch} epochs; this one "
+                f"has {hyperparameters.epochs} epochs of {steps} steps: remove the state, and train anew"
+            )
         step.restore(resumed.state)
 
     while progress.epoch < hyperparameters.epochs and not _out_of_patience(progress, hyperparameters):
