@@ -339,7 +339,7 @@ def test_a_gzip_whose_checksum_is_wrong(place: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-8] ^= 0xFF
     path.write_bytes(data)
-    refused(path, "CRC")
+    refused(path, "incorrect data check")
 
 
 @pytest.mark.parametrize(

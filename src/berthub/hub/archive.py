@@ -2,14 +2,13 @@
 
 Nothing that a header says is trusted: names are checked before a path is made of them, bytes are counted
 while they are copied, and permissions, owners and times are not taken over. Nothing remains on disk after a
-failure.
+failure. Time grows with the bytes that come out, which are bounded, and memory stays below a few megabytes (for a zip
+archive, below the size of its directory and an object for each of at most `MAX_MEMBERS` entries).
 """
 
-import gzip
 import io
 import re
 import shutil
-import stat
 import struct
 import tarfile
 import unicodedata
@@ -18,9 +17,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol, Self
+from typing import IO
 
 from berthub.errors import ArchiveError
+from berthub.hub import archive_tar, archive_zip
+from berthub.hub.archive_tar import Readable
+from berthub.hub.checksum import open_regular
 
 __all__ = ["MAX_COMPRESSION_RATIO", "MAX_MEMBERS", "MAX_UNPACKED_BYTES", "RATIO_FLOOR_BYTES", "unpack"]
 
@@ -32,40 +34,21 @@ RATIO_FLOOR_BYTES = 64 << 20
 """Up to this size the compression ratio is not looked at."""
 
 _CHUNK = 1 << 20
-# Extended headers are read into memory at once; honest ones hold a long name or a few numbers.
-_MAX_HEADER_BYTES = 1 << 20
+# Small, since what stands behind a member is copied where it ends.
+_GZIP_CHUNK = 1 << 14
 _MAX_NAME = 1024
-_EXTENDED_HEADERS = frozenset(
-    (
-        tarfile.XHDTYPE,
-        tarfile.XGLTYPE,
-        tarfile.SOLARIS_XHDTYPE,
-        tarfile.GNUTYPE_LONGNAME,
-        tarfile.GNUTYPE_LONGLINK,
-    )
-)
-_TAR_KINDS = {
-    tarfile.LNKTYPE: "a hard link",
-    tarfile.SYMTYPE: "a symbolic link",
-    tarfile.CHRTYPE: "a device",
-    tarfile.BLKTYPE: "a device",
-    tarfile.FIFOTYPE: "a pipe",
-    tarfile.GNUTYPE_SPARSE: "a sparse file",
-}
-_FILE_KINDS = {
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-}
+_MAX_PART_BYTES = 255
+_MAX_DEPTH = 64
+# Members come with up to three headers of their own, and a folder may come again.
+_HEADERS_PER_MEMBER = 4
+# Each member of a gzip file is a decoder of its own; honest files have one, or one for some 100,000 bytes.
+_MAX_GZIP_MEMBERS = 100_000
 _DRIVE = re.compile(r"[A-Za-z]:")
 # What the decoders raise for data that is damaged; a full disk is not among them, so writing stays outside.
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
-    gzip.BadGzipFile,
     EOFError,
     ValueError,
     LookupError,
@@ -86,14 +69,13 @@ def unpack(archive: Path, folder: Path) -> None:
     folder.mkdir()
     try:
         target = _Target(archive, folder)
-        with archive.open("rb") as raw:
+        with open_regular(archive) as raw:
             head = raw.read(512)
             raw.seek(0)
             if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
                 _unpack_zip(raw, target)
             elif head.startswith(b"\x1f\x8b"):
-                with gzip.GzipFile(fileobj=raw) as inflated:
-                    _unpack_tar(inflated, target)
+                _unpack_tar(_Inflated(raw), target)
             elif head[257:262] == b"ustar" or archive.suffix == ".tar":
                 _unpack_tar(raw, target)
             else:
@@ -103,10 +85,6 @@ def unpack(archive: Path, folder: Path) -> None:
     except BaseException:
         shutil.rmtree(folder)
         raise
-
-
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 class _Target:
@@ -120,6 +98,7 @@ class _Target:
         self._bytes = 0
         # Folded name -> the name as spelled, and whether it is a folder.
         self._made: dict[str, tuple[str, bool]] = {}
+        self._folders: set[tuple[str, ...]] = {()}
 
     def error(self, why: str) -> ArchiveError:
         return ArchiveError(
@@ -139,16 +118,15 @@ class _Target:
 
     def add_folder(self, name: str) -> None:
         parts = self._parts(name.removesuffix("/"))
-        self._claim(parts, is_folder=True)
-        self._folder.joinpath(*parts).mkdir(parents=True, exist_ok=True)
+        self._make_folder(parts)
 
     def add_file(self, name: str, read: Callable[[int], bytes]) -> None:
         parts = self._parts(name)
         if not parts:
             raise self.error(f"{name!r} is a file without a name")
+        self._make_folder(parts[:-1])
         self._claim(parts, is_folder=False)
         path = self._folder.joinpath(*parts)
-        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as out:
             while chunk := self._damage_checked(read, name):
                 out.write(chunk)
@@ -170,23 +148,34 @@ class _Target:
         parts = () if name in ("", ".") else tuple(name.split("/"))
         if any(part in ("", ".", "..") for part in parts):
             raise self.error(f"{name!r} has an empty, '.' or '..' part in its name")
+        if len(parts) > _MAX_DEPTH:
+            raise self.error(f"{name[:60]!r}... lies in {len(parts) - 1:,} folders")
+        if any(len(part.encode("utf-8", "surrogateescape")) > _MAX_PART_BYTES for part in parts):
+            raise self.error(f"{name[:60]!r}... has a part of more than {_MAX_PART_BYTES} bytes in its name")
         return parts
 
+    def _make_folder(self, parts: tuple[str, ...]) -> None:
+        """Make the folder and those above it, once."""
+        if parts in self._folders:
+            return
+        self._make_folder(parts[:-1])
+        self._claim(parts, is_folder=True)
+        self._folder.joinpath(*parts).mkdir()
+        self._folders.add(parts)
+
     def _claim(self, parts: tuple[str, ...], *, is_folder: bool) -> None:
-        for length in range(1, len(parts) + 1):
-            name = "/".join(parts[:length])
-            folder = is_folder or length < len(parts)
-            # As file systems that ignore case, and those that compose characters, would take it.
-            folded = unicodedata.normalize("NFC", name).casefold()
-            known, known_folder = self._made.get(folded, (None, folder))
-            if known is None:
-                self._made[folded] = (name, folder)
-            elif known != name:
-                raise self.error(f"{name!r} and {known!r} differ only in case or in how accents are written")
-            elif known_folder != folder:
-                raise self.error(f"{name!r} is both a file and a folder")
-            elif not folder:
-                raise self.error(f"{name!r} is there twice")
+        name = "/".join(parts)
+        # As file systems that ignore case, and those that compose characters, would take it.
+        folded = unicodedata.normalize("NFC", name).casefold()
+        known, known_folder = self._made.get(folded, (None, is_folder))
+        if known is None:
+            self._made[folded] = (name, is_folder)
+        elif known != name:
+            raise self.error(f"{name!r} and {known!r} differ only in case or in how accents are written")
+        elif known_folder != is_folder:
+            raise self.error(f"{name!r} is both a file and a folder")
+        else:
+            raise self.error(f"{name!r} is there twice")
         if len(self._made) > MAX_MEMBERS:
             raise self.error(f"it holds more than {MAX_MEMBERS:,} files and folders")
 
@@ -214,14 +203,15 @@ def _reading(target: _Target, why: str) -> Iterator[None]:
 
 def _unpack_zip(raw: IO[bytes], target: _Target) -> None:
     with _reading(target, "it is damaged"):
-        opened = zipfile.ZipFile(raw)
+        opened = archive_zip.open_zip(raw, max_members=MAX_MEMBERS)
     with opened:
+        with _reading(target, "it is damaged"):
+            archive_zip.check_ranges(opened)
         for member in opened.infolist():
             # `filename` is cut at a NUL and has its separators turned; this one is as it was written.
             name = member.orig_filename
-            kind = stat.S_IFMT(member.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise target.error(f"{name!r} is {_FILE_KINDS.get(kind, 'of an unknown kind')}")
+            if kind := archive_zip.kind_of(member):
+                raise target.error(f"{name!r} is {kind}")
             if member.flag_bits & 0x1:
                 raise target.error(f"{name!r} is encrypted")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -229,7 +219,7 @@ def _unpack_zip(raw: IO[bytes], target: _Target) -> None:
             if name.endswith("/"):
                 target.add_folder(name)
                 continue
-            if kind == stat.S_IFDIR:
+            if archive_zip.is_folder(member):
                 raise target.error(f"{name!r} is both a file and a folder")
             with _reading(target, f"{name!r} is damaged"):
                 content = opened.open(member)
@@ -237,21 +227,16 @@ def _unpack_zip(raw: IO[bytes], target: _Target) -> None:
                 target.add_file(name, _Counted(content, target).read)
 
 
-def _unpack_tar(raw: _Readable, target: _Target) -> None:
+def _unpack_tar(raw: Readable, target: _Target) -> None:
     stream = _Counted(raw, target)
-    with (
-        _told_apart(target, "it is damaged"),
-        tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as opened,
-    ):
-        for member in opened:
-            if member.isdir():
+    with _told_apart(target, "it is damaged"):
+        for member in archive_tar.members(stream, max_headers=_HEADERS_PER_MEMBER * MAX_MEMBERS):
+            if member.kind == archive_tar.FOLDER:
                 target.add_folder(member.name)
-            elif member.issparse() or not member.isreg() or member.size < 0:
-                raise target.error(f"{member.name!r} is {_TAR_KINDS.get(member.type, 'of an unknown kind')}")
+            elif member.kind == archive_tar.FILE:
+                target.add_file(member.name, member.read)
             else:
-                content = opened.extractfile(member)
-                assert content is not None  # it is None for what is neither file nor link, ruled out above
-                target.add_file(member.name, content.read)
+                raise target.error(f"{member.name!r} is {member.kind}")
         # To the end, so that gzip compares its own checksum.
         while stream.read(_CHUNK):
             pass
@@ -260,7 +245,7 @@ def _unpack_tar(raw: _Readable, target: _Target) -> None:
 class _Counted(io.RawIOBase):
     """A stream whose bytes are counted as they pass."""
 
-    def __init__(self, raw: _Readable, target: _Target) -> None:
+    def __init__(self, raw: Readable, target: _Target) -> None:
         super().__init__()
         self._raw = raw
         self._target = target
@@ -271,23 +256,45 @@ class _Counted(io.RawIOBase):
         return chunk
 
 
-class _Header(tarfile.TarInfo):
-    """A tar header that is refused, where `tarfile` would stop without a word or read without a limit."""
+class _Inflated:
+    """The content of a gzip file of one or more members; zlib compares their checksums and lengths."""
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        if len(buf) < tarfile.BLOCKSIZE:
-            raise ValueError("it ends before its end mark")
-        try:
-            header = super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError:
-            if any(buf):
-                # tarfile takes a bad header behind a good one for the end of the archive.
-                raise ValueError("it has a damaged header") from None
-            raise
-        if header.size < 0 or (header.type in _EXTENDED_HEADERS and header.size > _MAX_HEADER_BYTES):
-            raise ValueError(f"it has a header of {header.size:,} bytes")
-        return header
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._members = 1
+        self._decoder = _gzip_decoder()
+        self._input = b""
+
+    def read(self, size: int) -> bytes:
+        while True:
+            if not self._input:
+                self._input = self._raw.read(_GZIP_CHUNK)
+            if self._decoder.eof:
+                if not self._next_member():
+                    return b""
+            elif not self._input:
+                raise EOFError("it ends before its end mark")
+            chunk = self._decoder.decompress(self._input, size)
+            self._input = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
+            if chunk:
+                return chunk
+
+    def _next_member(self) -> bool:
+        """Begin the member behind the one that ended, unless there is none; zeros may stand between and behind."""
+        while self._input and not self._input.strip(b"\0"):
+            self._input = self._raw.read(_GZIP_CHUNK)
+        self._input = self._input.lstrip(b"\0")
+        if not self._input:
+            return False
+        self._members += 1
+        if self._members > _MAX_GZIP_MEMBERS:
+            raise ValueError(f"it has more than {_MAX_GZIP_MEMBERS:,} members of gzip")
+        self._decoder = _gzip_decoder()
+        return True
+
+
+def _gzip_decoder() -> "zlib._Decompress":
+    return zlib.decompressobj(16 + zlib.MAX_WBITS)
 
 
 def _not_an_archive(archive: Path, head: bytes) -> str:
