@@ -1,4 +1,6 @@
+import base64
 import contextlib
+import hashlib
 import io
 import tarfile
 import threading
@@ -36,6 +38,20 @@ def make_zip(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def make_wheel(make_zip: Callable[..., Path]) -> Callable[..., Path]:
+    def make(files: Mapping[str, bytes] = FILES, name: str = "model.whl") -> Path:
+        lines = [f"{member},sha256={urlsafe_sha256(content)},{len(content)}" for member, content in files.items()]
+        record = "m-1.dist-info/RECORD"
+        return make_zip({**files, record: "\n".join([*lines, f"{record},,", ""]).encode()}, name)
+
+    return make
+
+
+def urlsafe_sha256(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
 
 @pytest.fixture

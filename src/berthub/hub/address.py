@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 from berthub.hub import names
 from berthub.hub.kinds import Handle, HuggingFaceModel, KaggleModel, UrlArchive
 
-__all__ = ["HOSTS", "read"]
+__all__ = ["HOSTS", "read", "split"]
 
 _TFHUB_HOSTS = ("tfhub.dev", "hub.tensorflow.google.cn")
 _STORAGE_HOSTS = ("storage.googleapis.com", "gcs.tensorflow.google.cn")
@@ -18,17 +18,15 @@ HOSTS = (*_TFHUB_HOSTS, *_STORAGE_HOSTS, *_HUGGING_FACE_HOSTS, "kaggle.com")
 
 def read(text: str) -> Handle:
     """Read an http, https or gs address; raises `HandleError`."""
-    try:
-        parts = urlsplit(text)
-        host = (parts.hostname or "").removeprefix("www.")
-        _ = parts.port  # raises for a port that is no number
-    except ValueError as error:
-        raise names.unknown(text, f"it is no valid address ({error})") from error
+    parts = split(text)
+    host = (parts.hostname or "").removeprefix("www.")
     segments = [unquote(segment) for segment in parts.path.split("/") if segment]
     if parts.scheme == "gs" and parts.netloc == "tfhub-modules":
         return names.tfhub(text, _storage_name(segments))
     if parts.scheme not in ("http", "https"):
-        raise names.unknown(text, f"addresses that begin with {parts.scheme}://{parts.netloc[:60]} are not read")
+        raise names.unknown(
+            text, f"addresses that begin with {parts.scheme}://{parts.netloc.rpartition('@')[2][:60]} are not read"
+        )
     if host in _TFHUB_HOSTS:
         return _tfhub(text, parts, segments)
     if host == "kaggle.com":
@@ -46,6 +44,19 @@ def read(text: str) -> Handle:
         text,
         f"an address must name an archive ({', '.join(names.ARCHIVE_SUFFIXES)}) or a model of a known hub",
     )
+
+
+def split(text: str) -> SplitResult:
+    """The parts of an address; raises `HandleError`."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises for a port that is no number
+    except ValueError:
+        parts = None
+    if parts is None:
+        # Python's own words may hold a part of the password, and so are not chained either.
+        raise names.unknown(text, "it is no valid address: its host or its port is malformed")
+    return parts
 
 
 def _tfhub(text: str, parts: SplitResult, segments: list[str]) -> KaggleModel:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from berthub.errors import FetchError
-from berthub.hub.redaction import client_error, public, redact, redacted_logs, secrets_of
+from berthub.hub.redaction import client_error, public_spelling, redact, redacted_logs, secrets_of
 from berthub.hub.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -197,11 +197,13 @@ def _target(response: "requests.Response", url: str, wanted: _Wanted) -> str:
         there = raw
     wanted.secrets.extend(secrets_of(there))
     if not valid:
-        raise FetchError(f"{failure}{public(there)[:200]!r}, which is no valid http(s) address. Check the address.")
+        raise FetchError(
+            f"{failure}{public_spelling(there)[:200]!r}, which is no valid http(s) address. Check the address."
+        )
     if urlsplit(url).scheme == "https" and parts.scheme == "http":
         raise FetchError(
-            f"{failure}{public(there)[:200]!r}, from https to http, where anybody on the way can change what comes.\n"
-            "If that is right, give that address yourself, and pin the content (#sha256=HEX)."
+            f"{failure}{public_spelling(there)[:200]!r}, from https to http, where anybody on the way can change what "
+            "comes.\nIf that is right, give that address yourself, and pin the content (#sha256=HEX)."
         )
     return there
 

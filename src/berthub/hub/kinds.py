@@ -3,7 +3,9 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
+
+from berthub.hub.redaction import public_spelling
 
 __all__ = [
     "Handle",
@@ -41,9 +43,12 @@ class LocalArchive(_Pinned):
         return str(self.path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UrlArchive(_Pinned):
-    """An archive behind an http(s) address."""
+    """An archive behind an http(s) address.
+
+    `url` may hold a password or a token. It is for whoever downloads; all else is given `str()` of the handle.
+    """
 
     url: str
 
@@ -54,8 +59,10 @@ class UrlArchive(_Pinned):
 
     def __str__(self) -> str:
         """The address without a password and without a query, which may hold a secret."""
-        parts = urlsplit(self.url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        return public_spelling(self.url)
+
+    def __repr__(self) -> str:
+        return f"UrlArchive({str(self)!r}, sha256={self.sha256!r})"
 
 
 @dataclass(frozen=True)

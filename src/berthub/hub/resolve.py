@@ -14,6 +14,8 @@ from berthub.hub.checksum import Pins, check_file, check_folder, hash_file, read
 from berthub.hub.fetch import fetch
 from berthub.hub.handle import parse, split_pin
 from berthub.hub.kinds import Handle, HuggingFaceModel, KaggleModel, LocalArchive, LocalFolder, UrlArchive
+from berthub.hub.redaction import without_credentials
+from berthub.hub.wheel import check_record
 
 __all__ = ["DEFAULT_HANDLE", "DEFAULT_SHA256", "default_cache_dir", "parse", "resolve"]
 
@@ -55,8 +57,9 @@ def resolve(
     pins = read_pins(sha256)
     if handle is None:
         handle = DEFAULT_HANDLE
-        pins = replace(pins, files={**DEFAULT_SHA256, **pins.files})
     parsed = _tensorflow_hub_folder(handle) or parse(handle)
+    if str(parsed) == DEFAULT_HANDLE:
+        pins = replace(pins, files={**DEFAULT_SHA256, **pins.files})
     pins = _with_suffix(pins, parsed.sha256)
     if isinstance(parsed, LocalFolder):
         _check_local(parsed.path, pins)
@@ -134,6 +137,8 @@ def _fill(handle: Handle, pins: Pins, scratch: Path) -> tuple[Path, str | None]:
         check_file(f"the archive of {handle}", expected=pins.whole, actual=digest)
     folder = scratch / "unpacked"
     unpack(came, folder)
+    if came.name.lower().endswith(".whl"):
+        check_record(folder, name=came.name)
     return folder, digest
 
 
@@ -170,7 +175,8 @@ def _key(handle: Handle) -> Key:
             found = path.stat()
             return Key("archive", path.name, f"{path}\0{found.st_size}\0{found.st_mtime_ns}")
         case UrlArchive(url=url):
-            return Key("url", handle.file_name, url)
+            # Without what says who asks: a signature that was renewed, or another user's, finds the same entry.
+            return Key("url", handle.file_name, without_credentials(url))
         case KaggleModel():
             return Key("kaggle", str(handle), str(handle))
         case HuggingFaceModel():

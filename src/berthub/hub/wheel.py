@@ -1,0 +1,78 @@
+"""Does a wheel hold what it was built of? Its RECORD lists every file with its hash."""
+
+import base64
+import csv
+import hashlib
+import re
+from pathlib import Path
+
+from berthub.errors import ArchiveError
+from berthub.hub.checksum import open_regular
+
+__all__ = ["check_record"]
+
+_MAX_RECORD_BYTES = 16 << 20
+# The format of wheels asks for SHA-256 or better.
+_ALGORITHMS = ("sha256", "sha384", "sha512")
+_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+_SIZE = re.compile(r"[0-9]{1,18}")
+
+
+def check_record(folder: Path, *, name: str) -> None:
+    """Compare an unpacked wheel with its `*.dist-info/RECORD`; `name` is the wheel's, for messages.
+
+    Raises `ArchiveError`, naming the files, where one differs, is missing or is not listed, and where there is no
+    RECORD or one that cannot be read.
+    """
+    found = sorted(folder.glob("*.dist-info/RECORD"))
+    if len(found) != 1:
+        raise _error(name, f"it has {len(found)} files *.dist-info/RECORD, and a wheel has one")
+    record = found[0].relative_to(folder).as_posix()
+    listed = _read(found[0], name)
+    unlisted = {record, *(record.removesuffix("RECORD") + signature for signature in _SIGNATURES)}
+    faults = []
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    for file in sorted(files - unlisted):
+        if file not in listed:
+            faults.append(f"{file} is not listed")
+        elif why := _difference(folder / file, *listed[file]):
+            faults.append(f"{file} {why}")
+    faults.extend(f"{file} is missing" for file in sorted(listed.keys() - files - unlisted))
+    if faults:
+        more = f"\n  and {len(faults) - 8} more" if len(faults) > 8 else ""
+        raise _error(name, "it is not what its RECORD lists:\n  " + "\n  ".join(faults[:8]) + more)
+
+
+def _read(path: Path, name: str) -> dict[str, tuple[str, str]]:
+    """The hash and the size of each file, as they are written."""
+    if path.stat().st_size > _MAX_RECORD_BYTES:
+        raise _error(name, f"its RECORD has more than {_MAX_RECORD_BYTES:,} bytes")
+    listed: dict[str, tuple[str, str]] = {}
+    try:
+        for row in csv.reader(path.read_text(encoding="utf-8").splitlines(), strict=True):
+            if len(row) != 3 or row[0] in listed:
+                raise _error(name, f"a line of its RECORD is malformed or there twice: {','.join(row)[:80]!r}")
+            listed[row[0]] = (row[1], row[2])
+    except (csv.Error, UnicodeError) as error:
+        raise _error(name, f"its RECORD cannot be read ({error})") from error
+    return listed
+
+
+def _difference(path: Path, written: str, size: str) -> str | None:
+    algorithm, _, digest = written.partition("=")
+    if algorithm not in _ALGORITHMS:
+        return f"has no hash of {', '.join(_ALGORITHMS)}"
+    actual = path.stat().st_size
+    if size and not (_SIZE.fullmatch(size) and int(size) == actual):
+        return f"has {actual:,} bytes, not {size[:20]}"
+    with open_regular(path) as file:
+        found = hashlib.file_digest(file, algorithm).digest()
+    same = base64.urlsafe_b64encode(found).rstrip(b"=") == digest.encode("ascii", "replace")
+    return None if same else f"has another {algorithm}"
+
+
+def _error(name: str, why: str) -> ArchiveError:
+    return ArchiveError(
+        f"the wheel {name} is damaged or was changed: {why}.\nFetch it anew. If it is no wheel but another archive, "
+        "name it .zip."
+    )
