@@ -153,7 +153,7 @@ def test_damage_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CorruptFileError, match="has 0 bytes"):
         read_onnx(tmp_path / "short")
     (tmp_path / "short" / "model.onnx").write_bytes(b"\xff\xff\xff")
-    with pytest.raises(CorruptFileError, match="no valid ONNX model"):
+    with pytest.raises(CorruptFileError, match="no valid OnnxModel"):
         read_onnx(tmp_path / "short")
     write_onnx(dataclasses.replace(checkpoint, head=random_head(checkpoint)), tmp_path / "head")
     path = tmp_path / "head" / "berthub.json"

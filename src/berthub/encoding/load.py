@@ -31,6 +31,7 @@ def load(
     tokenization: Reference | None = None,
     calibration: str | Iterable[Text] | None = None,
     settings: Mapping[str, Any] | None = None,
+    allow_nonfinite: bool = False,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
@@ -57,6 +58,7 @@ def load(
     tokenization: Reference | None = None,
     calibration: str | Iterable[Text] | None = None,
     settings: Mapping[str, Any] | None = None,
+    allow_nonfinite: bool = False,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
@@ -72,23 +74,25 @@ def load(
     `tokenization` is the one that is matched to the letter: `google`, of the code that BERT was trained with, or
     `tf_text`, of TF Hub's preprocessing models; by default what the model's configuration says, mostly `google`.
     `settings` gives values by the names of the configuration for what a model's files do not store, such as
-    {"lower_case": False}. `sha256` pins the files, `cache_dir` and `offline` govern fetching (see
-    `berthub.hub.resolve`). Raises `BerthubError`s only.
+    {"lower_case": False}. Weights with NaN or infinity are refused, unless `allow_nonfinite` is true. `sha256` pins
+    the files, `cache_dir` and `offline` govern fetching (see `berthub.hub.resolve`). Raises `BerthubError`s only.
 
     `engine="tensorflow"` is for SavedModels of other kinds, such as sentence-T5: TensorFlow runs the graph that is in
     the file, which is a program of its author's; it takes none of the options about the model.
     """
     if engine == "tensorflow":
-        if (precision, max_length, tokenization, calibration, settings) != ("auto", None, None, None, None):
+        options = (precision, max_length, tokenization, calibration, settings, allow_nonfinite)
+        if options != ("auto", None, None, None, None, False):
             raise InputError(
                 'engine="tensorflow" runs a model as it is: precision, max_length, tokenization, calibration, settings '
-                "do not apply"
+                "and allow_nonfinite do not apply"
             )
         return GraphEncoder(resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline))
     check_engine(engine, precision)
     if calibration is not None and precision != "int8":
         raise InputError(f'calibration is for precision="int8", not for precision={precision!r}')
-    checkpoint = _read(resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline), settings)
+    folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
+    checkpoint = _read(folder, settings, allow_nonfinite=allow_nonfinite)
     if tokenization is not None:
         checkpoint = _with_tokenization(checkpoint, tokenization)
     if max_length is None and checkpoint.head is not None:
@@ -110,9 +114,9 @@ def _with_tokenization(checkpoint: Checkpoint, tokenization: Reference) -> Check
     )
 
 
-def _read(folder: Path, settings: Mapping[str, Any] | None) -> Checkpoint:
+def _read(folder: Path, settings: Mapping[str, Any] | None, *, allow_nonfinite: bool) -> Checkpoint:
     try:
-        return read(folder, settings=settings)
+        return read(folder, settings=settings, allow_nonfinite=allow_nonfinite)
     except UnsupportedModelError as error:
         if not any(place for pattern in ("saved_model.pb", "*/saved_model.pb") for place in folder.glob(pattern)):
             raise

@@ -58,7 +58,7 @@ class Preprocessor:
             folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
             files = read_preprocessor(folder)
             if files is None:
-                self.tokenizer = Tokenizer.from_checkpoint(read(folder))
+                self.tokenizer = Tokenizer.from_checkpoint(read(folder, allow_nonfinite=True))
             else:
                 stored = files.seq_length
                 self.tokenizer = Tokenizer(

@@ -10,16 +10,21 @@ from berthub.errors import InputError
 __all__ = ["read"]
 
 
-def read(folder: Path, *, settings: Mapping[str, Any] | None = None) -> Checkpoint:
+def read(folder: Path, *, settings: Mapping[str, Any] | None = None, allow_nonfinite: bool = False) -> Checkpoint:
     """The model in `folder` or in the nearest folder below it, whatever its packaging.
 
     `settings` gives values by the names of the configuration (`Checkpoint.config`), for what the files do not store
-    (or store wrongly); `InputError` if it is no dict.
+    (or store wrongly); `InputError` if it is no dict. Weights with NaN or infinity raise `CheckpointError`, unless
+    `allow_nonfinite` is true.
     Anything wrong with the files raises an error of `ModelError`'s branch.
     """
+    from berthub.formats.finite import check_finite
     from berthub.formats.layouts import find_model
 
     if settings is not None and not isinstance(settings, Mapping):
         raise InputError(f"settings should be a dict of values by the settings' names; it is {settings!r}")
     layout, place = find_model(folder)
-    return layout.read(place, settings)
+    checkpoint = layout.read(place, settings)
+    if not allow_nonfinite:
+        check_finite(checkpoint)
+    return checkpoint

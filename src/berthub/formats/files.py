@@ -1,16 +1,29 @@
 """Reading the plain files of a model folder: bytes, JSON, vocabularies and memory maps, with errors that name them."""
 
-import json
+import errno
 import mmap
+import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from berthub.errors import CorruptFileError, ModelError, ModelNotFoundError
+from berthub.formats.strict_json import parse_json
 
-__all__ = ["asset", "assets", "memory_map", "read_bytes", "read_json", "read_lines"]
+__all__ = ["asset", "assets", "map_file", "memory_map", "open_file", "read_bytes", "read_json", "read_lines"]
+
+# A pipe that nobody writes to would be waited for, and a terminal taken over.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
 
 
 def assets(folder: Path) -> dict[str, Path]:
@@ -25,24 +38,45 @@ def asset(folder: Path, name: str) -> Path:
     """
     files = assets(folder)
     if name not in files:
-        raise ModelNotFoundError(f"the vocabulary {name!r} of the model is not in {folder / 'assets'}")
+        raise ModelNotFoundError(f"the vocabulary {name[:200]!r} of the model is not in {folder / 'assets'}")
     return files[name]
+
+
+def open_file(path: Path) -> BinaryIO:
+    """The file, open for reading: every file of a model is opened here.
+
+    `ModelError` if it cannot be read, and for what is no regular file: reading a pipe or a device may take for ever.
+    """
+    try:
+        # Before and after: opening a device may have effects, and what the name stands for may change in between.
+        _check_regular(path, path.stat().st_mode)
+        descriptor = os.open(path, _FLAGS)
+        try:
+            _check_regular(path, os.fstat(descriptor).st_mode)
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except ValueError as error:  # a name that no file can have
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{str(path)!r} cannot be read: {error}") from error
 
 
 def read_bytes(path: Path) -> bytes:
     """The whole file; `ModelError` if it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    with open_file(path) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise _unreadable(path, error) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in the file; `CorruptFileError` if it holds anything else."""
-    try:
-        value = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        raise CorruptFileError(f"{path} is no valid JSON: {error}") from error
+    """The JSON object in the file; `CorruptFileError` if it holds anything else, or is not strict JSON."""
+    value = parse_json(read_bytes(path), source=str(path))
     if not isinstance(value, dict):
         raise CorruptFileError(f"{path} holds a JSON {type(value).__name__}, where an object is expected")
     return value
@@ -69,10 +103,27 @@ def memory_map(path: Path) -> npt.NDArray[np.uint8]:
 
     The map is read-only, and so are arrays on it.
     """
+    with open_file(path) as file:
+        return map_file(file, path)
+
+
+def map_file(file: BinaryIO, path: Path) -> npt.NDArray[np.uint8]:
+    """`memory_map` of a file that is open; `path` is its name in errors."""
     try:
-        with path.open("rb") as file:
-            if not path.stat().st_size:  # an empty file cannot be mapped
-                return np.empty(0, np.uint8)
-            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        if not os.fstat(file.fileno()).st_size:  # an empty file cannot be mapped
+            return np.empty(0, np.uint8)
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
+
+
+def _check_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "of an unknown kind")
+        raise ModelError(f"{path} cannot be read: it is {kind}, and a model's files are regular files")
+
+
+def _unreadable(path: Path, error: OSError) -> ModelError:
+    if error.errno == errno.ENAMETOOLONG:
+        return ModelError(f"a file called {path.name[:50]!r} ... cannot be read: {error.strerror}")
+    return ModelError(f"{path} cannot be read: {error.strerror or error}")

@@ -4,6 +4,7 @@ h5py tells where they are; what it would follow out of the file (external storag
 """
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +12,76 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.errors import CorruptFileError, MissingDependencyError, ModelError, UnsupportedModelError
-from berthub.formats.files import memory_map
+from berthub.formats.files import map_file, open_file
+from berthub.formats.places import check_apart
 
 __all__ = ["read_hdf5"]
 
 # Larger ones have a place of their own in the file; smaller ones may be inside the dataset's description.
 _LARGEST_INLINE = 1 << 16
+# Keras nests groups ten deep, and the largest encoders have some thousand; the library looks each up from the root.
+_DEEPEST, _MOST_OBJECTS = 64, 1 << 16
 
 
 def read_hdf5(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """All number arrays by their paths: views for float32 and integers, float32 copies for other float types."""
+    """All number arrays by their paths: views for float32 and integers, float32 copies for other float types.
+
+    `CorruptFileError` for a damaged file, and one in which two names stand for the same bytes;
+    `UnsupportedModelError` for links, chunks and other files.
+    """
     try:
         import h5py  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingDependencyError(f"reading {path.name} needs h5py: pip install h5py") from error
-    data = memory_map(path)
     arrays: dict[str, npt.NDArray[Any]] = {}
-
-    def collect(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = _array(name, item, data, path)
-
+    places: list[tuple[str, int, int]] = []
     try:
-        with h5py.File(path, "r") as file:
-            file.visititems(collect)
+        with open_file(path) as opened, h5py.File(opened, "r") as file:
+            data = map_file(opened, path)
+            for name, dataset in _datasets(file, path):
+                place = dataset.id.get_offset()
+                arrays[name] = _array(name, dataset, data, path)
+                if place is not None:
+                    places.append((name, place, dataset.id.get_storage_size()))
     except ModelError:
         raise
-    except (OSError, RuntimeError, ValueError, TypeError, LookupError, OverflowError, UnicodeError) as error:
-        raise CorruptFileError(f"{path} is damaged or no HDF5 file: {error}") from error
+    except Exception as error:  # of a damaged file h5py and NumPy raise whatever comes: TokenError, SystemError ...
+        raise CorruptFileError(f"{path} is damaged or no HDF5 file: {type(error).__name__}: {error}") from error
+    check_apart(places, source=str(path))
     return arrays
+
+
+def _datasets(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
+    """The datasets below the root, each with its path; every object has one name."""
+    import h5py
+
+    # An object's place in the file -> its name.
+    names: dict[tuple[int, int], str] = {_address(file): "the root"}
+    waiting = [("", 1, file)]
+    while waiting:
+        inside, depth, group = waiting.pop()
+        for name in group:
+            where = f"{inside}{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise UnsupportedModelError(f"{path}: {where!r} is a link to another name or file, which is not read")
+            item = group[name]
+            if (known := names.setdefault(_address(item), where)) != where:
+                raise CorruptFileError(f"{path} is damaged: {known!r} and {where!r} are the same object")
+            if len(names) > _MOST_OBJECTS or depth > _DEEPEST:
+                raise UnsupportedModelError(
+                    f"{path} has more than {_MOST_OBJECTS:,} objects, or groups more than {_DEEPEST} deep: no encoder"
+                )
+            if isinstance(item, h5py.Dataset):
+                yield where, item
+            elif isinstance(item, h5py.Group):
+                waiting.append((f"{where}/", depth + 1, item))
+
+
+def _address(item: Any) -> tuple[int, int]:
+    import h5py
+
+    info = h5py.h5o.get_info(item.id)
+    return info.fileno, info.addr
 
 
 def _array(name: str, dataset: Any, data: npt.NDArray[np.uint8], path: Path) -> npt.NDArray[Any]:

@@ -1,6 +1,5 @@
 """TF Hub's preprocessing SavedModels, read as files: their vocabulary and settings; the graph is never run."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedMode
 from berthub.formats.files import asset, read_bytes, read_lines
 from berthub.formats.layouts import find_model
 from berthub.formats.protos import parse
+from berthub.formats.strict_json import parse_json
 from berthub.formats.tensorflow.saved_model import read_saved_model
 from berthub.formats.vocabularies import ALBERT_SPECIAL, sentencepiece_vocabulary
 from berthub.vocabulary import Vocabulary
@@ -144,11 +144,8 @@ def _settings(folder: Path, meta_graphs: Any) -> Iterator[dict[str, Any]]:
     for text in texts:
         if _PACKER not in text:
             continue
-        try:
-            layer = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise CorruptFileError(f"Keras's metadata of the model in {folder} is no valid JSON: {error}") from error
-        match layer:
+        # Keras's settings may be infinite, such as the largest value of a ReLU.
+        match parse_json(text.encode(), source=f"Keras's metadata of the model in {folder}", nonfinite=True):
             case {"class_name": str() as name, "config": {"seq_length": _} as config} if name.endswith(_PACKER):
                 yield config
 

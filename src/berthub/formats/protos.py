@@ -7,13 +7,14 @@ https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core/protobuf an
 """
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from berthub.errors import CorruptFileError
 
-__all__ = ["parse"]
+__all__ = ["by_key", "parse"]
 
 _PACKAGE = "berthub.tensorflow"
 
@@ -101,6 +102,18 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "ModelProto": {"pieces": (1, "*SentencePiece"), "trainer_spec": (2, "TrainerSpec")},
     "SentencePiece": {"piece": (1, "string"), "score": (2, "float"), "type": (3, "int32")},
     "TrainerSpec": {"model_type": (3, "int32")},
+    # Of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; the initializers are OnnxTensor, each parsed by itself.
+    "OnnxModel": {"graph": (7, "OnnxGraph")},
+    "OnnxGraph": {"initializer": (5, "*bytes")},
+    "OnnxTensor": {
+        "dims": (1, "*int64"),
+        "data_type": (2, "int32"),
+        "name": (8, "string"),
+        "raw_data": (9, "bytes"),
+        "external_data": (13, "*OnnxPlace"),
+        "data_location": (14, "int32"),
+    },
+    "OnnxPlace": {"key": (1, "string"), "value": (2, "string")},
     "KerasMetadata": {"nodes": (1, "*KerasMetadataNode")},
     "KerasMetadataNode": {"node_id": (2, "int32"), "identifier": (4, "string"), "metadata": (5, "string")},
 }
@@ -114,6 +127,16 @@ def parse(kind: str, data: bytes, *, source: str) -> Any:
     except message.DecodeError as error:
         raise CorruptFileError(f"{source} is damaged: no valid {kind} protocol buffer ({error})") from error
     return parsed
+
+
+def by_key(entries: Iterable[tuple[str, Any]], *, source: str) -> dict[str, Any]:
+    """What stands under keys in a message; `CorruptFileError`, naming `source` and the key, if one is there twice."""
+    found: dict[str, Any] = {}
+    for key, value in entries:
+        if key in found:
+            raise CorruptFileError(f"{source} is damaged: it has {key[:200]!r} twice")
+        found[key] = value
+    return found
 
 
 @functools.cache

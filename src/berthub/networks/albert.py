@@ -43,6 +43,10 @@ class AlbertConfig(EncoderConfig):
     def own_faults(self) -> list[str]:
         """What is wrong with the embeddings' width and the groups."""
         faults = size_faults(self, {"embedding_size": 1 << 16, "num_groups": 1 << 10, "inner_layers": 1 << 10})
+        if not faults and self.num_groups * self.inner_layers > 1 << 10:
+            faults.append(
+                f"num_groups {self.num_groups} times inner_layers {self.inner_layers} are more than {1 << 10:,}"
+            )
         if not faults and self.num_groups > self.num_layers:
             faults.append(f"num_groups is {self.num_groups}, and there are {self.num_layers} layers")
         return faults

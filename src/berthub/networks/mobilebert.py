@@ -48,6 +48,10 @@ class MobileBertConfig(EncoderConfig):
     def own_faults(self) -> list[str]:
         """What is wrong with the bottlenecks."""
         faults = size_faults(self, {"embedding_size": 1 << 16, "bottleneck_size": 1 << 16, "num_feedforward": 1 << 10})
+        if not faults and self.num_layers * self.num_feedforward > 1 << 12:
+            faults.append(
+                f"num_layers {self.num_layers} times num_feedforward {self.num_feedforward} are more than {1 << 12:,}"
+            )
         for name in ("shared_bottleneck", "bottleneck_attention"):
             if not isinstance(getattr(self, name), bool):
                 faults.append(f"{name} must be true or false, not {getattr(self, name)!r}")

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from berthub.checkpoint import Checkpoint
 from berthub.errors import BerthubError, CorruptFileError, InputError
 from berthub.formats.native import read_native, write_native
-from berthub.training.state_files import check_progress, read_arrays, read_pointer
+from berthub.formats.npz import read_npz
+from berthub.training.state_files import check_progress, read_pointer
 
 __all__ = ["Progress", "StateStore", "Stored"]
 
@@ -118,14 +119,14 @@ class StateStore:
             return None
         try:
             stored = read_pointer(self._folder / _POINTER)
-        except CorruptFileError as error:
+        except BerthubError as error:
             raise self._damaged(error) from error
         self._check_same(stored.conditions)
         try:
             progress = Progress.of(stored.progress)
             if (stored.best is None) != (progress.best_epoch == 0):
                 raise CorruptFileError(f"the best epoch is {progress.best_epoch}, and its model {stored.best}")
-            state = read_arrays(self._folder / stored.state)
+            state = read_npz(self._folder / stored.state)
             best = None if stored.best is None else _in_memory(read_native(self._folder / stored.best))
         except BerthubError as error:
             raise self._damaged(error) from error
@@ -182,7 +183,7 @@ class StateStore:
 
     def _points_to(self, name: str) -> bool:
         pointer = self._folder / _POINTER
-        return pointer.is_file() and json.loads(pointer.read_text(encoding="utf-8"))["best"] == name
+        return pointer.is_file() and read_pointer(pointer).best == name
 
 
 def _in_memory(checkpoint: Checkpoint) -> Checkpoint:

@@ -154,16 +154,19 @@ def test_parts_that_do_not_make_up_the_whole_are_an_error(tmp_path: Path, parts:
     entries = read_table(index.read_bytes())
     whole = parse("BundleEntryProto", entries[b"w"], source="w")
     del whole.slices[:]
-    for extents in parts:
+    first, _ = (entries.pop(TensorSlice(((start, 2),)).key("w")) for start in (0, 2))
+    for number, extents in enumerate(parts):
         proto = whole.slices.add()
         for start, length in extents:
             proto.extent.add(start=start, length=length)
-        piece = parse("BundleEntryProto", entries[TensorSlice(((0, 2),)).key("w")], source="w")
+        piece = parse("BundleEntryProto", first, source="w")
         piece.shape.dim[0].size = extents[0][1]
-        piece.size = 4 * extents[0][1]
+        piece.offset, piece.size = 16 * number, 4 * extents[0][1]
         entries[TensorSlice(extents).key("w")] = piece.SerializeToString()
     entries[b"w"] = whole.SerializeToString()
     index.write_bytes(bundles.table(entries))
+    # Each part on bytes of its own, with the first one's numbers.
+    (tmp_path / "x.data-00000-of-00001").write_bytes(array[:2].tobytes() * 4)
     with pytest.raises(CorruptFileError, match=message):
         TensorBundle(tmp_path / "x").array("w")
 

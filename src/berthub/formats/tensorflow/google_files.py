@@ -43,7 +43,7 @@ CONFIG_KEYS: dict[type[EncoderConfig], dict[str, str]] = {
 _ACTIVATIONS = {"gelu": "gelu_tanh", "relu": "relu"}
 # What is no setting here, because a MobileBERT without it is none.
 _NEEDED = ("trigram_input", "use_bottleneck")
-_NAMED = re.compile(rb'^\s*model_checkpoint_path:\s*"([^"\\]*)"', re.MULTILINE)
+_NAMED = re.compile(rb'^[ \t]*model_checkpoint_path:[ \t]*"([^"\\]*)"', re.MULTILINE)
 
 
 def checkpoint_prefix(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from berthub.errors import UnsupportedModelError
-from berthub.formats.protos import parse
+from berthub.formats.protos import by_key, parse
 
 __all__ = ["Graph", "constant_tensor", "float_constant"]
 
@@ -25,11 +25,14 @@ class Graph:
 
     def __init__(self, graph_def: bytes, *, source: Path, functions: Collection[str] = ()) -> None:
         graph = parse("GraphDef", graph_def, source=f"the graph in {source}")
-        bodies = {function.signature.name: list(function.node_def) for function in graph.library.function}
+        bodies = by_key(
+            ((function.signature.name, function.node_def) for function in graph.library.function),
+            source=f"the graph in {source}",
+        )
         self._source = source
         self._bodies = _called(bodies, functions)
         if not self._bodies:
-            self._bodies = {**bodies, "": list(graph.node)}
+            self._bodies = {**bodies, "": graph.node}
 
     def settings(self) -> dict[str, Any]:
         """`activation` and `layer_norm_eps` of the encoder, as far as they can be told."""
@@ -117,9 +120,9 @@ def constant_tensor(node: Any, dtype: int) -> Any:
     return tensors[0] if len(tensors) == 1 and tensors[0].dtype == dtype else None
 
 
-def _called(bodies: dict[str, list[Any]], names: Collection[str]) -> dict[str, list[Any]]:
+def _called(bodies: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
     """The functions of these names, and all that they call."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, Any] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop()

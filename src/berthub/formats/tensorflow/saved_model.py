@@ -15,7 +15,7 @@ from typing import Any
 
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
-from berthub.errors import ModelNotFoundError, UnsupportedModelError
+from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_bytes
 from berthub.formats.head_axes import as_matrix, check_heads
 from berthub.formats.native import CONFIG, read_description
@@ -95,6 +95,7 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     used = [variables[name] for name in weights] + case
     if dense is not None and head is not None:
         used += dense.variables
+    objects.check_apart(used)
     keys = {variable.key for variable in used}
     unused = {variable.name for variable in objects.all_variables if variable.key not in keys}
     return Checkpoint(
@@ -108,9 +109,13 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
 
 def _meta_graph(path: Path) -> Any:
     saved_model = parse("SavedModel", read_bytes(path), source=str(path))
-    for meta_graph in saved_model.meta_graphs:
-        if "serve" in meta_graph.meta_info_def.tags:
-            return meta_graph
+    serving = [meta_graph for meta_graph in saved_model.meta_graphs if "serve" in meta_graph.meta_info_def.tags]
+    if len(serving) == 1:
+        return serving[0]
+    if serving:
+        raise CorruptFileError(
+            f"{path} has {len(serving)} graphs tagged 'serve', and which one is meant cannot be told"
+        )
     tags = [sorted(meta_graph.meta_info_def.tags) for meta_graph in saved_model.meta_graphs]
     raise ModelNotFoundError(f"{path} has no graph tagged 'serve'; its tags are {tags}")
 

@@ -1,16 +1,16 @@
 """What Keras noted in a SavedModel about its layers; the class names and keys changed over the years."""
 
 import dataclasses
-import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from berthub.config import EncoderConfig
-from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError
+from berthub.errors import CheckpointError, UnsupportedModelError
 from berthub.formats.files import read_bytes
 from berthub.formats.protos import parse
 from berthub.formats.settings import Settings
+from berthub.formats.strict_json import parse_json
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects
 
 __all__ = ["SOURCE", "KerasLayer", "put_declared_sizes", "put_metadata", "read_metadata"]
@@ -131,10 +131,8 @@ def _encoders(layers: Collection[KerasLayer]) -> Iterator[Mapping[str, Any]]:
 def _layer(source: Path, node: int, text: str) -> Iterator[KerasLayer]:
     if not text.startswith("{"):
         return
-    try:
-        noted = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CorruptFileError(f"{source} is damaged: Keras's metadata in it is no valid JSON ({error})") from error
+    # Keras's settings may be infinite, such as the largest value of a ReLU.
+    noted = parse_json(text.encode(), source=f"Keras's metadata in {source}", nonfinite=True)
     match noted:
         case {"class_name": str() as name, "config": dict() as config}:
             yield KerasLayer(node, name.rpartition(">")[2], config, noted)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from berthub.errors import CheckpointError
+from berthub.errors import CheckpointError, CorruptFileError
 from berthub.formats.files import asset
-from berthub.formats.protos import parse
+from berthub.formats.protos import by_key, parse
 from berthub.formats.tensorflow.saved_model_names import is_word_embeddings
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
 
@@ -18,6 +18,8 @@ _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 # The exporters hang the vocabulary on the encoder itself.
 _VOCABULARIES = ("vocab_file", "sp_model_file")
 _ROOT = 0
+# A model around an encoder may name its vocabulary again; what each hangs on is looked through.
+_MOST_VOCABULARIES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,10 @@ class SavedObjects:
         self._nodes = meta_graph.object_graph_def.nodes
         self._assets = [asset.filename for asset in meta_graph.asset_file_def]
         self._source = source
-        self.functions = {entry.key: entry.value for entry in meta_graph.object_graph_def.concrete_functions}
+        functions = meta_graph.object_graph_def.concrete_functions
+        self.functions = by_key(((entry.key, entry.value) for entry in functions), source=str(source))
         """The signatures of the functions, by the names that they have in the graph."""
+        self._named: dict[int, dict[str, int]] = {}
         self._variables = dict(self._from_checkpoint(bundle))
         covered = {variable.key for variable in self._variables.values()}
         for key in bundle.keys:
@@ -56,10 +60,12 @@ class SavedObjects:
 
         `CheckpointError` if there are several.
         """
+        owners = [node for node in reversed(range(len(self._nodes))) if self.has_vocabulary(node)]
+        if len(owners) > _MOST_VOCABULARIES:
+            raise CheckpointError(f"{self._source} holds {len(owners):,} objects with a vocabulary: it is no encoder")
         tables = {
             frozenset(v.key for v in self.variables(self.reachable(node)) if is_word_embeddings(v.name)): node
-            for node in reversed(range(len(self._nodes)))
-            if self.has_vocabulary(node)
+            for node in owners
         }
         tables.pop(frozenset(), None)
         if len(tables) > 1:
@@ -75,7 +81,9 @@ class SavedObjects:
 
     def child(self, node: int, name: str) -> int | None:
         """The object that `node` calls `name`."""
-        return next((number for local, number in self._children(node) if local == name), None)
+        if node not in self._named:
+            self._named[node] = by_key(self._children(node), source=f"{self._source}, object {node},")
+        return self._named[node].get(name)
 
     def reachable(self, *nodes: int | None, without: Collection[str] = ()) -> set[int]:
         """These objects and all that hangs on them, but for what is called one of `without`."""
@@ -100,6 +108,16 @@ class SavedObjects:
         """What Keras noted inside `saved_model.pb` about each object."""
         for number, node in enumerate(self._nodes):
             yield number, node.user_object.metadata
+
+    def check_apart(self, variables: Iterable[Variable]) -> None:
+        """`CorruptFileError` if two of these variables are stored under one key: both would have its numbers."""
+        names: dict[str, str] = {}
+        for variable in variables:
+            if (known := names.setdefault(variable.key, variable.name)) != variable.name:
+                raise CorruptFileError(
+                    f"{self._source} is damaged: the variables {known!r} and {variable.name!r} are both stored as "
+                    f"{variable.key!r}"
+                )
 
     def asset(self, node: int, name: str) -> Path | None:
         """The file that `node` calls `name`: None if there is no such asset; `ModelNotFoundError` if it is missing."""
@@ -128,12 +146,19 @@ class SavedObjects:
         checkpoint = _checkpoint_nodes(bundle)
         partners = {_ROOT: _ROOT} if checkpoint and self._nodes else {}
         waiting = list(partners)
+        # Of the checkpoint's objects: a variable, if it is one, and what its children are called.
+        known: dict[int, tuple[Variable | None, dict[str, int]]] = {}
         while waiting:
             node = waiting.pop()
-            other = checkpoint[partners[node]]
-            for variable in _variables_of(other, bundle):
+            if (place := partners[node]) not in known:
+                other = checkpoint[place]
+                variables = [*_variables_of(other, bundle)]
+                children = ((child.local_name, child.node_id) for child in other.children)
+                theirs = by_key(children, source=f"the checkpoint of {self._source}, object {place},")
+                known[place] = variables[-1] if variables else None, theirs
+            variable, theirs = known[place]
+            if variable is not None:
                 yield node, variable
-            theirs = {child.local_name: child.node_id for child in other.children}
             for name, number in self._children(node):
                 partner = theirs.get(name)
                 if partner is not None and 0 <= partner < len(checkpoint) and number not in partners:

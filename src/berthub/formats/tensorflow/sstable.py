@@ -4,7 +4,8 @@ Layout: data blocks, a meta-index block, an index block, and a footer of 48 byte
 prefix-compressed entries, then its restart points; a byte for its compression and a masked CRC-32C follow it.
 Specification: https://github.com/google/leveldb/blob/main/doc/table_format.md. Every length and offset is checked
 against the bytes at hand before it is used, so a damaged file ends in an error, never in a crash or a large
-allocation.
+allocation. What is small in the file and large in memory is counted: keys that share a long one, blocks that are
+named often, entries that hold nothing.
 """
 
 import struct
@@ -23,6 +24,11 @@ _TRAILER = 5
 _UNCOMPRESSED, _SNAPPY = 0, 1
 # Snappy's longest copy makes 64 bytes of 3: what claims to grow more is damaged.
 _SNAPPY_LARGEST_RATIO = 22
+# TensorFlow's longest keys, of slots of optimizers, have some hundred bytes; they share most of them.
+_LONGEST_KEY = 1 << 14
+_LARGEST_RATIO, _RATIO_COUNTS_FROM = 16, 1 << 20
+# The smallest entry of a tensor has more: three lengths, a key, its type, its size and a checksum.
+_BYTES_AN_ENTRY, _ENTRIES = 14, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,43 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
     for _ in range(2):  # the meta-index handle, which nothing here needs, stands before it
         handle, position = _block_handle(footer, position)
     entries: dict[bytes, bytes] = {}
-    for _, value in _entries(_block(data, handle)):
+    budget = _Budget(len(data))
+    last, end = b"", 0
+    for _, value in _entries(_block(data, handle, budget), budget):
         block, _ = _block_handle(value, 0)
-        for key, entry in _entries(_block(data, block)):
-            if key in entries:
-                raise CorruptFileError(f"the table holds the key {key!r} twice")
+        # They lie one behind the other: one that is named twice would be read as often as it is named.
+        if block.offset < end:
+            raise CorruptFileError(f"two blocks lie on the same bytes, or not in order, at {block.offset}")
+        end = block.offset + block.size
+        for key, entry in _entries(_block(data, block, budget), budget):
+            if entries and key <= last:
+                raise CorruptFileError(
+                    f"the table holds the key {key!r} " + ("twice" if key == last else f"behind {last!r}, unsorted")
+                )
             entries[key] = entry
+            last = key
     return entries
+
+
+class _Budget:
+    """What a table of so many bytes may become: `CorruptFileError` where keys and blocks come to much more."""
+
+    def __init__(self, size: int) -> None:
+        self._left = _RATIO_COUNTS_FROM + _LARGEST_RATIO * size
+        self._entries = _ENTRIES + size // _BYTES_AN_ENTRY
+        self._size = size
+
+    def spend(self, size: int) -> None:
+        """Count bytes of keys, or of a block that was compressed."""
+        self._left -= size
+        if self._left < 0:
+            raise CorruptFileError(f"the table of {self._size:,} bytes grows to more than {_LARGEST_RATIO} times that")
+
+    def spend_entry(self) -> None:
+        """Count an entry."""
+        self._entries -= 1
+        if self._entries < 0:
+            raise CorruptFileError(f"the table of {self._size:,} bytes has more entries than can hold a tensor")
 
 
 def masked_crc32c(crc: int) -> int:
@@ -79,7 +115,7 @@ def _block_handle(data: bytes, position: int) -> tuple[_BlockHandle, int]:
     return _BlockHandle(offset, size), position
 
 
-def _block(data: bytes, handle: _BlockHandle) -> bytes:
+def _block(data: bytes, handle: _BlockHandle, budget: _Budget) -> bytes:
     end = handle.offset + handle.size
     if end + _TRAILER > len(data) - _FOOTER:
         raise CorruptFileError(f"a block of {handle.size} bytes at {handle.offset} runs past the end of the table")
@@ -90,7 +126,9 @@ def _block(data: bytes, handle: _BlockHandle) -> bytes:
     if compression == _UNCOMPRESSED:
         return block
     if compression == _SNAPPY:
-        return _snappy(block)
+        unpacked = _snappy(block)
+        budget.spend(len(unpacked))
+        return unpacked
     raise UnsupportedModelError(
         f"the table uses the unknown compression {compression}; 0 (none) and 1 (snappy) are read"
     )
@@ -108,7 +146,7 @@ def _snappy(block: bytes) -> bytes:
         raise CorruptFileError(f"a snappy block of {len(block)} bytes cannot be unpacked: {error}") from error
 
 
-def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _entries(block: bytes, budget: _Budget) -> Iterator[tuple[bytes, bytes]]:
     if len(block) < 4:
         raise CorruptFileError(f"a block has {len(block)} bytes, too few for its restart points")
     (restarts,) = struct.unpack("<I", block[-4:])
@@ -122,6 +160,10 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         length, position = varint(block, position)
         if shared > len(key) or position + unshared + length > end:
             raise CorruptFileError(f"the entry at byte {position} of a block runs past its end")
+        if shared + unshared > _LONGEST_KEY:
+            raise CorruptFileError(f"the entry at byte {position} of a block has a key of {shared + unshared:,} bytes")
+        budget.spend_entry()
+        budget.spend(shared + unshared)
         key = key[:shared] + block[position : position + unshared]
         position += unshared
         yield key, block[position : position + length]

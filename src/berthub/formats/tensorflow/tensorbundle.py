@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from berthub.errors import CorruptFileError, ModelError, UnsupportedModelError
 from berthub.formats.files import memory_map, read_bytes
+from berthub.formats.places import check_apart
 from berthub.formats.protos import parse
 from berthub.formats.tensorflow.sstable import masked_crc32c, read_table, varint
 from berthub.formats.tensorflow.tensor_slices import TensorSlice
@@ -75,6 +76,7 @@ class TensorBundle:
         self._entries = {
             self._name(key): self._read_entry(key, value) for key, value in table.items() if key not in self._parts
         }
+        self._check_apart()
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries
@@ -131,6 +133,16 @@ class TensorBundle:
 
     def _shard_path(self, shard: int) -> Path:
         return self._path(f"data-{shard:05d}-of-{self._num_shards:05d}")
+
+    def _check_apart(self) -> None:
+        """TensorFlow writes each tensor, strings too, on bytes of its own; a partitioned one has its parts' alone."""
+        places: dict[int, list[tuple[str, int, int]]] = {}
+        parts = ((repr(key)[2:-1], entry) for key, entry in self._parts.items())
+        for name, entry in (*self._entries.items(), *parts):
+            if not entry.slices:
+                places.setdefault(entry.shard, []).append((name, entry.offset, entry.size))
+        for shard, found in places.items():
+            check_apart(found, source=f"{self._index}, shard {shard},")
 
     def _name(self, key: bytes) -> str:
         try:

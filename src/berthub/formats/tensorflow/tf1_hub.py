@@ -12,7 +12,7 @@ from typing import Any
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.errors import ModelNotFoundError
 from berthub.formats.files import asset, assets, read_bytes
-from berthub.formats.protos import parse
+from berthub.formats.protos import by_key, parse
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.google_names import named_weights
 from berthub.formats.tensorflow.graph import Graph
@@ -46,7 +46,7 @@ def read_tf1_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Checkp
     meta_graph, for_training = _meta_graphs(path)
     bundle = TensorBundle(folder / "variables" / "variables")
     found = named_weights({key: bundle.shape(key) for key in bundle.keys}, source=str(path))
-    nodes = {node.name: node for node in _nodes(meta_graph, path)}
+    nodes = by_key(((node.name, node) for node in _nodes(meta_graph, path)), source=f"the graph in {path}")
     tokenization = _signature(meta_graph, _TOKENIZATION)
     vocabulary = vocabulary_at(_vocabulary_file(folder, meta_graph, nodes, tokenization.get("vocab_file", "")))
 
