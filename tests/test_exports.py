@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import berthub as hub
-from berthub import exports
+from berthub import atomic
 from berthub.checkpoint import Checkpoint
-from berthub.errors import HandleError, InputError, MissingDependencyError, UnsupportedModelError
+from berthub.errors import HandleError, InputError, MissingDependencyError, UnsupportedModelError, WriteError
 from berthub.exports import FORMATS, ExportFormat
 from berthub.formats import read
 from berthub.formats.onnx.reader import read_onnx
@@ -117,22 +117,22 @@ def test_nothing_is_overwritten(models: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("to", get_args(ExportFormat))
 def test_a_failure_leaves_nothing(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str) -> None:
     form = FORMATS[to]
+    pytest.importorskip(_NEEDS.get(to, "os"))
+    written: list[Path] = []
 
-    def write(checkpoint: Checkpoint, path: Path) -> None:
-        if form.suffix:
-            path.write_bytes(b"half")
-        else:
-            path.mkdir()
-            (path / "half").write_bytes(b"half")
+    def interrupt(path: Path) -> None:
+        written.append(path)
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(exports.FORMATS, to, dataclasses.replace(form, write=write, library=None))
+    # When everything is written, and has not got its name.
+    monkeypatch.setattr(atomic, "_fsync", interrupt)
     (tmp_path / "empty").mkdir()
     with pytest.raises(KeyboardInterrupt):
         hub.export(models / "tf2_v4", tmp_path / f"out{form.suffix}", to=to)  # type: ignore[arg-type]
     if not form.suffix:
         with pytest.raises(KeyboardInterrupt):
             hub.export(models / "tf2_v4", tmp_path / "empty", to=to)  # type: ignore[arg-type]
+    assert written
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
     assert not any((tmp_path / "empty").iterdir())
 
@@ -208,7 +208,7 @@ def test_a_place_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for to, name in (("native", "model"), ("keras", "model.keras")):
         if importlib.util.find_spec(_NEEDS.get(to, "os")):
-            with pytest.raises(InputError, match="cannot be made"):
+            with pytest.raises(WriteError, match="cannot be written: Not a directory"):
                 hub.export(tiny_checkpoint("bert"), tmp_path / "file" / name, to=to)
 
 

@@ -13,6 +13,7 @@
     │   └── CheckpointError                    weights that do not fit the configuration
     ├── InputError (ValueError)                texts, arrays, files or options that cannot be used
     │   └── OutputNotComputedError (KeyError)  an output that the call did not ask for
+    ├── WriteError (OSError)                   a file or folder that could not be written
     ├── TrainingDivergedError (ArithmeticError) a loss that is no number any more
     └── MissingDependencyError (ImportError)   an optional library that is not installed
 
@@ -38,6 +39,7 @@ __all__ = [
     "TrainingDivergedError",
     "TruncationWarning",
     "UnsupportedModelError",
+    "WriteError",
 ]
 
 
@@ -94,6 +96,10 @@ class OutputNotComputedError(InputError, KeyError):
 
     # KeyError would print the message as a quoted string.
     __str__ = Exception.__str__
+
+
+class WriteError(BerthubError, OSError):
+    """A file or a folder could not be written; what was there before is as it was. `errno` has the system's reason."""
 
 
 class TrainingDivergedError(BerthubError, ArithmeticError):

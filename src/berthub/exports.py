@@ -1,21 +1,19 @@
 """A model goes out again, in the form that another library reads: `hub.export`."""
 
-import contextlib
 import dataclasses
 import importlib.util
 import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from berthub.atomic import check_new_folder
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError, MissingDependencyError, UnsupportedModelError
 from berthub.formats import read
-from berthub.formats.native import make_folder, new_folder, write_native
+from berthub.formats.native import write_native
 from berthub.hub.resolve import resolve
 from berthub.networks.network import weight_shapes
 
@@ -44,7 +42,8 @@ def export(
 
     `model` is what `berthub.load` takes (with its `settings`, `sha256`, `cache_dir` and `offline`), or a
     `Checkpoint`, an `Encoder` or a `KerasLayer`. `path` is a folder, new or empty; for keras a new file that ends in
-    `.keras`. The weights go out bit for bit. Nothing is left at `path` if anything fails.
+    `.keras`. The weights go out bit for bit. Nothing is left at `path` if anything fails: what the system
+    refuses is a `WriteError`.
 
     A model's heads go with it, unless `encoder_only`. The head of a fine-tuned model has a place in native, in
     huggingface, and in onnx as the output `logits`; the other forms raise `UnsupportedModelError`, as google and
@@ -59,24 +58,24 @@ def export(
         raise MissingDependencyError(
             f"{to} is written with {form.library}, which is not installed: pip install {form.install}"
         )
-    with _written_whole(target, suffix=form.suffix) as unfinished:
-        if model is None or isinstance(model, str | os.PathLike):
-            folder = resolve(model, sha256=sha256, cache_dir=cache_dir, offline=offline)
-            model = read(folder, settings=settings)
-        checkpoint = _without_heads(_checkpoint(model)) if encoder_only else _checkpoint(model)
-        if checkpoint.head is not None and not form.takes_heads:
-            raise UnsupportedModelError(
-                f"the model was fine-tuned ({checkpoint.head.task}), and {to} has no place for its head: write the "
-                "encoder alone (encoder_only=True, --encoder-only), or one of "
-                + ", ".join(name for name, other in FORMATS.items() if other.takes_heads)
-            )
-        if checkpoint.config.tokenization != "google" and not form.keeps_tokenization:
-            raise UnsupportedModelError(
-                f"{to} has no place for tokenization={checkpoint.config.tokenization!r}, and who reads it would cut "
-                'texts otherwise: export the model with tokenization "google", or one of '
-                + ", ".join(name for name, other in FORMATS.items() if other.keeps_tokenization)
-            )
-        form.write(checkpoint, unfinished)
+    _check_target(target, suffix=form.suffix)
+    if model is None or isinstance(model, str | os.PathLike):
+        folder = resolve(model, sha256=sha256, cache_dir=cache_dir, offline=offline)
+        model = read(folder, settings=settings)
+    checkpoint = _without_heads(_checkpoint(model)) if encoder_only else _checkpoint(model)
+    if checkpoint.head is not None and not form.takes_heads:
+        raise UnsupportedModelError(
+            f"the model was fine-tuned ({checkpoint.head.task}), and {to} has no place for its head: write the "
+            "encoder alone (encoder_only=True, --encoder-only), or one of "
+            + ", ".join(name for name, other in FORMATS.items() if other.takes_heads)
+        )
+    if checkpoint.config.tokenization != "google" and not form.keeps_tokenization:
+        raise UnsupportedModelError(
+            f"{to} has no place for tokenization={checkpoint.config.tokenization!r}, and who reads it would cut "
+            'texts otherwise: export the model with tokenization "google", or one of '
+            + ", ".join(name for name, other in FORMATS.items() if other.keeps_tokenization)
+        )
+    form.write(checkpoint, target)
     return Path(path)
 
 
@@ -102,31 +101,14 @@ def _without_heads(checkpoint: Checkpoint) -> Checkpoint:
     return dataclasses.replace(checkpoint, config=config, weights=weights, head=None)
 
 
-@contextlib.contextmanager
-def _written_whole(target: Path, *, suffix: str) -> Iterator[Path]:
-    """A path beside the target to write to: it takes the target's place in the end, or is removed after a failure."""
-    if suffix and target.suffix != suffix:
+def _check_target(target: Path, *, suffix: str) -> None:
+    """`InputError` where nothing may be written: known before a model is fetched."""
+    if not suffix:
+        check_new_folder(target)
+    elif target.suffix != suffix:
         raise InputError(f"{target} should be a file that ends in {suffix}")
-    if suffix and target.exists():
+    elif target.exists():
         raise InputError(f"{target} exists: choose another name, or remove it first")
-    is_new = not target.exists()
-    if suffix:
-        make_folder(target.parent)
-    else:
-        new_folder(target)
-    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{suffix}")
-    try:
-        yield unfinished
-        if not suffix:
-            target.rmdir()
-        unfinished.rename(target)
-    except BaseException:
-        if unfinished.is_dir():
-            shutil.rmtree(unfinished)
-        unfinished.unlink(missing_ok=True)
-        if not suffix and is_new and target.is_dir():
-            target.rmdir()
-        raise
 
 
 def _write_google(checkpoint: Checkpoint, path: Path) -> None:

@@ -56,12 +56,12 @@ def test_a_picture_is_the_same_every_time(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_pyplot_is_not_touched() -> None:
+def test_pyplot_is_not_touched(path: Path) -> None:
     code = (
-        "import sys, io; from berthub.evaluation.pictures import draw_regression; "
-        "draw_regression([1], [2], io.BytesIO()); print('matplotlib.pyplot' in sys.modules)"
+        "import sys; from berthub.evaluation.pictures import draw_regression; "
+        "draw_regression([1], [2], sys.argv[1]); print('matplotlib.pyplot' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 

@@ -227,7 +227,7 @@ def test_a_crashed_process_leaves_no_entry_and_its_leavings_go(store: Cache) -> 
     with run(store, "os._exit(9)") as crashed:
         crashed.communicate()
     assert crashed.returncode == 9
-    assert [name for name in left(store) if ".tmp-" in name]
+    assert [name for name in left(store) if ".part" in name]
     assert store.load(KEY) is None
     with run(store, "pass") as second:
         assert second.communicate()[0].split() == ["working", "got", "whole"]

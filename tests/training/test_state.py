@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from berthub.checkpoint import Checkpoint
-from berthub.errors import CorruptFileError, InputError
+from berthub.errors import CorruptFileError, InputError, WriteError
 from berthub.formats import read
 from berthub.head import Head
 from berthub.training.state import Progress, StateStore
@@ -125,5 +125,5 @@ def test_a_flipped_bit_and_a_strange_description_are_told(store: StateStore, tmp
 
 def test_a_folder_that_cannot_be_made_is_told_at_the_beginning(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(WriteError, match="cannot be written: Not a directory"):
         StateStore(tmp_path / "file" / "state", {}).begin()

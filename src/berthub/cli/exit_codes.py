@@ -15,6 +15,7 @@ from berthub.errors import (
     HandleError,
     MissingDependencyError,
     ModelError,
+    WriteError,
 )
 
 __all__ = ["ExitCode", "code_of", "errors_as_exits"]
@@ -29,6 +30,7 @@ class ExitCode(IntEnum):
     NO_MODEL = 3
     UNREADABLE_MODEL = 4
     MISSING_DEPENDENCY = 5
+    CANNOT_WRITE = 6
     INTERRUPTED = 130
     BROKEN_PIPE = 141
     TERMINATED = 143
@@ -40,6 +42,7 @@ _CODES: dict[type[BerthubError], ExitCode] = {
     ArchiveError: ExitCode.NO_MODEL,
     ModelError: ExitCode.UNREADABLE_MODEL,
     MissingDependencyError: ExitCode.MISSING_DEPENDENCY,
+    WriteError: ExitCode.CANNOT_WRITE,
 }
 
 

@@ -58,7 +58,8 @@ def _about(
       berthub evaluate RUN test.csv
 
     Exit status: 0 done; 1 a bug in berthub; 2 wrong usage or input; 3 the model was not found or could not be
-    fetched; 4 the model cannot be read; 5 a library is missing; 130 interrupted.
+    fetched; 4 the model cannot be read; 5 a library is missing; 6 the output cannot be written; 130 interrupted;
+    143 terminated.
     """
 
 

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from berthub.atomic import written_path
 from berthub.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def draw_learning_curves(history: Sequence[Mapping[str, float]], path: str | os.
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.legend(frameon=False)
         _plain(axes)
-    figure.savefig(path)
+    _save(figure, path)
 
 
 def draw_confusion(matrix: npt.NDArray[np.integer[Any]], labels: Sequence[str], path: str | os.PathLike[str]) -> None:
@@ -82,7 +84,7 @@ def draw_confusion(matrix: npt.NDArray[np.integer[Any]], labels: Sequence[str], 
         for (row, column), number in np.ndenumerate(matrix):
             color = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, f"{number:,}", ha="center", va="center", color=color, fontsize=8)
-    figure.savefig(path)
+    _save(figure, path)
 
 
 def draw_regression(truth: Sequence[float], predicted: Sequence[float], path: str | os.PathLike[str]) -> None:
@@ -107,7 +109,7 @@ def draw_regression(truth: Sequence[float], predicted: Sequence[float], path: st
     axes.set_xlabel("true")
     axes.set_ylabel("predicted")
     _plain(axes)
-    figure.savefig(path)
+    _save(figure, path)
 
 
 def _figure(*, width: float, height: float) -> "Figure":
@@ -119,6 +121,11 @@ def _figure(*, width: float, height: float) -> "Figure":
             "pictures need matplotlib, which is not installed: pip install 'berthub[finetune]'"
         ) from error
     return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+
+
+def _save(figure: "Figure", path: str | os.PathLike[str]) -> None:
+    with written_path(Path(path), overwrite=True) as unfinished:
+        figure.savefig(unfinished)
 
 
 def _shortened(name: str) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint, Origin
-from berthub.errors import CheckpointError, CorruptFileError, InputError, UnsupportedModelError
+from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError
 from berthub.formats.files import read_json
 from berthub.formats.safetensors import read_safetensors, write_safetensors
 from berthub.formats.vocabularies import BERT_SPECIAL, read_vocabulary_files, write_vocabulary_files
@@ -32,8 +33,6 @@ __all__ = [
     "all_weights",
     "described_checkpoint",
     "description",
-    "make_folder",
-    "new_folder",
     "read_description",
     "read_native",
     "special_pieces",
@@ -97,33 +96,17 @@ def read_description(path: Path) -> dict[str, Any]:
 
 
 def write_native(checkpoint: Checkpoint, folder: Path) -> None:
-    """Save the checkpoint in `folder`, which is made; one that holds files already is refused."""
-    new_folder(folder)
-    write_native_files(checkpoint, folder)
-
-
-def new_folder(folder: Path) -> None:
-    """Make `folder`; `InputError` if it holds files already, or is one."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists and is not an empty folder: choose another name, or remove it first")
-    make_folder(folder)
-
-
-def make_folder(folder: Path) -> None:
-    """Make `folder`, which may be there; `InputError` if it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be made: {error.strerror or error}; choose another place") from error
+    """Save the checkpoint in `folder`, which appears when it is whole; one that holds files already is refused."""
+    with written_folder(folder, last=CONFIG) as unfinished:
+        write_native_files(checkpoint, unfinished)
 
 
 def write_native_files(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the files of the checkpoint into `folder`, whatever else is there."""
+    """Write the files of the checkpoint into `folder`, which is to become one that counts by `CONFIG`."""
     write_vocabulary_files(checkpoint.vocabulary, folder)
     write_safetensors(folder / _WEIGHTS, all_weights(checkpoint), {"format": "berthub"})
     if checkpoint.quantization is not None:
         write_safetensors(folder / _QUANTIZATION, _quantization_arrays(checkpoint.quantization), {"format": "berthub"})
-    # Last: a folder without it is no model, so that an interrupted save is never taken for a whole one.
     (folder / CONFIG).write_text(description(checkpoint), encoding="utf-8")
 
 

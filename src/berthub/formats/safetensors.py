@@ -5,6 +5,7 @@ shape and place of each tensor, then the tensors without holes. The library's ow
 two tensors of one name.
 """
 
+import json
 import math
 import struct
 from collections.abc import Iterator, Mapping
@@ -59,10 +60,23 @@ def read_safetensors(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, npt.NDArray[np.float32]], metadata: Mapping[str, str]) -> None:
-    """Write float32 arrays."""
-    from safetensors.numpy import save_file
+    """Write float32 arrays, one after the other: the library's own writer wants them all in memory.
 
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, metadata=dict(metadata))
+    And its files can be read by nobody but their owner.
+    """
+    described: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    names = sorted(arrays)
+    for name in names:
+        begin, end = end, end + 4 * arrays[name].size
+        described[name] = {"dtype": "F32", "shape": arrays[name].shape, "data_offsets": (begin, end)}
+    header = json.dumps(described, ensure_ascii=False, separators=(",", ":")).encode()
+    # So that the arrays lie at multiples of 8.
+    header = header.ljust(-(-len(header) // 8) * 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        for name in names:
+            file.write(np.ascontiguousarray(arrays[name], "<f4").data)
 
 
 def _tensors(path: Path, data: npt.NDArray[np.uint8]) -> Iterator[tuple[str, npt.NDArray[Any]]]:

@@ -4,24 +4,23 @@
     CACHE/kaggle/NAME/entry.json     the SHA-256, size and time of each file
     CACHE/kaggle/NAME.lock           held by the process that makes the entry
 
-An entry is made in a folder beside it, NAME.tmp-*, and renamed last: what has its final name is whole.
+An entry is made in a folder beside it, .NAME.*.part, and renamed last: what has its final name is whole.
 """
 
-import glob
+import contextlib
 import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from berthub.errors import BerthubError, FetchError, InputError
+from berthub.atomic import remove_folder, unfinished_beside, written_file, written_folder
+from berthub.errors import BerthubError, FetchError, InputError, WriteError
 from berthub.hub.checksum import hash_file
 
 __all__ = ["Cache", "Entry", "FileRecord", "Key", "default_cache_dir"]
@@ -119,8 +118,10 @@ class Cache:
                 return None
             now[name] = unchanged
         if now != entry.files and os.access(home, os.W_OK):
-            # A copied cache has other times; noted, so that it is hashed once and not at every load.
-            _write_record(home, Entry(entry.folder, entry.archive_sha256, now))
+            # A copied cache has other times; noted, so that it is hashed once and not at every load. Where the disk
+            # is full nothing is noted, and the model is no worse for it.
+            with contextlib.suppress(WriteError):
+                _write_record(home, Entry(entry.folder, entry.archive_sha256, now))
         return entry
 
     def load_or_make(self, key: Key, fill: Fill, check: Check) -> Entry:
@@ -141,11 +142,13 @@ class Cache:
                     return entry
                 _clear(home)
                 return _make(home, fill, check)
-        except BerthubError:
-            raise
         except OSError as error:
+            if isinstance(error, BerthubError) and not isinstance(error, WriteError):
+                raise
+            # The system's own error names the file.
+            cause = error.__cause__ if isinstance(error, WriteError) else error
             raise FetchError(
-                f"cannot put {key.label} into the cache folder {self.root}: {error}.\n"
+                f"cannot put {key.label} into the cache folder {self.root}: {cause}.\n"
                 "Check its free space and permissions, or choose another folder (cache_dir= or "
                 "BERTHUB_CACHE)."
             ) from error
@@ -155,32 +158,25 @@ class Cache:
 
 
 def _make(home: Path, fill: Fill, check: Check) -> Entry:
-    temporary = Path(tempfile.mkdtemp(prefix=f"{home.name}.tmp-", dir=home.parent))
-    try:
-        # Folders of their own, for mkdtemp lets nobody else in, and a cache may be shared.
-        unfinished, scratch = temporary / "entry", temporary / "scratch"
-        unfinished.mkdir()
+    with written_folder(home, last=_RECORD) as unfinished:
+        scratch = unfinished / "scratch"
         scratch.mkdir()
         folder, archive_sha256 = fill(scratch)
         folder.rename(unfinished / _FILES)
+        if scratch.exists():
+            shutil.rmtree(scratch)
         entry = Entry(unfinished / _FILES, archive_sha256, _records(unfinished / _FILES))
         check(entry)
         _write_record(unfinished, entry)
-        unfinished.rename(home)
-    finally:
-        shutil.rmtree(temporary)
     return replace(entry, folder=home / _FILES)
 
 
 def _clear(home: Path) -> None:
     """Remove what crashed processes left, and an entry that is no longer whole. Needs the lock."""
-    for stale in glob.glob(glob.escape(str(home)) + ".tmp-*"):  # noqa: PTH207 - Path.glob cannot escape
+    for stale in unfinished_beside(home):
         shutil.rmtree(stale)
     if home.exists():
-        # First the name, so that nobody takes a half-removed entry for a whole one.
-        doomed = Path(tempfile.mkdtemp(prefix=f"{home.name}.tmp-", dir=home.parent))
-        home.rename(doomed / "entry")
-        shutil.rmtree(doomed)
+        remove_folder(home)
 
 
 def _records(folder: Path) -> dict[str, FileRecord]:
@@ -204,6 +200,11 @@ def _unchanged(path: Path, known: FileRecord) -> FileRecord | None:
             return now
     except (FileNotFoundError, IsADirectoryError):
         return None
+    except OSError as error:
+        raise FetchError(
+            f"{path}, in the cache, cannot be read: {error.strerror or error}. Remove the folder {path.parent} to have "
+            "the model fetched anew, or choose another one (cache_dir= or BERTHUB_CACHE)."
+        ) from error
     return None
 
 
@@ -237,9 +238,8 @@ def _write_record(home: Path, entry: Entry) -> None:
         "archive_sha256": entry.archive_sha256,
         "files": {name: asdict(file) for name, file in entry.files.items()},
     }
-    unfinished = home / f"{_RECORD}.{secrets.token_hex(8)}"
-    unfinished.write_text(json.dumps(record, indent=1), encoding="ascii")
-    unfinished.replace(home / _RECORD)
+    with written_file(home / _RECORD, overwrite=True) as file:
+        file.write(json.dumps(record, indent=1).encode("ascii"))
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 
+from berthub.atomic import written_path
 from berthub.checkpoint import Checkpoint
 from berthub.networks.interface import INPUTS
 from berthub.training.keras_layer import KerasLayer
@@ -19,4 +20,6 @@ def write_keras_model(checkpoint: Checkpoint, path: Path) -> None:
     """
     layer = KerasLayer(checkpoint, trainable=True, name="bert")
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in INPUTS}
-    keras.Model(inputs, layer(inputs)).save(path)
+    model = keras.Model(inputs, layer(inputs))
+    with written_path(path, overwrite=False) as unfinished:
+        model.save(unfinished)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from berthub.atomic import write_errors, written_into
 from berthub.errors import InputError, MissingDependencyError
 from berthub.evaluation.pictures import draw_confusion, draw_learning_curves, draw_regression
 from berthub.evaluation.scores import confusion
@@ -54,37 +55,40 @@ class RunFolder:
         return StateStore(self._folder / _STATE, conditions)
 
     def finish(self, run: Run) -> None:
-        """Write all that a finished run leaves; the state is removed."""
+        """Write all that a finished run leaves; the state is removed then, and stays after a `WriteError`."""
         head = run.checkpoint.head
         assert head is not None
         versions = _versions()
-        (self._folder / "metrics.json").write_text(_metrics(run, head, versions), encoding="utf-8")
-        pictures = self._draw(run, head)
-        card = model_card(run, name=self._folder.resolve().name, pictures=pictures, versions=versions)
-        (self._folder / "README.md").write_text(card, encoding="utf-8")
-        # Last: from here on the folder is a finished model.
-        write_native_files(run.checkpoint, self._folder)
-        shutil.rmtree(self._folder / _STATE)
+        with written_into(self._folder, last=CONFIG) as unfinished:
+            (unfinished / "metrics.json").write_text(_metrics(run, head, versions), encoding="utf-8")
+            pictures = _draw(run, head, unfinished)
+            card = model_card(run, name=self._folder.resolve().name, pictures=pictures, versions=versions)
+            (unfinished / "README.md").write_text(card, encoding="utf-8")
+            write_native_files(run.checkpoint, unfinished)
+        with write_errors(self._folder):
+            shutil.rmtree(self._folder / _STATE)
 
     def discard(self) -> None:
         """Remove the state of a training that has nothing to go on from; the folder too, if nothing else is there."""
-        shutil.rmtree(self._folder / _STATE)
-        if not any(self._folder.iterdir()):
-            self._folder.rmdir()
+        with write_errors(self._folder):
+            shutil.rmtree(self._folder / _STATE)
+            if not any(self._folder.iterdir()):
+                self._folder.rmdir()
 
-    def _draw(self, run: Run, head: Head) -> Sequence[str]:
-        pictures = ["learning_curves.png"]
-        history = [{name: value for name, value in row.items() if name not in _NOT_DRAWN} for row in run.history]
-        draw_learning_curves(history, self._folder / pictures[0])
-        if run.truth is not None and run.predicted is not None:
-            if head.task == "regress":
-                pictures.append("predictions.png")
-                draw_regression(run.truth, run.predicted, self._folder / pictures[-1])
-            elif head.task != "multi_label":
-                pictures.append("confusion_matrix.png")
-                matrix = confusion(head.labels, run.truth, run.predicted)
-                draw_confusion(matrix, head.labels, self._folder / pictures[-1])
-        return pictures
+
+def _draw(run: Run, head: Head, folder: Path) -> Sequence[str]:
+    pictures = ["learning_curves.png"]
+    history = [{name: value for name, value in row.items() if name not in _NOT_DRAWN} for row in run.history]
+    draw_learning_curves(history, folder / pictures[0])
+    if run.truth is not None and run.predicted is not None:
+        if head.task == "regress":
+            pictures.append("predictions.png")
+            draw_regression(run.truth, run.predicted, folder / pictures[-1])
+        elif head.task != "multi_label":
+            pictures.append("confusion_matrix.png")
+            matrix = confusion(head.labels, run.truth, run.predicted)
+            draw_confusion(matrix, head.labels, folder / pictures[-1])
+    return pictures
 
 
 def _check_pictures() -> None:

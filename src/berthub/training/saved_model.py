@@ -2,15 +2,16 @@
 
 import dataclasses
 import importlib.util
-import tempfile
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from berthub.atomic import check_new_folder, write_errors, written_folder
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.errors import MissingDependencyError
-from berthub.formats.native import description, new_folder
+from berthub.formats.native import description
 from berthub.formats.tensorflow.saved_model import DESCRIPTION
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.networks import network
@@ -22,7 +23,7 @@ __all__ = ["export_saved_model"]
 
 
 def export_saved_model(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the SavedModel into `folder`, which is made; one that holds files already is refused.
+    """Write the SavedModel into `folder`, which appears when it is whole; one that holds files already is refused.
 
     It is called with a dict of `input_word_ids`, `input_mask` and `input_type_ids`, int32 [batch, seq], and
     `training`; it returns TF Hub's dict, and has what `tensorflow_hub.KerasLayer` looks for. The signature
@@ -38,15 +39,22 @@ def export_saved_model(checkpoint: Checkpoint, folder: Path) -> None:
         )
     import tensorflow as tf
 
-    new_folder(folder)
-    with tempfile.TemporaryDirectory() as scratch:
-        model, signature = _model(checkpoint)
-        for attribute, path in write_vocabulary_files(checkpoint.vocabulary, Path(scratch)).items():
+    check_new_folder(folder)
+    model, signature = _model(checkpoint)
+    with (
+        written_folder(folder, last="saved_model.pb") as unfinished,
+        # TensorFlow has errors of its own for what the system refuses.
+        write_errors(folder, tf.errors.OpError),
+    ):
+        scratch = unfinished / "scratch"
+        scratch.mkdir()
+        for attribute, path in write_vocabulary_files(checkpoint.vocabulary, scratch).items():
             setattr(model, attribute, tf.saved_model.Asset(str(path)))
-        tf.saved_model.save(model, str(folder), signatures={"serving_default": signature})
-    path = folder / DESCRIPTION
-    path.parent.mkdir()
-    path.write_text(description(dataclasses.replace(checkpoint, head=None)), encoding="utf-8")
+        tf.saved_model.save(model, str(unfinished), signatures={"serving_default": signature})
+        shutil.rmtree(scratch)
+        path = unfinished / DESCRIPTION
+        path.parent.mkdir()
+        path.write_text(description(dataclasses.replace(checkpoint, head=None)), encoding="utf-8")
 
 
 def _model(checkpoint: Checkpoint) -> tuple[Any, Any]:

@@ -1,5 +1,6 @@
 """The state of an unfinished training on disk, from which it can go on."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -11,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from berthub.atomic import write_errors, written_file
 from berthub.checkpoint import Checkpoint
 from berthub.errors import BerthubError, CorruptFileError, InputError
 from berthub.formats.native import read_native, write_native
@@ -105,10 +107,8 @@ class StateStore:
 
     def begin(self) -> None:
         """Make the folder, so that one where nothing can be written is found before hours of training."""
-        try:
+        with write_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{self._folder} cannot be made: {error}; choose another folder") from error
 
     def read(self) -> Stored | None:
         """The newest state, None if there is none.
@@ -133,27 +133,31 @@ class StateStore:
         return Stored(state, progress, best)
 
     def write(self, state: Mapping[str, npt.NDArray[Any]], progress: Progress, best: Checkpoint | None) -> None:
-        """Make this the newest state; what is older is removed then."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Make this the newest state; what is older is removed then. After a `WriteError` it is as it was."""
+        self.begin()
         name = f"state-{progress.epoch}-{progress.step}.npz"
-        np.savez(self._folder / name, allow_pickle=False, **dict(state))
-        best_name = None
-        if best is not None:
-            best_name = f"best-{progress.best_epoch}"
-            self._write_best(best, self._folder / best_name)
-        description = {
-            "conditions": self._conditions,
-            "progress": dataclasses.asdict(progress),
-            "state": name,
-            "best": best_name,
-        }
-        beside = self._folder / f"{_POINTER}.new"
-        beside.write_text(json.dumps(description, indent=2), encoding="utf-8")
-        # The one moment at which the new state counts.
-        beside.replace(self._folder / _POINTER)
-        for path in self._folder.iterdir():
-            if path.name not in (_POINTER, name, best_name):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        best_name = None if best is None else f"best-{progress.best_epoch}"
+        before = self._newest()
+        try:
+            with written_file(self._folder / name, overwrite=True) as file:
+                np.savez(file, allow_pickle=False, **dict(state))
+            if best is not None and best_name != before[1]:
+                self._write_best(best, self._folder / f"best-{progress.best_epoch}")
+            description = {
+                "conditions": self._conditions,
+                "progress": dataclasses.asdict(progress),
+                "state": name,
+                "best": best_name,
+            }
+            # The one moment at which the new state counts.
+            with written_file(self._folder / _POINTER, overwrite=True) as file:
+                file.write(json.dumps(description, indent=2).encode())
+        except BaseException:
+            # What counts is what the pointer says now. That this fails, too, is told less than why.
+            with contextlib.suppress(OSError, BerthubError):
+                self._keep(self._newest())
+            raise
+        self._keep((name, best_name))
 
     def _check_same(self, conditions: Mapping[str, Any]) -> None:
         differing = [
@@ -175,15 +179,25 @@ class StateStore:
 
     def _write_best(self, best: Checkpoint, folder: Path) -> None:
         if folder.exists():
-            if self._points_to(folder.name):
-                return
-            # Left by a process that ended while it was writing.
-            shutil.rmtree(folder)
+            # Of a state that never came to count.
+            with write_errors(folder):
+                shutil.rmtree(folder)
         write_native(best, folder)
 
-    def _points_to(self, name: str) -> bool:
+    def _newest(self) -> tuple[str | None, str | None]:
+        """The names of the state that counts and of the model of its best epoch, None for what there is not."""
         pointer = self._folder / _POINTER
-        return pointer.is_file() and read_pointer(pointer).best == name
+        if not pointer.is_file():
+            return None, None
+        stored = read_pointer(pointer)
+        return stored.state, stored.best
+
+    def _keep(self, names: tuple[str | None, str | None]) -> None:
+        """Remove all but the state of these names: older ones, and what failed or was interrupted."""
+        with write_errors(self._folder):
+            for path in self._folder.iterdir():
+                if path.name not in (_POINTER, *names):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _in_memory(checkpoint: Checkpoint) -> Checkpoint:

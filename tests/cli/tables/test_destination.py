@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from berthub import atomic
+
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
@@ -55,7 +57,6 @@ def test_the_input_is_never_the_output(cli: Any, corpus: Path, tmp_path: Path, n
         (["-o", "folder", "--to", "npy"], "exists and is no file"),
         (["-o", os.devnull, "--to", "jsonl", "--overwrite"], "exists and is no file"),
         (["-o", "out.csv"], "tells no format"),
-        (["-o", "o" * 300 + ".npy"], "cannot be written: File name too long"),
         (["--to", "npy"], "standard output takes JSON lines only"),
         (["-o", "-", "--to", "parquet"], "standard output takes JSON lines only"),
         ([], "it is not said where the vectors of"),
@@ -68,19 +69,19 @@ def test_destinations_that_are_none(cli: Any, corpus: Path, tmp_path: Path, opti
     assert message in result.stderr
 
 
-def test_a_folder_that_cannot_be_written(
-    cli: Any, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = Path.open
+def test_a_name_that_cannot_be(cli: Any, corpus: Path) -> None:
+    result = cli("encode", corpus, "-o", "o" * 300 + ".npy", "-m", "no/such/model/at/all")
+    assert result.exit_code == 6, "the model must not be looked for"
+    assert "cannot be written: File name too long. Choose a shorter name" in result.stderr
 
-    def refuse(self: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
-        if "x" in mode:
-            raise PermissionError(13, "Permission denied")
-        return original(self, mode, *args, **options)
 
-    monkeypatch.setattr(Path, "open", refuse)
+def test_a_folder_that_cannot_be_written(cli: Any, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any, path: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(atomic._TellingFile, "__init__", refuse)
     result = cli("encode", corpus, "-o", "out.npy", "-m", "no/such/model/at/all")
-    assert result.exit_code == 2
+    assert result.exit_code == 6
     assert "out.npy cannot be written: Permission denied" in result.stderr
 
 
@@ -93,8 +94,8 @@ def test_a_full_disk(corpus: Path, models: Path) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-    assert done.returncode == 2
-    assert done.stderr == "error: standard output cannot be written: No space left on device\n"
+    assert done.returncode == 6
+    assert done.stderr.startswith("error: standard output cannot be written: No space left on device. ")
 
 
 def test_a_link_is_written_through(cli: Any, corpus: Path, tmp_path: Path) -> None:

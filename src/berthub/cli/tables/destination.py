@@ -1,14 +1,15 @@
 """Where results go: a file that appears when it is whole, or standard output."""
 
 import contextlib
-import secrets
+import io
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar, cast
 
+from berthub.atomic import write_errors, written_file
 from berthub.cli.options import OutputFormat, PredictionFormat
 from berthub.errors import InputError
 
@@ -52,45 +53,22 @@ class Destination(Generic[F]):
     def check(self, source: Path | None) -> None:
         """Raise `InputError` where the file must not be written; `source` is the file that is read."""
         if self.path is not None:
-            with self.errors_told():
+            with write_errors(self.path):
                 self._check(self.path, source)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """A file that gets its name when the block ends well, and is removed when it does not."""
+        """A file that gets its name when the block ends well, and is removed when it does not.
+
+        What cannot be written is a `WriteError`, a closed pipe a `BrokenPipeError`.
+        """
         if self.path is None:
-            yield sys.stdout.buffer
-            with self.errors_told():
+            yield cast(BinaryIO, _StandardOutput())
+            with write_errors(self.name):
                 sys.stdout.buffer.flush()
             return
-        # Through a link, its target is replaced, not the link.
-        final = self.path.resolve()
-        temporary = final.with_name(f".{final.name[:200]}.{secrets.token_hex(4)}.part")
-        with self.errors_told():
-            file = temporary.open("x+b")
-        try:
-            with file:
-                yield file
-                with self.errors_told():
-                    file.flush()
-            with self.errors_told():
-                if not self.overwrite and final.exists():
-                    raise InputError(f"{final} has come into being in the meantime; use --overwrite to replace it")
-                temporary.replace(final)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
-            raise
-
-    @contextlib.contextmanager
-    def errors_told(self) -> Iterator[None]:
-        """What the system refuses (permission, a full disk) becomes an `InputError`; a closed pipe stays one."""
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise InputError(f"{self.name} cannot be written: {error.strerror or error}") from error
+        with written_file(self.path, overwrite=self.overwrite) as file:
+            yield file
 
     def _check(self, path: Path, source: Path | None) -> None:
         if not path.parent.is_dir():
@@ -103,6 +81,14 @@ class Destination(Generic[F]):
             raise InputError(f"{path} is the input: write to another file")
         if not self.overwrite:
             raise InputError(f"{path} exists; use --overwrite to replace it, or write to another file")
+
+
+class _StandardOutput(io.RawIOBase):
+    """Standard output, whose errors say what it is."""
+
+    def write(self, data: Any, /) -> int:
+        with write_errors("standard output"):
+            return sys.stdout.buffer.write(data)
 
 
 def find_destination(

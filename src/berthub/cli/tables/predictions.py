@@ -89,22 +89,20 @@ def create_prediction_writer(
     """The writer for the destination's format; `source` is that of the input."""
     match destination.format:
         case PredictionFormat.PARQUET:
-            return _ParquetWriter(destination, file, columns, metadata)
+            return _ParquetWriter(file, columns, metadata)
         case PredictionFormat.JSONL:
-            return _JsonLinesWriter(destination, file, columns)
+            return _JsonLinesWriter(file, columns)
         case PredictionFormat.CSV | PredictionFormat.TSV:
-            return _SeparatedWriter(destination, file, columns)
+            return _SeparatedWriter(destination.format, file, columns)
         case PredictionFormat.CONLL:
-            return _ConllWriter(destination, file, carried=columns.carried and source is InputFormat.CONLL)
+            return _ConllWriter(file, carried=columns.carried and source is InputFormat.CONLL)
 
 
 class _ParquetWriter(PredictionWriter):
-    def __init__(
-        self, destination: Destination[Any], file: BinaryIO, columns: PredictionColumns, metadata: Mapping[str, str]
-    ) -> None:
+    def __init__(self, file: BinaryIO, columns: PredictionColumns, metadata: Mapping[str, str]) -> None:
         self._columns = columns
         self._json = JsonColumns()
-        self._groups = RowGroups(destination, file, metadata)
+        self._groups = RowGroups(file, metadata)
 
     def write(self, block: Block, logits: Logits) -> None:
         added = self._added(logits)
@@ -141,16 +139,15 @@ def _structs(rows: npt.NDArray[np.float32], labels: Sequence[str]) -> Any:
 
 
 class _JsonLinesWriter(PredictionWriter):
-    def __init__(self, destination: Destination[Any], file: BinaryIO, columns: PredictionColumns) -> None:
-        self._destination, self._file, self._columns = destination, file, columns
+    def __init__(self, file: BinaryIO, columns: PredictionColumns) -> None:
+        self._file, self._columns = file, columns
 
     def write(self, block: Block, logits: Logits) -> None:
         carried = json_texts(block.carried) if self._columns.carried else None
         for index, added in enumerate(self._added(logits)):
             text = orjson.dumps(added, option=orjson.OPT_SERIALIZE_NUMPY)
             line = text if carried is None else carried[index][:-1] + b"," + text[1:]
-            with self._destination.errors_told():
-                self._file.write(line + b"\n")
+            self._file.write(line + b"\n")
 
     def close(self) -> None:
         pass
@@ -172,9 +169,9 @@ class _JsonLinesWriter(PredictionWriter):
 class _SeparatedWriter(PredictionWriter):
     """CSV with quotes where they are needed, or TSV, which has none; what is no string is written as JSON."""
 
-    def __init__(self, destination: Destination[PredictionFormat], file: BinaryIO, columns: PredictionColumns) -> None:
-        self._format, self._columns = destination.format, columns
-        self._lines = _Lines(destination, file)
+    def __init__(self, to: PredictionFormat, file: BinaryIO, columns: PredictionColumns) -> None:
+        self._format, self._columns = to, columns
+        self._lines = _Lines(file)
         # With this end of a row, fields that hold either of its characters are quoted.
         self._csv = csv.writer(self._lines, lineterminator=_CSV_END)
         self._names: list[str] | None = None
@@ -229,12 +226,11 @@ class _SeparatedWriter(PredictionWriter):
 class _Lines:
     """What the csv module writes its rows to."""
 
-    def __init__(self, destination: Destination[Any], file: BinaryIO) -> None:
-        self._destination, self._file = destination, file
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
 
     def write(self, row: str) -> None:
-        with self._destination.errors_told():
-            self._file.write(row.removesuffix(_CSV_END).encode() + b"\n")
+        self._file.write(row.removesuffix(_CSV_END).encode() + b"\n")
 
 
 def _cell(value: Any) -> str:
@@ -249,8 +245,8 @@ class _ConllWriter(PredictionWriter):
     The columns of a CoNLL file stand between, those of other files are left out.
     """
 
-    def __init__(self, destination: Destination[Any], file: BinaryIO, *, carried: bool) -> None:
-        self._destination, self._file, self._carried = destination, file, carried
+    def __init__(self, file: BinaryIO, *, carried: bool) -> None:
+        self._file, self._carried = file, carried
 
     def write(self, block: Block, logits: Logits) -> None:
         # A block of sentences carries a table.
@@ -265,8 +261,7 @@ class _ConllWriter(PredictionWriter):
                         "which CoNLL has no form: write .jsonl or .parquet"
                     )
                 lines.append(" ".join(fields) + "\n")
-            with self._destination.errors_told():
-                self._file.write("".join([*lines, "\n"]).encode())
+            self._file.write("".join([*lines, "\n"]).encode())
 
     def close(self) -> None:
         pass

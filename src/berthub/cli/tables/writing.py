@@ -46,20 +46,18 @@ def create_writer(
     """The writer for the destination's format; `metadata` goes where the format has a place for it."""
     match destination.format:
         case OutputFormat.PARQUET:
-            return _ParquetWriter(destination, file, request, metadata)
+            return _ParquetWriter(file, request, metadata)
         case OutputFormat.JSONL:
-            return _JsonLinesWriter(destination, file, request)
+            return _JsonLinesWriter(file, request)
         case OutputFormat.NPY:
-            return _NpyWriter(destination, file)
+            return _NpyWriter(file)
 
 
 class RowGroups:
     """Writes tables of one schema to a Parquet file, in row groups of a useful size; `plain` columns uncompressed."""
 
-    def __init__(
-        self, destination: Destination[Any], file: BinaryIO, metadata: Mapping[str, str], *, plain: Sequence[str] = ()
-    ) -> None:
-        self._destination, self._file, self._metadata, self._plain = destination, file, metadata, plain
+    def __init__(self, file: BinaryIO, metadata: Mapping[str, str], *, plain: Sequence[str] = ()) -> None:
+        self._file, self._metadata, self._plain = file, metadata, plain
         self._writer: Any = None
         self._waiting: list[Any] = []
         self._bytes = 0
@@ -74,18 +72,16 @@ class RowGroups:
     def close(self) -> None:
         """Write what is left, and the end of the file."""
         self._flush()
-        with self._destination.errors_told():
-            self._writer.close()
+        self._writer.close()
 
     def _flush(self) -> None:
         if not self._waiting:
             return
         # Dictionaries come in one piece a chunk, perhaps a different one.
         table = pa.concat_tables(self._waiting).unify_dictionaries()
-        with self._destination.errors_told():
-            if self._writer is None:
-                self._writer = self._open(table.schema)
-            self._writer.write_table(table, row_group_size=len(table))
+        if self._writer is None:
+            self._writer = self._open(table.schema)
+        self._writer.write_table(table, row_group_size=len(table))
         self._waiting, self._bytes = [], 0
 
     def _open(self, schema: Any) -> Any:
@@ -98,13 +94,11 @@ class RowGroups:
 
 
 class _ParquetWriter(Writer[Any]):
-    def __init__(
-        self, destination: Destination[Any], file: BinaryIO, request: Request, metadata: Mapping[str, str]
-    ) -> None:
+    def __init__(self, file: BinaryIO, request: Request, metadata: Mapping[str, str]) -> None:
         self._request = request
         self._json = JsonColumns()
         # Floating-point vectors neither repeat nor compress.
-        self._groups = RowGroups(destination, file, metadata, plain=[request.column])
+        self._groups = RowGroups(file, metadata, plain=[request.column])
 
     def prepare(self, carried: Carried | None) -> Any:
         return self._json.table(carried) if isinstance(carried, JsonRows) else carried
@@ -143,8 +137,8 @@ def _fixed_size_lists(array: Any) -> Any:
 class _JsonLinesWriter(Writer[Sequence[bytes]]):
     """Carries a row as the text of its object, which for rows that came as JSON is the one they came with."""
 
-    def __init__(self, destination: Destination[Any], file: BinaryIO, request: Request) -> None:
-        self._destination, self._file, self._request = destination, file, request
+    def __init__(self, file: BinaryIO, request: Request) -> None:
+        self._file, self._request = file, request
 
     def prepare(self, carried: Carried | None) -> Sequence[bytes]:
         return () if carried is None else json_texts(carried)
@@ -163,8 +157,7 @@ class _JsonLinesWriter(Writer[Sequence[bytes]]):
                 }
             text = _json(added)
             line = carried[rows.start + index][:-1] + b"," + text[1:] if carried else text
-            with self._destination.errors_told():
-                self._file.write(line + b"\n")
+            self._file.write(line + b"\n")
 
     def close(self) -> None:
         pass
@@ -184,8 +177,8 @@ def _json(values: Mapping[str, Any]) -> bytes:
 class _NpyWriter(Writer[None]):
     """A header's place is kept free until the number of rows is known."""
 
-    def __init__(self, destination: Destination[Any], file: BinaryIO) -> None:
-        self._destination, self._file = destination, file
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
         self._rows = 0
         self._row: Any = None
 
@@ -193,11 +186,10 @@ class _NpyWriter(Writer[None]):
         return None
 
     def write(self, carried: None, rows: slice, chunk: Chunk) -> None:
-        with self._destination.errors_told():
-            if self._row is None:
-                self._row = chunk.vectors[0]
-                self._file.write(bytes(_NPY_HEADER))
-            self._file.write(np.ascontiguousarray(chunk.vectors).data)
+        if self._row is None:
+            self._row = chunk.vectors[0]
+            self._file.write(bytes(_NPY_HEADER))
+        self._file.write(np.ascontiguousarray(chunk.vectors).data)
         self._rows += len(chunk.vectors)
 
     def close(self) -> None:
@@ -206,6 +198,5 @@ class _NpyWriter(Writer[None]):
         dtype = np.lib.format.dtype_to_descr(self._row.dtype)
         text = repr({"descr": dtype, "fortran_order": False, "shape": (self._rows, len(self._row))})
         begin = np.lib.format.magic(1, 0) + (_NPY_HEADER - 10).to_bytes(2, "little")
-        with self._destination.errors_told():
-            self._file.seek(0)
-            self._file.write(begin + text.encode().ljust(_NPY_HEADER - 11) + b"\n")
+        self._file.seek(0)
+        self._file.write(begin + text.encode().ljust(_NPY_HEADER - 11) + b"\n")

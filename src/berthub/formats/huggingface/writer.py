@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.errors import UnsupportedModelError
@@ -11,7 +12,6 @@ from berthub.formats.albert import identity
 from berthub.formats.huggingface.architectures import ACTIVATIONS, ARCHITECTURES, Architecture, refuse_mixed_norms
 from berthub.formats.huggingface.heads import described_head, head_class, scope_to_write
 from berthub.formats.huggingface.tokenizer import write_tokenization
-from berthub.formats.native import new_folder
 from berthub.formats.renaming import rename
 from berthub.formats.safetensors import write_safetensors
 from berthub.head import Head
@@ -28,7 +28,8 @@ _OTHERWISE = "export it to savedmodel, keras, onnx or native"
 
 
 def write_huggingface(checkpoint: Checkpoint, folder: Path, *, encoder_only: bool = False) -> None:
-    """Write `config.json`, `model.safetensors` and the tokenizer's files into `folder`, which is made.
+    """Write `config.json`, `model.safetensors` and the tokenizer's files into `folder`, which appears when it is
+    whole.
 
     transformers' AutoModel and AutoTokenizer load it, and AutoModelForMaskedLM, ...ForSequenceClassification or
     ...ForTokenClassification where the model has such a head; `encoder_only` leaves the heads out. A pooler that
@@ -49,12 +50,11 @@ def write_huggingface(checkpoint: Checkpoint, folder: Path, *, encoder_only: boo
         kind = "ForMaskedLM" if config.mlm and not encoder_only else "Model"
     stored = {"architectures": [architecture.title + kind], **stored}
 
-    new_folder(folder)
-    write_tokenization(checkpoint.vocabulary, config, folder, max_length=max_length)
-    write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
-    # Last: a folder without it is no model, so that an interrupted export is never taken for a whole one.
     text = json.dumps(stored, indent=2, ensure_ascii=False) + "\n"
-    (folder / "config.json").write_text(text, encoding="utf-8")
+    with written_folder(folder, last="config.json") as unfinished:
+        write_tokenization(checkpoint.vocabulary, config, unfinished, max_length=max_length)
+        write_safetensors(unfinished / "model.safetensors", tensors, {"format": "pt"})
+        (unfinished / "config.json").write_text(text, encoding="utf-8")
 
 
 def _architecture(config: EncoderConfig) -> Architecture:

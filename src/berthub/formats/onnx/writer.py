@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint
 from berthub.errors import MissingDependencyError
-from berthub.formats.native import CONFIG, HEAD_BIAS, HEAD_KERNEL, all_weights, description, new_folder
+from berthub.formats.native import CONFIG, HEAD_BIAS, HEAD_KERNEL, all_weights, description
 from berthub.formats.onnx.ops import OPSET, OnnxOps, Value, Weight
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.networks.interface import MLM_LOGITS, POSITIONS
@@ -28,7 +29,7 @@ _LARGEST = (1 << 31) - (1 << 24)
 
 
 def write_onnx(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write `model.onnx` into `folder`, which is made, with the vocabulary and a description beside it.
+    """Write `model.onnx` into `folder`, which appears when it is whole, with vocabulary and description beside it.
 
     Inputs are `input_ids`, `attention_mask` and `token_type_ids`, int64 [batch, sequence]; outputs `sequence_output`
     [batch, sequence, hidden] and, where the model has it, `pooled_output` [batch, hidden], float32. A
@@ -39,11 +40,11 @@ def write_onnx(checkpoint: Checkpoint, folder: Path) -> None:
     """
     if importlib.util.find_spec("onnx") is None:
         raise MissingDependencyError("ONNX models are written with the onnx library: pip install 'berthub[onnx]'")
-    new_folder(folder)
-    model = _model(checkpoint, folder)
-    write_vocabulary_files(checkpoint.vocabulary, folder)
-    (folder / CONFIG).write_text(description(checkpoint), encoding="utf-8")
-    (folder / MODEL).write_bytes(model.SerializeToString())
+    with written_folder(folder, last=MODEL) as unfinished:
+        model = _model(checkpoint, unfinished)
+        write_vocabulary_files(checkpoint.vocabulary, unfinished)
+        (unfinished / CONFIG).write_text(description(checkpoint), encoding="utf-8")
+        (unfinished / MODEL).write_bytes(model.SerializeToString())
 
 
 def _model(checkpoint: Checkpoint, folder: Path) -> Any:

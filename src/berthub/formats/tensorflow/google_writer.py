@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.errors import UnsupportedModelError
-from berthub.formats.native import new_folder, special_pieces
+from berthub.formats.native import special_pieces
 from berthub.formats.renaming import Rule
 from berthub.formats.settings import BERT_CONFIG
 from berthub.formats.tensorflow.tensorbundle_writer import write_bundle
@@ -44,7 +45,7 @@ class _Form:
 
 
 def write_google(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the checkpoint into `folder`, which is made; one that holds files already is refused.
+    """Write the checkpoint into `folder`, which appears when it is whole; one that holds files already is refused.
 
     `UnsupportedModelError` names what Google's code has no place for: another architecture or activation, another
     epsilon than 1e-12, a head of a fine-tuned model, a tokenization of another kind.
@@ -56,21 +57,18 @@ def write_google(checkpoint: Checkpoint, folder: Path) -> None:
             f"the model has no form as a Google checkpoint: {'; '.join(faults)}. "
             "The other forms keep it: native, savedmodel, huggingface, keras, onnx"
         )
-    new_folder(folder)
-    if vocabulary.algorithm == "sentencepiece":
-        (folder / _SENTENCEPIECE).write_bytes(vocabulary.model)
-    else:
-        write_vocabulary_files(vocabulary, folder)
     rules = form.rules(config)
-    write_bundle(
-        folder / _CHECKPOINT,
-        {_foreign(name, rules): checkpoint.weights[name] for name in weight_shapes(config)},
-    )
+    weights = {_foreign(name, rules): checkpoint.weights[name] for name in weight_shapes(config)}
     settings = {foreign: getattr(config, name) for foreign, name in BERT_CONFIG.items() if name != "layer_norm_eps"}
     settings |= {"hidden_act": _ACTIVATIONS[config.activation], "do_lower_case": config.lower_case}
-    # Last: a folder without it is no model, so that what was interrupted is never taken for a whole one.
     stored = json.dumps(settings | form.settings(config), indent=2)
-    (folder / form.config_file).write_text(stored + "\n", encoding="utf-8")
+    with written_folder(folder, last=form.config_file) as unfinished:
+        if vocabulary.algorithm == "sentencepiece":
+            (unfinished / _SENTENCEPIECE).write_bytes(vocabulary.model)
+        else:
+            write_vocabulary_files(vocabulary, unfinished)
+        write_bundle(unfinished / _CHECKPOINT, weights)
+        (unfinished / form.config_file).write_text(stored + "\n", encoding="utf-8")
 
 
 def _form(config: EncoderConfig) -> _Form:
