@@ -206,6 +206,20 @@ def test_an_archive_by_url(server: Any, make_tar: Callable[..., Path], cache_dir
     assert resolve(url, cache_dir=cache_dir) == folder
 
 
+def test_another_token_finds_the_same_entry(server: Any, make_tar: Callable[..., Path], cache_dir: Path) -> None:
+    url = server.give("/models/bert.tar.gz", make_tar(WEIGHTS).read_bytes())
+    folder = resolve(f"{url}?v=1&token=mine", cache_dir=cache_dir)
+    there = url.partition("://")[2]
+    for other in (
+        f"{url}?v=1&token=other",
+        f"{url}?v=1",
+        f"http://user:word@{there}?v=1&X-Amz-Signature=1&X-Amz-Date=2",
+    ):
+        assert resolve(other, cache_dir=cache_dir, offline=True) == folder
+    with pytest.raises(OfflineError):
+        resolve(f"{url}?v=2&token=mine", cache_dir=cache_dir, offline=True)
+
+
 def test_failures_of_a_url(server: Any, cache_dir: Path) -> None:
     with pytest.raises(FetchError, match="HTTP status 404"):
         resolve(f"{server.url}/absent.zip", cache_dir=cache_dir)

@@ -142,12 +142,10 @@ def _request(job: EncodeJob, encoder: Encoder) -> Request:
 
 
 def _metadata(job: EncodeJob, request: Request, encoder: Encoder) -> dict[str, str]:
-    from berthub.hub.resolve import DEFAULT_HANDLE
-
     window = request.window
     return {
         "berthub.version": berthub.__version__,
-        "berthub.model": job.model.handle or DEFAULT_HANDLE,
+        "berthub.model": job.model.name,
         "berthub.output": request.vectors.value,
         "berthub.layer": str(request.layer),
         "berthub.normalize": str(request.normalize).lower(),

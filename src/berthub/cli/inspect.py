@@ -28,7 +28,7 @@ def inspect(
     model = ModelOptions(
         handle=handle, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
     )
-    report = report_on(handle, model)
+    report = report_on(model.name, model)
     if as_json:
         from berthub.cli.json_output import print_json
 

@@ -89,7 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else ExitCode.BUG
     except Exception:
-        traceback.print_exc()
+        from berthub.hub.redaction import redact, secrets_of
+
+        secrets = [secret for argument in argv or sys.argv for secret in secrets_of(argument)]
+        print(redact(traceback.format_exc(), secrets), file=sys.stderr, end="")
         print(
             f"\nThis is a bug in berthub {berthub.__version__}. Please report it with the lines above and the "
             "command that you ran.",

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,19 @@ __all__ = ["ModelOptions", "load_checkpoint", "load_encoder"]
 class ModelOptions:
     """Which model, and where it may come from; `handle` None is the default model."""
 
-    handle: str | None
+    handle: str | None = field(repr=False)
     lower_case: bool | None
     sha256: Sequence[str]
     cache_dir: Path | None
     offline: bool | None
+
+    @property
+    def name(self) -> str:
+        """The handle as it may be shown and written, without a password or a token."""
+        from berthub.hub.redaction import public_spelling
+        from berthub.hub.resolve import DEFAULT_HANDLE
+
+        return public_spelling(self.handle or DEFAULT_HANDLE)
 
     @property
     def settings(self) -> Mapping[str, Any] | None:

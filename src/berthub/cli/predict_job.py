@@ -103,7 +103,7 @@ def load_fine_tuned(
     encoder = load_encoder(model, engine=engine, precision=precision, max_length=max_length)
     if encoder.head is None:
         raise InputError(
-            f"{model.handle} was not fine-tuned, it has no head to predict with: give the folder of a training, or "
+            f"{model.name} was not fine-tuned, it has no head to predict with: give the folder of a training, or "
             "take its vectors with berthub encode"
         )
     return encoder, encoder.head
@@ -184,7 +184,7 @@ def _word_table(sentences: Sequence[Sequence[str]], logits: Logits) -> Table:
 def _metadata(job: PredictJob, encoder: Encoder, head: Head) -> dict[str, str]:
     return {
         "berthub.version": berthub.__version__,
-        "berthub.model": str(job.model.handle),
+        "berthub.model": job.model.name,
         "berthub.task": head.task,
         "berthub.precision": encoder.precision,
         "berthub.max_length": str(encoder.max_length),

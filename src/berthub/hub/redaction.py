@@ -6,12 +6,15 @@ keep them in: an address is shown by its `public_spelling` alone, and what anoth
 as a copy: its exceptions are never chained, for they hold addresses in a dozen attributes.
 """
 
-import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    import logging
 
 __all__ = [
     "ClientError",
@@ -155,9 +158,11 @@ def without_credentials(url: str) -> str:
 @contextmanager
 def redacted_logs(*loggers: str, secrets: Iterable[str] = ()) -> Iterator[None]:
     """Meanwhile, what these loggers log is redacted: clients log the addresses that they ask for."""
+    import logging
+
     hidden = (*secrets, *environment_secrets())
 
-    def hide(record: logging.LogRecord) -> bool:
+    def hide(record: "logging.LogRecord") -> bool:
         try:
             record.msg, record.args = redact(record.getMessage(), hidden), ()
         except (TypeError, ValueError):

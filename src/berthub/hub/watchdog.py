@@ -70,6 +70,7 @@ class Watchdog:
                     watchdog.add(connected)
                     return connected
 
+            Connection.__name__ = pool.ConnectionCls.__name__  # messages show it
             return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
         pools = {"http": watched(HTTPConnectionPool), "https": watched(HTTPSConnectionPool)}

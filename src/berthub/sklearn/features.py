@@ -13,6 +13,7 @@ from berthub.encoding.normalize import unit_length
 from berthub.encoding.texts import checked
 from berthub.engines.engine import EngineName, Floats, Precision
 from berthub.errors import InputError, MissingDependencyError
+from berthub.hub.redaction import public_spelling, redact
 from berthub.networks.outputs import Output
 from berthub.tokenization.tokenizer import Text
 
@@ -39,6 +40,9 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     Nothing is learnt: `fit` loads the model and checks the parameters, and what it found holds until the next `fit`.
     A pickle holds the handle, not the model, which is loaded again when it is first used. Afterwards there are
     `layers_` (counted from 0), `hidden_size_`, and `precision_`, the arithmetic that is used.
+
+    The handle stays as it was given, since `clone` asks for that: a pickle, and the text of a pipeline around it, have
+    the password or the token of an address too. Load such a model once, and give the folder.
     """
 
     _encoder: Encoder | None = None
@@ -110,6 +114,15 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             model, options, *_ = self._fitted
             self._encoder = load(model, **options)
         return self._encoder
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:  # noqa: N803 - scikit-learn's name
+        return redact(super().__repr__(N_CHAR_MAX))
+
+    def _get_params_html(self, *arguments: Any, **options: Any) -> Any:
+        # What notebooks show.
+        shown = super()._get_params_html(*arguments, **options)
+        shown["model"] = None if self.model is None else public_spelling(self.model)
+        return shown
 
     def __getstate__(self) -> dict[str, Any]:
         # Weights and compiled networks stay where they are.

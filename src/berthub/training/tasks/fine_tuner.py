@@ -21,6 +21,7 @@ from berthub.evaluation.scores import scores
 from berthub.formats import read
 from berthub.formats.native import write_native
 from berthub.head import Head, Task
+from berthub.hub.redaction import public_spelling
 from berthub.hub.resolve import resolve
 from berthub.tokenization.tokenizer import Tokenizer
 from berthub.training.examples import Examples
@@ -77,7 +78,7 @@ class FineTuner(ABC):
         if isinstance(handle, Checkpoint):
             self._handle, self._checkpoint = "a Checkpoint", handle
         else:
-            self._handle = "the default model" if handle is None else str(handle)
+            self._handle = public_spelling(handle)
             folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
             self._checkpoint = read(folder, settings=settings)
         self._given_labels = None if labels is None else checked_labels(labels)
