@@ -77,6 +77,8 @@ def _kaggle(text: str, segments: list[str]) -> KaggleModel:
             return names.kaggle(text, [owner, model, framework, variation])
         case ["models", owner, model, "frameworks", framework, "variations", variation, "versions", version]:
             return names.kaggle(text, [owner, model, framework, variation, version])
+        case ["models", owner, model, "frameworks", *_]:
+            return names.kaggle(text, [owner, model])  # to be refused, with the variations that there are
         case ["models", *parts]:
             return names.kaggle(text, parts)
     raise names.unknown(text, "this page of Kaggle is no model")
@@ -90,6 +92,10 @@ def _hugging_face(text: str, segments: list[str]) -> HuggingFaceModel:
             return names.hugging_face(text, name)
         case [org, name]:
             return names.hugging_face(text, f"{org}/{name}")
-        case [org, name, "tree", *revision] if revision:
-            return names.hugging_face(text, f"{org}/{name}@{'/'.join(revision)}")
-    raise names.unknown(text, "a Hugging Face address is https://huggingface.co/ORG/NAME, or with /tree/REVISION")
+        case [org, name, "tree", revision] | [org, name, "tree", "refs" as revision, *_]:
+            # Other branches with a slash in their name have it encoded in an address.
+            revision = "/".join(segments[3:]) if revision == "refs" else revision
+            return names.hugging_face(text, f"{org}/{name}@{revision}")
+    near = ["/".join(segments[:2])] if len(segments) > 2 and names.is_repository("/".join(segments[:2])) else []
+    why = "a Hugging Face address is https://huggingface.co/ORG/NAME, or with /tree/REVISION; not of a folder or a file"
+    raise names.unknown(text, why, near=near)

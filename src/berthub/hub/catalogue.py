@@ -15,8 +15,11 @@ __all__ = [
     "find_kaggle",
     "find_mount",
     "find_tfhub",
+    "named",
     "nearest",
     "newest",
+    "on_kaggle",
+    "spellings",
     "versions",
 ]
 
@@ -105,9 +108,33 @@ def find_tfhub(name: str) -> CatalogueEntry | None:
     return _by_tfhub().get(name) or _newest_by_name().get(name)
 
 
+def named(name: str) -> tuple[str, ...]:
+    """The names `P/N` that are meant by a name in another case, without its publisher, or by its last part alone.
+
+    The first of these that there is, so that `bert_en_uncased_L-12_H-768_A-12` is the model of that very name and not
+    the one in `small_bert/`; several where publishers share it, and none where nobody has it.
+    """
+    wanted = name.casefold()
+    known = _newest_by_name()
+    for spell in (str, _without_publisher, _last_part):
+        if found := tuple(full for full in known if wanted and spell(full).casefold() == wanted):
+            return found
+    return ()
+
+
+def on_kaggle(owner: str, model: str) -> tuple[str, ...]:
+    """The variations `O/M/F/W` of a model on Kaggle that the table has."""
+    prefix = f"{owner}/{model}/".casefold()
+    return tuple(handle for handle in _newest_by_kaggle() if handle.casefold().startswith(prefix))
+
+
 def find_kaggle(handle: str) -> CatalogueEntry | None:
-    """The entry of `O/M/F/W/K`, or the newest version of `O/M/F/W`; None when there is none."""
-    return _by_kaggle().get(handle) or _newest_by_kaggle().get(handle)
+    """The entry of `O/M/F/W/K`, or the newest version of `O/M/F/W`, in whatever case; None when there is none."""
+    found = _by_kaggle().get(handle) or _newest_by_kaggle().get(handle)
+    if found is not None:
+        return found
+    spelled = _kaggle_by_folded_name().get(handle.casefold())
+    return None if spelled is None else find_kaggle(spelled)
 
 
 def find_mount(model: str, framework: str, variation: str, version: str | None) -> CatalogueEntry | None:
@@ -142,14 +169,23 @@ def nearest(text: str, *, count: int = 4) -> tuple[str, ...]:
 
     Names on Kaggle are compared too, and each is answered with its name on tfhub.dev.
     """
-    spellings: dict[str, str] = {}
-    for name, entry in _newest_by_name().items():
-        # Both the full name and its last part, for it is the publisher that is forgotten most often.
-        for spelling in (name, name.rpartition("/")[2], (entry.kaggle or name).rpartition("/")[0]):
-            spellings.setdefault(spelling.casefold(), entry.tfhub)
+    known = spellings()
     wanted = text.casefold()[:_LONGEST_TYPO].strip("/ ")
-    close = difflib.get_close_matches(wanted, spellings, n=3 * count, cutoff=0.6)
-    return tuple(dict.fromkeys(spellings[spelling] for spelling in close))[:count]
+    close = difflib.get_close_matches(wanted, known, n=3 * count, cutoff=0.6)
+    return tuple(dict.fromkeys(known[spelling] for spelling in close))[:count]
+
+
+@cache
+def spellings() -> Mapping[str, str]:
+    """How the newest version of each model may be spelled, in small letters; what each is of, `P/N/V`."""
+    found: dict[str, str] = {}
+    for name, entry in _newest_by_name().items():
+        if entry.kaggle is None:
+            continue  # it cannot be fetched
+        # Both the full name and its last part, for it is the publisher that is forgotten most often.
+        for spelling in (name, name.rpartition("/")[2], entry.kaggle.rpartition("/")[0]):
+            found.setdefault(spelling.casefold(), entry.tfhub)
+    return found
 
 
 @cache
@@ -165,6 +201,21 @@ def _by_kaggle() -> Mapping[str, CatalogueEntry]:
 @cache
 def _newest_by_name() -> Mapping[str, CatalogueEntry]:
     return {entry.name: entry for entry in sorted(entries(), key=lambda entry: entry.version)}
+
+
+@cache
+def _kaggle_by_folded_name() -> Mapping[str, str]:
+    return {handle.casefold(): handle for handle in (*_by_kaggle(), *_newest_by_kaggle())}
+
+
+def _without_publisher(name: str) -> str:
+    return name.partition("/")[2]
+
+
+def _last_part(name: str) -> str:
+    """The last part, if it tells of which family the model is."""
+    last = name.rpartition("/")[2]
+    return last if "bert" in last.casefold() else ""
 
 
 @cache

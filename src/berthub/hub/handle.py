@@ -127,6 +127,9 @@ def _bare(text: str) -> Handle:
     parts = name.split("/")
     if names.is_kaggle(parts):
         return names.kaggle(text, parts)
+    if len(parts) == 1 and (found := names.short(text, name)):
+        return found
     if len(parts) >= 2 and names.is_repository(name.partition("@")[0]):
+        names.check_publisher(text, name)
         return names.hugging_face(text, name)
     return names.tfhub(text, name)  # to be refused, with the nearest names

