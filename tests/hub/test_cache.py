@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import berthub.errors
@@ -112,7 +113,19 @@ def test_a_copied_entry_is_hashed_once(
 
 
 @pytest.mark.parametrize(
-    "damage", ["same size", "longer", "missing", "a folder", "record", "record cut", "record old", "files"]
+    "damage",
+    [
+        "same size",
+        "longer",
+        "missing",
+        "a folder",
+        "a pipe",
+        "record",
+        "record cut",
+        "record old",
+        "record pipe",
+        "files",
+    ],
 )
 def test_a_damaged_entry_is_made_anew(damage: str, store: Cache, files: Mapping[str, bytes]) -> None:
     made = store.load_or_make(KEY, fill_with(files), accept)
@@ -129,6 +142,12 @@ def test_a_damaged_entry_is_made_anew(damage: str, store: Cache, files: Mapping[
         case "a folder":
             path.unlink()
             path.mkdir()
+        case "a pipe":
+            path.unlink()
+            os.mkfifo(path)
+        case "record pipe":
+            record.unlink()
+            os.mkfifo(record)
         case "record":
             record.unlink()
         case "record cut":
@@ -221,6 +240,27 @@ def run(store: Cache, then: str) -> "subprocess.Popen[str]":
         stdin=subprocess.PIPE,
         text=True,
     )
+
+
+def test_what_is_mapped_stays_as_it_was_when_its_entry_is_made_anew(store: Cache) -> None:
+    weights = np.arange(100_000, dtype=np.float32)
+    made = store.load_or_make(KEY, fill_with({"w": weights.tobytes(), "other": b"o"}), accept)
+    mapped = np.memmap(made.folder / "w", np.float32, mode="r")
+    (made.folder / "other").unlink()
+    anew = store.load_or_make(KEY, fill_with({"w": bytes(400_000), "other": b"o"}), accept)
+    assert anew.folder == made.folder
+    assert (anew.folder / "w").read_bytes() == bytes(400_000)
+    np.testing.assert_array_equal(mapped, weights)
+
+
+def test_a_copied_cache_notes_other_times_and_touches_no_file(store: Cache, files: Mapping[str, bytes]) -> None:
+    made = store.load_or_make(KEY, fill_with(files), accept)
+    for name in files:
+        os.utime(made.folder / name, ns=(1, 1))
+    before = {name: (made.folder / name).stat().st_ino for name in files}
+    assert store.load(KEY)
+    assert {name: (made.folder / name).stat().st_ino for name in files} == before
+    assert all((made.folder / name).stat().st_mtime_ns == 1 for name in files)
 
 
 def test_a_crashed_process_leaves_no_entry_and_its_leavings_go(store: Cache) -> None:

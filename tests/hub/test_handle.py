@@ -275,6 +275,20 @@ def test_a_mount_that_exists_is_a_folder(tmp_path: Path, monkeypatch: pytest.Mon
     assert parse(mount) == LocalFolder(Path(mount))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+@pytest.mark.parametrize("name", ["model.tar.gz", "model.zip", "./pipe", "o/pipe"])
+def test_a_pipe_is_no_model(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "o").mkdir()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(HandleError, match="is a pipe, a device or a socket"):
+        parse(tmp_path / name)
+    with pytest.raises(HandleError, match="is a pipe, a device or a socket"):
+        parse(name)
+    with pytest.raises(HandleError, match="is a pipe, a device or a socket"):
+        parse("/dev/null")
+
+
 def test_split_pin() -> None:
     assert split_pin("a/b") == ("a/b", None)
     assert split_pin(f"a/b #sha256={HEX.upper()}") == ("a/b", HEX)

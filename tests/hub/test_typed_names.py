@@ -11,6 +11,7 @@ from berthub.hub.handle import parse
 from berthub.hub.resolve import DEFAULT_HANDLE
 from berthub.hub.suggestions import nearest
 
+ELECTRA = "google/electra/tensorFlow2/small/2"
 UNCASED_3 = "tensorflow/bert/tensorFlow2/en-uncased-l-12-h-768-a-12/3"
 UNCASED_4 = "tensorflow/bert/tensorFlow2/en-uncased-l-12-h-768-a-12/4"
 
@@ -62,7 +63,7 @@ MEANT = {
     "https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12": UNCASED_4,
     "https://www.kaggle.com/models/tensorflow/bert/tensorFlow2/en-uncased-l-12-h-768-a-12": UNCASED_4,
     "https://www.kaggle.com/models/tensorflow/bert/TensorFlow2/en-uncased-L-12-H-768-A-12/3": UNCASED_3,
-    "kaggle.com/models/tensorflow/bert/frameworks/tensorFlow2/variations/en-uncased-l-12-h-768-a-12/versions/3": UNCASED_3,
+    "kaggle.com/models/google/electra/frameworks/tensorFlow2/variations/small/versions/2": ELECTRA,
     "tensorflow/bert/tensorflow2/en-uncased-l-12-h-768-a-12": UNCASED_4,
     "hf.co/google-bert/bert-base-uncased": "hf:google-bert/bert-base-uncased",
     "hf.co/bert-base-uncased": "hf:google-bert/bert-base-uncased",
@@ -88,7 +89,7 @@ NEAR = {
     "https://tfhub.dev/tensorflow/collections/bert/1": "tensorflow/bert_en_uncased_L-12_H-768_A-12/4",
     "tfhub.dev/google/universal-sentence-encoder/4": "google/universal-sentence-encoder-cmlm/en-base/1",
     "https://kaggle.com/models/tensorflow/bert": "tensorflow/bert/tensorFlow2/en-cased-l-12-h-768-a-12",
-    "www.kaggle.com/models/tensorflow/bert/frameworks/tensorFlow2": "tensorflow/bert/tensorFlow2/en-cased-l-12-h-768-a-12",
+    "www.kaggle.com/models/google/electra/frameworks/tensorFlow2": "google/electra/tensorFlow2/base",
     "tensorflow/bert/en-uncased-l-12-h-768-a-12": "tensorflow/bert_en_uncased_L-12_H-768_A-12/4",
     "en-uncased-l-12-h-768-a-12": "google/bert_uncased_L-12_H-768_A-12/1",
     "kaggle://tensorflow/bert": "tensorflow/bert/tensorFlow2/en-cased-l-12-h-768-a-12",

@@ -4,7 +4,10 @@
     CACHE/kaggle/NAME/entry.json     the SHA-256, size and time of each file
     CACHE/kaggle/NAME.lock           held by the process that makes the entry
 
-An entry is made in a folder beside it, .NAME.*.part, and renamed last: what has its final name is whole.
+An entry is made in a folder beside it, .NAME.*.part, and renamed last: what has its final name is whole. No file of an
+entry is ever written again: a process may have mapped it, which would then compute with other numbers or be killed. An
+entry that is made anew is renamed away and removed; what is mapped stays until it is let go of. (Windows refuses to
+rename a folder with mapped files: there it is a `FetchError` that names the folder.)
 """
 
 import contextlib
@@ -21,7 +24,7 @@ from typing import Self
 
 from berthub.atomic import remove_folder, unfinished_beside, written_file, written_folder
 from berthub.errors import BerthubError, FetchError, InputError, WriteError
-from berthub.hub.checksum import hash_file
+from berthub.hub.checksum import hash_file, open_regular
 
 __all__ = ["Cache", "Entry", "FileRecord", "Key", "default_cache_dir"]
 
@@ -198,7 +201,7 @@ def _unchanged(path: Path, known: FileRecord) -> FileRecord | None:
         now = _record(path, known.sha256)
         if now == known or (now.size == known.size and hash_file(path) == known.sha256):
             return now
-    except (FileNotFoundError, IsADirectoryError):
+    except (FileNotFoundError, _NotAFileError):
         return None
     except OSError as error:
         raise FetchError(
@@ -215,14 +218,21 @@ def _size(path: Path) -> int | None:
         return None
 
 
+class _NotAFileError(OSError):
+    """A folder, a pipe or a device stands where a file was."""
+
+
 def _record(path: Path, sha256: str) -> FileRecord:
     found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise _NotAFileError(f"{path} is no regular file")
     return FileRecord(sha256, found.st_size, found.st_mtime_ns)
 
 
 def _read_record(home: Path) -> Entry | None:
     try:
-        record = json.loads((home / _RECORD).read_bytes())
+        with open_regular(home / _RECORD) as file:
+            record = json.loads(file.read())
         if record["version"] != _RECORD_VERSION:
             return None
         files = {str(name): FileRecord(**values) for name, values in record["files"].items()}

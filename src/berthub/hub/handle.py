@@ -67,9 +67,9 @@ def _parse(text: str) -> Handle:
         return address.read(text)
     if text.partition("/")[0].lower().removeprefix("www.") in address.HOSTS:
         return address.read(f"https://{text}")
-    # An existing file is looked at here too: dir/model.pb would otherwise pass for a repository on Hugging
+    # What exists is looked at here too: dir/model.pb would otherwise pass for a repository on Hugging
     # Face.
-    if text[0] in "./~" or "\\" in text or _WINDOWS_PATH.match(text) or names.is_archive(text) or _is_file(text):
+    if text[0] in "./~" or "\\" in text or _WINDOWS_PATH.match(text) or names.is_archive(text) or _exists(text):
         return _local(text)
     return _bare(text)
 
@@ -82,7 +82,7 @@ def _local(text: str) -> Handle:
         if names.is_archive(path.name):
             return LocalArchive(path)
         raise HandleError(f"{text!r} is a file, and neither a folder nor an archive. Give the folder that holds it.")
-    if os.path.exists(path):  # noqa: PTH110 - Path.exists raises for names that are too long or forbidden
+    if _exists(path):
         raise HandleError(
             f"{text!r} is a pipe, a device or a socket. Give a folder, or an archive that is a regular file."
         )
@@ -109,6 +109,10 @@ def _expand(text: str) -> str:
 
 def _is_file(path: str | Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for names that are too long or forbidden
+
+
+def _exists(path: str | Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises for names that are too long or forbidden
 
 
 def _file_url(text: str) -> Handle:
