@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.config import EncoderConfig
+from berthub.embedding import UNSAID, Embedding
 from berthub.errors import CheckpointError
 from berthub.head import Head
 from berthub.networks.network import weight_shapes
@@ -42,7 +43,7 @@ class Checkpoint:
     (`berthub.networks.network.weight_shapes` lists them); as a rule they are views of memory-mapped files. Making one
     validates it: every missing, extra and mis-shaped weight, and a vocabulary of another size than the embedding
     table, are named in one `CheckpointError`. `quantization` is there for a model that was calibrated for 8-bit
-    integers.
+    integers. `embedding` is what the model's files say of its sentence vectors.
     """
 
     config: EncoderConfig
@@ -51,6 +52,7 @@ class Checkpoint:
     origin: Origin
     head: Head | None = None
     quantization: Quantization | None = None
+    embedding: Embedding = UNSAID
 
     def __post_init__(self) -> None:
         faults = [
@@ -58,6 +60,7 @@ class Checkpoint:
             *_vocabulary_faults(self.config, self.vocabulary),
             *_head_faults(self.config, self.head),
             *_quantization_faults(self.weights, self.quantization),
+            *_embedding_faults(self.config, self.embedding),
         ]
         if faults:
             raise CheckpointError(
@@ -115,4 +118,16 @@ def _head_faults(config: EncoderConfig, head: Head | None) -> list[str]:
         faults.append("the head wants the pooler's output, and the model has no pooler")
     if head.max_length > config.max_positions:
         faults.append(f"the head's max_length is {head.max_length}, and the model has {config.max_positions} positions")
+    return faults
+
+
+def _embedding_faults(config: EncoderConfig, embedding: Embedding) -> list[str]:
+    faults = []
+    if embedding.pooling == "pooled" and not config.has_pooled_output:
+        faults.append("the sentence vectors are to be the pooler's output, and the model has no pooler")
+    if embedding.max_length is not None and embedding.max_length > config.max_positions:
+        faults.append(
+            f"the sentence vectors are of up to {embedding.max_length} tokens, and the model has "
+            f"{config.max_positions} positions"
+        )
     return faults

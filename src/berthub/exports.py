@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from berthub.atomic import check_new_folder
 from berthub.checkpoint import Checkpoint
+from berthub.embedding import UNSAID, Embedding
 from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError, MissingDependencyError, UnsupportedModelError
 from berthub.formats import read
@@ -45,6 +46,9 @@ def export(
     `.keras`. The weights go out bit for bit. Nothing is left at `path` if anything fails: what the system
     refuses is a `WriteError`.
 
+    What the model says of its sentence vectors (pooling, normalization, length) goes with it: google has no place for
+    it, and huggingface none for what berthub does not compute; with `encoder_only` they leave it out.
+
     A model's heads go with it, unless `encoder_only`. The head of a fine-tuned model has a place in native, in
     huggingface, and in onnx as the output `logits`; the other forms raise `UnsupportedModelError`, as google and
     huggingface do for what Google's code and transformers cannot compute. `MissingDependencyError` tells what has
@@ -75,6 +79,14 @@ def export(
             'texts otherwise: export the model with tokenization "google", or one of '
             + ", ".join(name for name, other in FORMATS.items() if other.keeps_tokenization)
         )
+    if not form.holds(checkpoint.embedding):
+        if not encoder_only:
+            raise UnsupportedModelError(
+                f"the model's files say how sentence vectors are made ({checkpoint.embedding.described}), and {to} "
+                "has no place for that: write the encoder alone (encoder_only=True, --encoder-only), or one of "
+                + ", ".join(name for name, other in FORMATS.items() if other.holds(checkpoint.embedding))
+            )
+        checkpoint = dataclasses.replace(checkpoint, embedding=UNSAID)
     form.write(checkpoint, target)
     return Path(path)
 
@@ -145,7 +157,8 @@ def _write_savedmodel(checkpoint: Checkpoint, path: Path) -> None:
 class Form:
     """A form to write: its writer, the library that it needs and how to install that, the ending of a file.
 
-    And whether it has a place for the head of a fine-tuned model, and for whose tokenization is meant.
+    And whether it has a place for the head of a fine-tuned model, for whose tokenization is meant, and for what is said
+    of sentence vectors (what berthub computes of that, or all).
     """
 
     write: Callable[[Checkpoint, Path], None]
@@ -154,11 +167,20 @@ class Form:
     suffix: str = ""
     takes_heads: bool = False
     keeps_tokenization: bool = True
+    keeps_embedding: Literal["all", "computed", "none"] = "all"
+
+    def holds(self, embedding: Embedding) -> bool:
+        """Whether all of this has a place in the form."""
+        if embedding == UNSAID or self.keeps_embedding == "all":
+            return True
+        return self.keeps_embedding == "computed" and not embedding.unsupported
 
 
 FORMATS: dict[str, Form] = {
-    "google": Form(write=_write_google, keeps_tokenization=False),
-    "huggingface": Form(write=_write_huggingface, takes_heads=True, keeps_tokenization=False),
+    "google": Form(write=_write_google, keeps_tokenization=False, keeps_embedding="none"),
+    "huggingface": Form(
+        write=_write_huggingface, takes_heads=True, keeps_tokenization=False, keeps_embedding="computed"
+    ),
     "keras": Form(write=_write_keras, library="keras", install="'berthub[keras]'", suffix=".keras"),
     "native": Form(write=write_native, takes_heads=True),
     "onnx": Form(write=_write_onnx, library="onnx", install="'berthub[onnx]'", takes_heads=True),

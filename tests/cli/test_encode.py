@@ -28,7 +28,8 @@ def _lines(text: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("options", "pooling", "layer"),
     [
-        ([], "pooled", -1),
+        ([], None, -1),
+        (["--output", "embedding"], "mean", -1),
         (["--output", "pooled_output"], "pooled", -1),
         (["--output", "mean"], "mean", -1),
         (["--output", "max"], "max", -1),
@@ -92,9 +93,9 @@ def test_more_rows_than_a_block_keep_their_order(cli: Any, encoder: Encoder, tmp
     assert result.exit_code == 0, result.output
     table = pq.read_table("out.parquet")
     assert table.column("text").to_pylist() == texts
-    vectors = np.array(table.column("pooled_output").to_pylist(), np.float32)
+    vectors = np.array(table.column("embedding").to_pylist(), np.float32)
     some = slice(2040, 2060)
-    np.testing.assert_allclose(vectors[some], encoder.embed(texts[some], pooling="pooled"), atol=1e-5)
+    np.testing.assert_allclose(vectors[some], encoder.embed(texts[some]), atol=1e-5)
 
 
 def test_pairs(cli: Any, encoder: Encoder, tmp_path: Path) -> None:
@@ -109,7 +110,8 @@ def test_pairs(cli: Any, encoder: Encoder, tmp_path: Path) -> None:
 def test_summary_counts_what_was_cut_and_nothing_else_is_said(cli: Any, corpus: Path) -> None:
     result = cli("encode", corpus, "-o", "out.npy", "--max-length", "5")
     assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
+    vectors, line = result.stderr.splitlines()
+    assert vectors == "vectors: embedding: the mean of the token vectors (no file of the model says otherwise)"
     assert "4 rows, 17 tokens" in line
     assert "float32" in line
     assert line.endswith("3 texts cut to 5 tokens")
@@ -153,7 +155,9 @@ def test_texts_are_shown_as_a_table(cli: Any) -> None:
     assert result.exit_code == 0, result.output
     assert "The [CLS] fox." in result.stdout
     assert "first components" in result.stdout
-    assert "pooled_output, layer 1 of 0 to 1: 32 components of float32" in " ".join(result.stdout.split())
+    shown = " ".join(result.stdout.split())
+    assert "embedding: the mean of the token vectors (no file of the model says otherwise), layer 1 of 0 to 1" in shown
+    assert "32 components of float32" in shown
 
 
 def test_token_vectors_are_shown_too(cli: Any) -> None:
@@ -179,8 +183,8 @@ def test_literal_texts_can_be_written(cli: Any, encoder: Encoder) -> None:
     rows = _lines(result.stdout)
     assert [row["text"] for row in rows] == ["One fox.", "Two."]
     np.testing.assert_allclose(
-        [row["pooled_output"] for row in rows],
-        encoder.embed(["One fox.", "Two."], pooling="pooled"),
+        [row["embedding"] for row in rows],
+        encoder.embed(["One fox.", "Two."]),
         atol=1e-6,
     )
 
@@ -190,7 +194,7 @@ def test_without_a_pooler(cli: Any, models: Path, tmp_path: Path) -> None:
     weights = {name: weight for name, weight in whole.weights.items() if "pooler" not in name}
     write_native(replace(whole, config=replace(whole.config, pooler=False), weights=weights), tmp_path / "model")
     result = cli("encode", "fox", "--to", "jsonl", "-m", "./model")
-    assert list(_lines(result.stdout)[0]) == ["text", "mean"]
+    assert list(_lines(result.stdout)[0]) == ["text", "embedding"]
     result = cli("encode", "fox", "--to", "jsonl", "-m", "./model", "--output", "pooled_output")
     assert result.exit_code == 2
     assert "use --output mean, max or cls" in result.stderr

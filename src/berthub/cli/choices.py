@@ -45,8 +45,12 @@ class PredictionFormat(StrEnum):
 
 
 class Vectors(StrEnum):
-    """Which vectors are meant: one for each text, or with `sequence_output` one for each token."""
+    """Which vectors are meant: one for each text, or with `sequence_output` one for each token.
 
+    `embedding` is the one that the model's own files define, or else the mean.
+    """
+
+    EMBEDDING = "embedding"
     POOLED_OUTPUT = "pooled_output"
     SEQUENCE_OUTPUT = "sequence_output"
     MEAN = "mean"

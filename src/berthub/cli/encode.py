@@ -26,7 +26,7 @@ def encode(
     to: o.OutputFormatOption = None,
     output: o.VectorsOption = None,
     layer: o.Layer = None,
-    normalize: o.Normalize = False,
+    normalize: o.Normalize = None,
     dtype: o.DTypeOption = o.DType.FLOAT32,
     vectors_column: o.VectorsColumn = None,
     drop_columns: o.DropColumns = False,
@@ -49,6 +49,9 @@ def encode(
 ) -> None:
     """Encode texts: one vector for each, or one for each of its tokens.
 
+    Without --output it is the model's own sentence vector, as its files define it (pooling, normalization, length), or
+    else the mean of the token vectors.
+
     The rows of a file come out in their order, with all their columns and the vectors beside them, however large the
     file is. Texts on the command line or from standard input are shown as a table when no -o says where to write.
 
@@ -56,7 +59,7 @@ def encode(
       berthub encode reviews.csv -o reviews.parquet --text-column review
       berthub encode faq.tsv -o faq.jsonl -c question --text-pair-column answer
       berthub encode corpus.txt -o corpus.npy --output mean --dtype float16
-      berthub encode reports.jsonl -o reports.npy --output mean --window 384 --stride 128
+      berthub encode reports.jsonl -o reports.npy --window 384 --stride 128
       cat corpus.txt | berthub encode - -o - --output sequence_output --layer -2
 
     In a CSV or TSV file the first line names the columns; every value stays the string that it is. A TSV file has no

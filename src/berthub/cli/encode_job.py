@@ -1,6 +1,7 @@
 """What `berthub encode` does, once its options are read."""
 
 import itertools
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class EncodeJob:
     drop_columns: bool
     vectors: Vectors | None
     layer: int | None
-    normalize: bool
+    normalize: bool | None
     dtype: DType
     vectors_column: str | None
     max_length: int | None
@@ -87,6 +88,7 @@ def run(job: EncodeJob) -> None:
                 _encode(job, blocks, encoder=encoder, request=request, writer=writer, counts=counts)
                 writer.close()
     if not job.quiet:
+        print(f"vectors: {request.described}", file=sys.stderr)
         summary(counts, precision=encoder.precision, max_length=encoder.max_length)
 
 
@@ -133,11 +135,11 @@ def _request(job: EncodeJob, encoder: Encoder) -> Request:
     return resolve_request(
         job.vectors,
         job.layer,
-        config=encoder.config,
+        checkpoint=encoder.checkpoint,
         normalize=job.normalize,
         dtype=job.dtype,
         column=job.vectors_column,
-        window=Window.of(job.window, job.stride, longest=encoder.max_length),
+        window=Window.of(job.window, job.stride, longest=encoder.config.max_positions),
     )
 
 
@@ -147,6 +149,7 @@ def _metadata(job: EncodeJob, request: Request, encoder: Encoder) -> dict[str, s
         "berthub.version": berthub.__version__,
         "berthub.model": job.model.name,
         "berthub.output": request.vectors.value,
+        **({"berthub.pooling": request.pooling} if request.pooling else {}),
         "berthub.layer": str(request.layer),
         "berthub.normalize": str(request.normalize).lower(),
         "berthub.precision": encoder.precision,

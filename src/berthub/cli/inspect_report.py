@@ -8,6 +8,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.cli import estimates
 from berthub.cli.model import ModelOptions
 from berthub.config import EncoderConfig
+from berthub.encoding.summary import embedding_in_words
 from berthub.errors import ModelError
 from berthub.formats import read
 from berthub.formats.layouts import find_model
@@ -59,6 +60,7 @@ def _encoder(handle: str, checkpoint: Checkpoint) -> dict[str, Any]:
         "weight_bytes": sum(weight.nbytes for weight in checkpoint.weights.values()),
         "mlm_head": config.mlm,
         "lower_case": config.lower_case,
+        "embedding": _embedding(checkpoint),
         "head": None if head is None else {name: getattr(head, name) for name in _HEAD},
         "vocabulary": _vocabulary(checkpoint.vocabulary),
         "inputs": _inputs(config),
@@ -78,6 +80,18 @@ def _encoder(handle: str, checkpoint: Checkpoint) -> dict[str, Any]:
         },
         "unused_weights": list(origin.unused),
         "files": _files(origin.folder),
+    }
+
+
+def _embedding(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the model's files say of its sentence vectors; `in_words`, the vectors that it has by default."""
+    embedding, sources = checkpoint.embedding, checkpoint.origin.settings
+    said = embedding.to_dict()
+    unsupported = said.pop("unsupported")
+    return {
+        **{name: {"value": value, "from": sources.get(name)} for name, value in said.items()},
+        "unsupported": unsupported,
+        "in_words": embedding_in_words(checkpoint),
     }
 
 

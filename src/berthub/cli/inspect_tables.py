@@ -53,7 +53,8 @@ def _encoder_facts(report: Mapping[str, Any]) -> dict[str, str]:
         "parameters": f"{report['parameters']:,} ({_size(report['weight_bytes'])}): "
         + ", ".join(f"{name} {count:,}" for name, count in parts),
         "vocabulary": _vocabulary(report),
-        "longest text": f"{settings['max_positions']:,} tokens",
+        "longest text": _longest(settings["max_positions"], report["embedding"]["max_length"]),
+        "sentence vector": report["embedding"]["in_words"],
         "masked words": "has the head that fills them" if report["mlm_head"] else "no head to fill them",
         "memory": f"{_size(memory['float32_weights'])} of weights in float32; about {_size(memory['float32_peak'])} "
         "at the most for a process that encodes",
@@ -78,6 +79,12 @@ def _preprocessor_facts(report: Mapping[str, Any]) -> dict[str, str]:
         "length": f"{report['seq_length'] or 'not stored; 128 tokens is usual'}",
         "use": f"berthub.Preprocessor({report['handle']!r}); encoders bring their own tokenizer and do not need it",
     }
+
+
+def _longest(positions: int, told: Mapping[str, Any]) -> str:
+    if told["value"] is None:
+        return f"{positions:,} tokens"
+    return f"{told['value']:,} tokens ({told['from'] or 'as its files say'}), of {positions:,} positions"
 
 
 def _embeddings(settings: Mapping[str, Any]) -> str:

@@ -204,7 +204,8 @@ MaxLength = Annotated[
     typer.Option(
         "--max-length",
         metavar="TOKENS",
-        help="Cut texts to so many tokens, \\[CLS] and \\[SEP] included. Default: all that the model takes.",
+        help="Cut texts to so many tokens, \\[CLS] and \\[SEP] included. Default: what the model's files say, or else "
+        "all that it takes.",
         show_default=False,
         rich_help_panel=TEXTS_PANEL,
     ),
@@ -260,9 +261,9 @@ VectorsOption = Annotated[
     Vectors | None,
     typer.Option(
         "--output",
-        help="Which vectors: the model's pooled_output; mean, max or cls (the first) of the token vectors; or "
-        "sequence_output, all token vectors. Default: pooled_output, or mean where the model has no pooler or a "
-        "--layer is given.",
+        help="Which vectors: embedding, pooled and scaled as the model's own files say, or else the mean; mean, max or "
+        "cls (the first) of the token vectors; the model's pooled_output; or sequence_output, all token vectors. "
+        "Default: embedding.",
         show_default=False,
         rich_help_panel=OUTPUT_PANEL,
     ),
@@ -278,10 +279,12 @@ Layer = Annotated[
     ),
 ]
 Normalize = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--normalize",
-        help="Scale every vector to length 1, for search by dot product.",
+        "--normalize/--no-normalize",
+        help="Scale every vector to length 1, for search by dot product. Default: an embedding as the model's files "
+        "say, others not.",
+        show_default=False,
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]

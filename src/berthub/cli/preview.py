@@ -41,7 +41,7 @@ def show(texts: Sequence[Text], chunks: Sequence[Chunk], *, request: Request, en
     console.print(table)
     layer = f"layer {request.layer} of 0 to {encoder.config.num_layers - 1}"
     width, dtype = chunks[0].vectors.shape[1], chunks[0].vectors.dtype
-    lines = [f"{request.vectors.value}, {layer}: {width} components of {dtype}, computed in {encoder.precision}."]
+    lines = [f"{request.described}, {layer}: {width} components of {dtype}, computed in {encoder.precision}."]
     cut = sum(int(chunk.truncated.sum()) for chunk in chunks)
     if cut:
         lines.append(f"{cut} of these texts cut to {encoder.max_length} tokens.")

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berthub.checkpoint import Checkpoint
 from berthub.cli.options import DType, Vectors
-from berthub.config import EncoderConfig, Pooling
+from berthub.config import Pooling
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.encodings import Encodings
 from berthub.encoding.normalize import unit_length
+from berthub.encoding.summary import embedding_in_words
 from berthub.encoding.windows import Window
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
@@ -19,7 +21,9 @@ from berthub.tokenization.tokenizer import Text
 
 __all__ = ["Chunk", "Request", "TokenColumns", "compute", "resolve_request"]
 
+# None: no pooling, or the model's own.
 _POOLINGS: dict[Vectors, Pooling | None] = {
+    Vectors.EMBEDDING: None,
     Vectors.POOLED_OUTPUT: "pooled",
     Vectors.MEAN: "mean",
     Vectors.MAX: "max",
@@ -32,10 +36,13 @@ _POOLINGS: dict[Vectors, Pooling | None] = {
 class Request:
     """Which vectors: of `layer`, counted from 0, in the type `dtype`, to be written to `column`.
 
+    `pooling` says how each text's is made, None for token vectors. `described` says in words what they are.
     With a `window`, longer texts are computed in such windows; without one they are cut.
     """
 
     vectors: Vectors
+    pooling: Pooling | None
+    described: str
     layer: int
     normalize: bool
     dtype: DType
@@ -76,22 +83,35 @@ def resolve_request(
     vectors: Vectors | None,
     layer: int | None,
     *,
-    config: EncoderConfig,
-    normalize: bool,
+    checkpoint: Checkpoint,
+    normalize: bool | None,
     dtype: DType,
     column: str | None,
     window: Window | None = None,
 ) -> Request:
-    """What is to be computed with this model; `InputError` for what it does not have."""
+    """What is to be computed with this model; `InputError` for what it does not have.
+
+    Without `vectors` it is the model's own sentence vector: `UnsupportedModelError` where that cannot be computed.
+    """
+    config = checkpoint.config
     if vectors is None:
-        vectors = Vectors.POOLED_OUTPUT if config.has_pooled_output and layer is None else Vectors.MEAN
+        vectors = Vectors.EMBEDDING
     if vectors is Vectors.POOLED_OUTPUT and not config.has_pooled_output:
         raise InputError("the model has no pooler, so no pooled_output; use --output mean, max or cls")
-    resolved = Output(-1 if layer is None else layer, _POOLINGS[vectors]).resolved(config)
+    pooling, described = _POOLINGS[vectors], vectors.value
+    scaled = bool(normalize)
+    if vectors is Vectors.EMBEDDING:
+        pooling, scaled = checkpoint.embedding.chosen(None, normalize)
+        described += f": {embedding_in_words(checkpoint, normalize=scaled)}"
+    elif scaled:
+        described += ", scaled to length 1"
+    resolved = Output(-1 if layer is None else layer, pooling).resolved(config)
     return Request(
         vectors=vectors,
+        pooling=pooling,
+        described=described,
         layer=resolved.layer,
-        normalize=normalize,
+        normalize=scaled,
         dtype=dtype,
         column=vectors.value if column is None else column,
         window=window,
@@ -100,7 +120,7 @@ def resolve_request(
 
 def compute(encoder: Encoder, texts: Sequence[Text], request: Request) -> Iterator[Chunk]:
     """The vectors of the texts in their order, in chunks small enough for memory."""
-    pooling, window = _POOLINGS[request.vectors], request.window
+    pooling, window = request.pooling, request.window
     size, stride = (window.size, window.stride) if window else (None, None)
     if pooling is None:
         for encodings in encoder.stream(texts, outputs=(), layers=[request.layer], window=size, stride=stride):

@@ -25,7 +25,8 @@ from berthub.encoding.prediction import (
     compute_logits,
     require_head,
 )
-from berthub.encoding.request import Layers, Request
+from berthub.encoding.request import EMBEDDING, Layers, Request
+from berthub.encoding.summary import summary
 from berthub.encoding.texts import checked, listed
 from berthub.encoding.windows import Window
 from berthub.engines.engine import Batch, Engine, Floats
@@ -45,8 +46,6 @@ _STREAM_ROWS = 8192
 _STREAM_BYTES = 1 << 27
 # How much text of any length is tokenized at a time.
 _STREAM_CHARACTERS = 1 << 22
-# How many labels of a head a summary names.
-_SHOWN_LABELS = 10
 
 
 class Encoder:
@@ -106,8 +105,9 @@ class Encoder:
     ) -> Encodings:
         """Encode texts, or pairs of texts as tuples; one string counts as a list of one.
 
-        `outputs` names what to compute: pooled_output (or default), sequence_output, encoder_outputs; None means the
-        first two (or sequence_output alone, where a model has no pooler). `layers` adds single layers to
+        `outputs` names what to compute: pooled_output (or default), sequence_output, encoder_outputs, and embedding,
+        the vectors of `embed`; None means the first two (or sequence_output alone, where a model has no pooler).
+        `layers` adds single layers to
         encoder_outputs: "all", or numbers counted from 0 or from the top (-2). Longer texts than `max_length` are
         cut, marked in `truncated` and reported in one `TruncationWarning`; with `truncation=False` they raise
         `InputError`, as do texts that are no strings.
@@ -121,6 +121,8 @@ class Encoder:
         the second; `InputError` where that leaves too little room.
         """
         request = Request.of(self.config, outputs, layers)
+        if _names_embedding(outputs):
+            request = self._with_embedding(request)
         encodings = self._encode(listed(texts), request, truncation, self._window(window, stride))
         self._report(int(encodings.truncated.sum()), len(encodings.texts))
         return encodings
@@ -133,6 +135,7 @@ class Encoder:
         layers: Layers | None = None,
         pooling: Pooling | None = None,
         layer: int | Sequence[int] = -1,
+        normalize: bool | None = None,
         truncation: bool = True,
         window: int | None = None,
         stride: int | None = None,
@@ -141,16 +144,21 @@ class Encoder:
         """Encode texts that do not fit in memory: yields the `Encodings` of one chunk of them after the other.
 
         The texts are read as they are needed. `chunk_size` is the number of texts in a chunk; None takes as many as
-        keep the outputs of a chunk near 128 MB. `pooling` and `layer`, as in `embed`, add one vector a text under the
-        name embedding; nothing else is computed then unless `outputs` or `layers` ask for it. The rest is as in
-        `encode`; cut texts are reported once, at the end.
+        keep the outputs of a chunk near 128 MB. `pooling` adds one vector a text under the name embedding, or
+        `outputs=["embedding"]` does, with the model's own pooling; nothing else is computed then unless `outputs` or
+        `layers` ask for it. `layer` and `normalize` are about it, and as in `embed`. The rest is as in `encode`; cut
+        texts are reported once, at the end.
         """
-        if pooling is None:
-            request = Request.of(self.config, outputs, layers)
-        else:
-            asked = outputs is not None or layers is not None
-            request = Request.of(self.config, outputs, layers) if asked else Request()
-            request = request.with_embedding(self.config, layer, pooling)
+        embedded = pooling is not None or _names_embedding(outputs)
+        asked = pooling is None or outputs is not None or layers is not None
+        request = Request.of(self.config, outputs, layers) if asked else Request()
+        if embedded:
+            request = self._with_embedding(request, pooling, layer, normalize)
+        elif normalize is not None:
+            raise InputError(
+                f"normalize={normalize!r} is about the embedding, which is not asked for: pass pooling=, or "
+                'outputs=["embedding"]'
+            )
         if chunk_size is not None and (
             isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1
         ):
@@ -164,9 +172,9 @@ class Encoder:
         self,
         texts: str | Iterable[Text],
         *,
-        pooling: Pooling = "mean",
+        pooling: Pooling | None = None,
         layer: int | Sequence[int] = -1,
-        normalize: bool = False,
+        normalize: bool | None = None,
         truncation: bool = True,
         window: int | None = None,
         stride: int | None = None,
@@ -175,14 +183,19 @@ class Encoder:
 
         `pooling` is mean or max over the tokens of `layer`, or of each of several (`[CLS]` and `[SEP]` included), cls
         for its first token, or pooled for the model's own pooler. `normalize` scales the whole vectors to length 1,
-        for search by dot product. With `window` and `stride`, as in `encode`, long texts are not cut: mean and max are
-        over all their tokens, each counted once, cls is the first window's, and pooled is that of `encode`.
+        for search by dot product. Without them the vectors are the model's own: pooled, and scaled or not, as the
+        files of sentence-transformers beside it say, or the plain mean where there are none (`checkpoint.embedding`;
+        `summary` tells). Where they ask for what berthub does not compute, such as a dense layer,
+        `UnsupportedModelError` names it. With a `pooling` given, vectors are scaled only by `normalize=True`.
+
+        With `window` and `stride`, as in `encode`, long texts are not cut: mean and max are over all their tokens, each
+        counted once, cls is the first window's, and pooled is that of `encode`.
         """
-        request = Request().with_embedding(self.config, layer, pooling)
+        request = self._with_embedding(Request(), pooling, layer, normalize)
         encodings = self._encode(listed(texts), request, truncation, self._window(window, stride))
         self._report(int(encodings.truncated.sum()), len(encodings.texts))
-        vectors: Floats = encodings["embedding"]
-        return unit_length(vectors) if normalize else vectors
+        vectors: Floats = encodings[EMBEDDING]
+        return vectors
 
     def predict(self, texts: TextsOrSentences) -> Predictions:
         """What a fine-tuned model says of texts, in their order; by the task of its `head`:
@@ -250,26 +263,26 @@ class Encoder:
 
     def summary(self) -> str:
         """The model, its sizes and how it runs, as a few lines of text."""
-        config, origin = self.config, self._checkpoint.origin
-        lines = {
-            "model": f"{config.architecture.upper()}, {config.num_layers} layers of {config.hidden_size}, "
-            f"{config.num_heads} heads, {self._checkpoint.parameters:,} parameters",
-            "vocabulary": f"{config.vocab_size:,} pieces, {'lower-cased' if config.lower_case else 'cased'}",
-            "longest text": f"{self.max_length} tokens, of {config.max_positions} positions",
-            "activation": f"{config.activation}, layer norm epsilon {config.layer_norm_eps:g}",
-            "outputs": "sequence_output, encoder_outputs" + (", pooled_output" if config.has_pooled_output else ""),
-            **({"fine-tuned": _described(self.head)} if self.head else {}),
-            "engine": f"{self._engine.name}, {self.precision}",
-            "source": f"{origin.format} in {origin.folder}",
-        }
-        return "\n".join(f"{name + ':':<14}{value}" for name, value in lines.items())
+        engine = f"{self._engine.name}, {self.precision}"
+        return summary(self._checkpoint, max_length=self.max_length, engine=engine)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Save the model in berthub's own form, which `berthub.load` reads; `folder` must be new or empty."""
         write_native(self._checkpoint, Path(folder))
 
     def _window(self, window: int | None, stride: int | None) -> Window | None:
-        return Window.of(window, stride, longest=self.max_length)
+        return Window.of(window, stride, longest=self.config.max_positions)
+
+    def _with_embedding(
+        self,
+        request: Request,
+        pooling: Pooling | None = None,
+        layer: int | Sequence[int] = -1,
+        normalize: bool | None = None,
+    ) -> Request:
+        """The request with an embedding as the caller wants it, and as the model says where the caller says nothing."""
+        pooling, normalize = self._checkpoint.embedding.chosen(pooling, normalize)
+        return request.with_embedding(self.config, layer, pooling=pooling, normalize=normalize)
 
     def _stream(
         self,
@@ -318,7 +331,8 @@ class Encoder:
             outputs["encoder_outputs"] = LayerOutputs(layers, self.config.num_states)
         if request.embedding:
             vectors = [arrays[output] for output in request.embedding]
-            outputs["embedding"] = vectors[0] if len(vectors) == 1 else np.concatenate(vectors, axis=1)
+            joined = vectors[0] if len(vectors) == 1 else np.concatenate(vectors, axis=1)
+            outputs[EMBEDDING] = unit_length(joined) if request.normalize else joined
         return Encodings(
             outputs=outputs,
             ragged_tokens=tokens,
@@ -343,9 +357,11 @@ class Encoder:
 
     def _report(self, truncated: int, total: int) -> None:
         if truncated:
+            most = self.config.max_positions
+            more = f"; berthub.load(..., max_length={most}) takes more" if self.max_length < most else ""
             warnings.warn(
                 f"{truncated:,} of {total:,} texts had more than {self.max_length} tokens and were cut; "
-                "`truncated` tells which, truncation=False refuses them",
+                f"`truncated` tells which, truncation=False refuses them{more}",
                 TruncationWarning,
                 stacklevel=3,
             )
@@ -373,9 +389,8 @@ class Encoder:
         return logits
 
 
-def _described(head: Head) -> str:
-    shown = ", ".join(head.labels[:_SHOWN_LABELS]) + (", ..." if len(head.labels) > _SHOWN_LABELS else "")
-    return f"{head.task}, {len(head.labels):,} label{'s' if len(head.labels) > 1 else ''}: {shown}"
+def _names_embedding(outputs: Sequence[str] | None) -> bool:
+    return EMBEDDING in ((outputs,) if isinstance(outputs, str) else outputs or ())
 
 
 def _slices(arrays: ArrayInputs, budget: int) -> Iterator[Batch]:

@@ -53,10 +53,10 @@ class Encodings(Mapping[str, Any]):
     """The encodings of `n` texts, in the order of the call.
 
     A mapping with the outputs that were asked for: `sequence_output` float32 [n, seq, hidden], zeros behind a text's
-    last token; `pooled_output` float32 [n, hidden], also as `default`; `encoder_outputs`, a `LayerOutputs`; and from
-    a stream with `pooling`, `embedding` float32 [n, hidden]. `seq` is the number of tokens of the longest text. Texts
-    were cut to `max_length` tokens; None says that they were computed in windows, whole. `precision` is the arithmetic
-    that was used.
+    last token; `pooled_output` float32 [n, hidden], also as `default`; `encoder_outputs`, a `LayerOutputs`; and
+    `embedding` float32 [n, hidden], the vectors of `Encoder.embed`. `seq` is the number of tokens of the longest text.
+    Texts were cut to `max_length` tokens; None says that they were computed in windows, whole. `precision` is the
+    arithmetic that was used.
     """
 
     outputs: Mapping[str, Any]
@@ -73,7 +73,8 @@ class Encodings(Mapping[str, Any]):
             return self.outputs[key]
         raise OutputNotComputedError(
             f"{key!r} was not asked for: these encodings hold {', '.join(self)}; "
-            "pass outputs=['pooled_output', 'sequence_output', 'encoder_outputs'], or layers=[-2], to encode"
+            "pass outputs=['pooled_output', 'sequence_output', 'encoder_outputs', 'embedding'], or layers=[-2], "
+            "to encode"
         )
 
     def __iter__(self) -> Iterator[str]:

@@ -70,7 +70,7 @@ def load(
     in 8-bit integers, which is faster and less exact. For that the model is calibrated: on the texts of `calibration`,
     some hundred that are like those to come; without them on a packaged sample, unless `save` stored with the model
     what calibration found. `max_length` is the most tokens of a text, by default as many as in the model's
-    fine-tuning, or all of its positions where it has had none.
+    fine-tuning, or as its files say for sentence vectors, or else all of its positions.
     `tokenization` is the one that is matched to the letter: `google`, of the code that BERT was trained with, or
     `tf_text`, of TF Hub's preprocessing models; by default what the model's configuration says, mostly `google`.
     `settings` gives values by the names of the configuration for what a model's files do not store, such as

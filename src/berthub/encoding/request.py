@@ -9,24 +9,32 @@ from berthub.config import EncoderConfig, Pooling
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
 
-__all__ = ["Layers", "Request"]
+__all__ = ["EMBEDDING", "Layers", "Request"]
 
 Layers = Literal["all"] | int | Sequence[int]
 
-_OUTPUTS = ("default", "encoder_outputs", "pooled_output", "sequence_output")
+EMBEDDING = "embedding"
+_OUTPUTS = ("default", EMBEDDING, "encoder_outputs", "pooled_output", "sequence_output")
 
 
 @dataclass(frozen=True)
 class Request:
-    """Outputs by name, layers by number, and what is joined to an embedding; the same one can be asked for twice."""
+    """Outputs by name, layers by number, and what is joined to an embedding; the same one can be asked for twice.
+
+    `normalize` scales the embedding, when it is joined, to length 1.
+    """
 
     named: Mapping[str, Output] = field(default_factory=dict)
     layers: Mapping[int, Output] = field(default_factory=dict)
     embedding: tuple[Output, ...] = ()
+    normalize: bool = False
 
     @classmethod
     def of(cls, config: EncoderConfig, outputs: Sequence[str] | None, layers: Layers | None) -> Self:
-        """What `outputs` and `layers`, as `Encoder.encode` takes them, mean for a model; `InputError` if nothing."""
+        """What `outputs` and `layers`, as `Encoder.encode` takes them, mean for a model; `InputError` if nothing.
+
+        An embedding among `outputs` is left to `with_embedding`.
+        """
         if outputs is None:
             outputs = ("pooled_output", "sequence_output") if config.has_pooled_output else ("sequence_output",)
         if isinstance(outputs, str):
@@ -47,12 +55,15 @@ class Request:
         by_layer = [Output(layer).resolved(config) for layer in chosen]
         return cls(named, {output.layer: output for output in by_layer})
 
-    def with_embedding(self, config: EncoderConfig, layer: int | Sequence[int], pooling: Pooling) -> Self:
+    def with_embedding(
+        self, config: EncoderConfig, layer: int | Sequence[int], *, pooling: Pooling, normalize: bool
+    ) -> Self:
         """The same with an embedding: the pooled vectors of a layer, or those of several, joined in their order."""
         layers = tuple(layer) if isinstance(layer, Sequence) and not isinstance(layer, str) else (layer,)
         if not layers:
             raise InputError("layer=() is no layer; use a number, or several such as (-4, -3, -2, -1)")
-        return replace(self, embedding=tuple(Output(each, pooling).resolved(config) for each in layers))
+        outputs = tuple(Output(each, pooling).resolved(config) for each in layers)
+        return replace(self, embedding=outputs, normalize=normalize)
 
     @functools.cached_property
     def distinct(self) -> list[Output]:

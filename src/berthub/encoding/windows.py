@@ -44,8 +44,7 @@ class Window:
             return None
         if not _whole(window) or not _LEAST <= window <= longest:
             raise InputError(
-                f"window must be from {_LEAST} to {longest} tokens (the longest text that the model takes), "
-                f"not {window!r}"
+                f"window must be from {_LEAST} to {longest} tokens (the positions of the model), not {window!r}"
             )
         if stride is None:
             return cls(window, window // 4)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from berthub.checkpoint import Checkpoint
+from berthub.embedding import UNSAID
 from berthub.errors import InputError
 
 __all__ = ["read"]
@@ -13,6 +14,8 @@ __all__ = ["read"]
 def read(folder: Path, *, settings: Mapping[str, Any] | None = None, allow_nonfinite: bool = False) -> Checkpoint:
     """The model in `folder` or in the nearest folder below it, whatever its packaging.
 
+    Beside it may lie what sentence-transformers says of its sentence vectors.
+
     `settings` gives values by the names of the configuration (`Checkpoint.config`), for what the files do not store
     (or store wrongly); `InputError` if it is no dict. Weights with NaN or infinity raise `CheckpointError`, unless
     `allow_nonfinite` is true.
@@ -20,6 +23,7 @@ def read(folder: Path, *, settings: Mapping[str, Any] | None = None, allow_nonfi
     """
     from berthub.formats.finite import check_finite
     from berthub.formats.layouts import find_model
+    from berthub.formats.sentence_transformers import with_embedding
 
     if settings is not None and not isinstance(settings, Mapping):
         raise InputError(f"settings should be a dict of values by the settings' names; it is {settings!r}")
@@ -27,4 +31,5 @@ def read(folder: Path, *, settings: Mapping[str, Any] | None = None, allow_nonfi
     checkpoint = layout.read(place, settings)
     if not allow_nonfinite:
         check_finite(checkpoint)
-    return checkpoint
+    # A model that berthub wrote has said it itself.
+    return checkpoint if checkpoint.embedding != UNSAID else with_embedding(checkpoint, root=folder)

@@ -13,7 +13,17 @@ import numpy.typing as npt
 from berthub.errors import CorruptFileError, ModelError, ModelNotFoundError
 from berthub.formats.strict_json import parse_json
 
-__all__ = ["asset", "assets", "map_file", "memory_map", "open_file", "read_bytes", "read_json", "read_lines"]
+__all__ = [
+    "asset",
+    "assets",
+    "map_file",
+    "memory_map",
+    "open_file",
+    "read_bytes",
+    "read_json",
+    "read_json_list",
+    "read_lines",
+]
 
 # A pipe that nobody writes to would be waited for, and a terminal taken over.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -79,6 +89,14 @@ def read_json(path: Path) -> dict[str, Any]:
     value = parse_json(read_bytes(path), source=str(path))
     if not isinstance(value, dict):
         raise CorruptFileError(f"{path} holds a JSON {type(value).__name__}, where an object is expected")
+    return value
+
+
+def read_json_list(path: Path) -> list[Any]:
+    """The JSON array in the file; `CorruptFileError` if it holds anything else."""
+    value = parse_json(read_bytes(path), source=str(path))
+    if not isinstance(value, list):
+        raise CorruptFileError(f"{path} holds a JSON {type(value).__name__}, where an array is expected")
     return value
 
 

@@ -1,6 +1,7 @@
 """berthub's own saved form: `berthub.json`, `model.safetensors` and the vocabulary's files.
 
 These are `vocab.txt`, or `spiece.model`, or `vocab.json` and `merges.txt`, as the `algorithm` in `berthub.json` says.
+What the model says of its sentence vectors stands under `embedding`.
 A fine-tuned model has its head there, too: described under `head`, with the weights `head/kernel` and `head/bias`.
 A model that was calibrated for 8-bit integers has `quantization.safetensors`: for each kernel the arrays of a
 `DenseQuantization`, under the kernel's name and theirs.
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint, Origin
+from berthub.embedding import UNSAID, Embedding
 from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError
 from berthub.formats.files import read_json
 from berthub.formats.safetensors import read_safetensors, write_safetensors
@@ -34,6 +36,7 @@ __all__ = [
     "described_checkpoint",
     "description",
     "read_description",
+    "read_embedding",
     "read_native",
     "special_pieces",
     "write_native",
@@ -72,13 +75,24 @@ def described_checkpoint(
     head = _read_head(path, stored["head"], weights, source) if "head" in stored else None
     sources = {name: path.name for name in config if name != "architecture"}
     sources |= dict.fromkeys(given or {}, "given by the caller")
+    embedding = read_embedding(stored, path)
+    sources |= {name: path.name for name, value in embedding.to_dict().items() if value}
     return Checkpoint(
         config=config_from_dict({**config, **(given or {})}),
         weights=weights,
         vocabulary=read_vocabulary_files(folder, stored["algorithm"], roles),
         origin=Origin(format=form, folder=folder, settings=sources),
         head=head,
+        embedding=embedding,
     )
+
+
+def read_embedding(stored: Mapping[str, Any], path: Path) -> Embedding:
+    """What the description that was read from `path` says of sentence vectors; older ones say nothing."""
+    described = stored.get("embedding", {})
+    if not isinstance(described, dict):
+        raise CorruptFileError(f"embedding in {path} should be an object; it is {described!r}")
+    return Embedding.from_dict(described) if described else UNSAID
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -152,6 +166,8 @@ def description(checkpoint: Checkpoint) -> str:
         "special_pieces": special_pieces(checkpoint.vocabulary),
         "converted_from": checkpoint.origin.format,
     }
+    if checkpoint.embedding != UNSAID:
+        described["embedding"] = checkpoint.embedding.to_dict()
     if checkpoint.head is not None:
         described["head"] = {name: getattr(checkpoint.head, name) for name in _HEAD_SETTINGS}
     return json.dumps(described, indent=2) + "\n"

@@ -41,12 +41,16 @@ HUGGING_FACE_FILES = (
     # KerasHub's presets.
     "model.weights.h5",
     "assets/tokenizer/*",
-    # How sentence-transformers pools and what it adds behind the encoder.
+    # What sentence-transformers says of texts and vectors: the list of modules, and each one's settings in its folder,
+    # whatever that is called. In old repositories the encoder, too, has such a folder.
     "modules.json",
-    "sentence_bert_config.json",
+    "sentence_*_config.json",
     "config_sentence_transformers.json",
-    "*_Pooling/config.json",
-    "*_Dense/config.json",
+    "*/config.json",
+    "*_Transformer/*.json",
+    "*_Transformer/vocab.txt",
+    "*_Transformer/merges.txt",
+    "*_Transformer/*.model",
 )
 """What a reader needs of a repository; its copies of the weights in other formats stay where they are."""
 

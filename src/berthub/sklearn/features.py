@@ -9,7 +9,6 @@ import numpy as np
 from berthub.config import Pooling
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.load import load
-from berthub.encoding.normalize import unit_length
 from berthub.encoding.texts import checked
 from berthub.engines.engine import EngineName, Floats, Precision
 from berthub.errors import InputError, MissingDependencyError
@@ -33,7 +32,8 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     `model` is a handle as `berthub.load` takes it, and so are `engine`, `precision`, `max_length`, `sha256`,
     `cache_dir` and `offline`. `pooling` says how one vector is made of a text's token vectors: mean, max, cls, or
-    pooled (the model's own pooler, the last layer alone). `layers` are counted from 0 or from the top; the vectors of
+    pooled (the model's own pooler, the last layer alone). None, as `normalize` None, is what the model's files say, or
+    else the plain mean (see `berthub.Encoder.embed`). `layers` are counted from 0 or from the top; the vectors of
     several are joined, as in Devlin et al., 2018, section 5.3 (https://arxiv.org/abs/1810.04805), where the last four
     do best. `normalize` scales the whole vectors to length 1.
 
@@ -51,9 +51,9 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self,
         model: str | os.PathLike[str] | None = None,
         *,
-        pooling: Pooling = "mean",
+        pooling: Pooling | None = None,
         layers: int | Sequence[int] = (-1,),
-        normalize: bool = False,
+        normalize: bool | None = None,
         engine: EngineName = "auto",
         precision: Precision = "auto",
         max_length: int | None = None,
@@ -79,15 +79,16 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         what `berthub.load` raises.
         """
         _column(X)
-        if not isinstance(self.normalize, bool | np.bool_):
-            raise InputError(f"normalize must be True or False, not {self.normalize!r}")
+        if self.normalize is not None and not isinstance(self.normalize, bool | np.bool_):
+            raise InputError(f"normalize must be True, False or None, not {self.normalize!r}")
         options = {name: getattr(self, name) for name in _LOADING}
         encoder = load(self.model, **options)
-        outputs = [Output(layer, self.pooling).resolved(encoder.config) for layer in _numbers(self.layers)]
+        pooling, normalize = encoder.checkpoint.embedding.chosen(self.pooling, self.normalize)
+        outputs = [Output(layer, pooling).resolved(encoder.config) for layer in _numbers(self.layers)]
         chosen = tuple(output.layer for output in outputs)
         if len({*chosen}) < len(chosen):
             raise InputError(f"layers={self.layers!r} names a layer of the model twice: counted from 0 it is {chosen}")
-        self._fitted = (self.model, options, self.pooling, bool(self.normalize))
+        self._fitted = (self.model, options, pooling, normalize)
         self._encoder = encoder
         self.layers_ = chosen
         self.hidden_size_ = encoder.config.hidden_size
@@ -104,10 +105,10 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         check_is_fitted(self)
         *_, pooling, normalize = self._fitted
-        chunks = self._loaded().stream(_column(X), pooling=pooling, layer=self.layers_)
+        chunks = self._loaded().stream(_column(X), pooling=pooling, layer=self.layers_, normalize=normalize)
         parts = [np.zeros((0, self._n_features_out), np.float32), *(chunk["embedding"] for chunk in chunks)]
         vectors: Floats = np.concatenate(parts)
-        return unit_length(vectors) if normalize else vectors
+        return vectors
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:

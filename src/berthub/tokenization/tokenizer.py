@@ -85,6 +85,7 @@ class Tokenizer:
         self.lower_case = lower_case
         self.reference = reference
         self.max_length = max_length
+        self._positions = max_length
         self._template = Template.of(vocabulary)
         self._algorithm = _algorithm(
             vocabulary,
@@ -103,11 +104,15 @@ class Tokenizer:
     def from_checkpoint(
         cls, checkpoint: Checkpoint, *, max_length: int | None = None, reference: Reference | None = None
     ) -> Self:
-        """The tokenizer that the checkpoint's configuration describes; `max_length` None: all of its positions.
+        """The tokenizer that the checkpoint's configuration describes.
+
+        `max_length` is at most the model's positions. None: what the model's files say, or else all of its positions.
 
         `reference` stands above the configuration's `tokenization`.
         """
         config = checkpoint.config
+        if max_length is None:
+            max_length = checkpoint.embedding.max_length
         tokenizer = cls(
             checkpoint.vocabulary,
             lower_case=config.lower_case,
@@ -163,10 +168,10 @@ class Tokenizer:
         if (
             isinstance(max_length, bool)
             or not isinstance(max_length, int)
-            or not least <= max_length <= self.max_length
+            or not least <= max_length <= self._positions
         ):
             raise InputError(
-                f"max_length must be from {least} to {self.max_length} (the model's positions), not {max_length!r}"
+                f"max_length must be from {least} to {self._positions} (the model's positions), not {max_length!r}"
             )
         return max_length
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
+from berthub.embedding import UNSAID, Embedding
 from berthub.encoding.arrays import inputs_by_name
 from berthub.errors import CheckpointError, InputError
 from berthub.formats import read
@@ -83,6 +84,7 @@ class KerasLayer(keras.layers.Layer):
         self.vocabulary = model.vocabulary if isinstance(model, Checkpoint) else None
         self._special = model.special if isinstance(model, _Skeleton) else special_pieces(model.vocabulary)
         self._algorithm = model.algorithm if isinstance(model, _Skeleton) else model.vocabulary.algorithm
+        self._embedding = model.embedding
         self._pad = model.pad if isinstance(model, _Skeleton) else model.vocabulary.ids[model.vocabulary.pad]
         self.output_key = _checked_key(output_key, self.config)
         if freeze_layers and self.config.shares_layers:
@@ -226,6 +228,7 @@ class KerasLayer(keras.layers.Layer):
             weights=self.weights_by_name(),
             vocabulary=self.vocabulary,
             origin=Origin(format="Keras layer", folder=Path()),
+            embedding=self._embedding,
         )
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -246,6 +249,7 @@ class KerasLayer(keras.layers.Layer):
             "pad": self._pad,
             "special_pieces": self._special,
             "algorithm": self._algorithm,
+            **({"embedding": self._embedding.to_dict()} if self._embedding != UNSAID else {}),
             "output_key": self.output_key,
             "freeze_layers": self.freeze_layers,
             "freeze_embeddings": self.freeze_embeddings,
@@ -264,6 +268,7 @@ class KerasLayer(keras.layers.Layer):
             config.pop("special_pieces"),
             # Layers were saved before there was another one.
             config.pop("algorithm", "wordpiece"),
+            Embedding.from_dict(config.pop("embedding")) if "embedding" in config else UNSAID,
         )
         return cls(skeleton, **config)  # type: ignore[arg-type]
 
@@ -325,6 +330,7 @@ class _Skeleton:
     pad: int
     special: Mapping[str, str]
     algorithm: str
+    embedding: Embedding
 
 
 def _initial(config: EncoderConfig, seed: int | None) -> dict[str, Floats]:

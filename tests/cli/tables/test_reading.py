@@ -14,7 +14,7 @@ def _rows(result: Any) -> list[dict[str, Any]]:
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in result.stdout_bytes.splitlines()]
     for row in rows:
-        assert len(row.pop("pooled_output")) == 32
+        assert len(row.pop("embedding")) == 32
     return rows
 
 
@@ -62,7 +62,7 @@ def test_json_lines_are_carried_as_they_are(cli: Any, tmp_path: Path) -> None:
     result = cli("encode", "a.ndjson", "-o", "-")
     assert result.exit_code == 0, result.output
     for line, carried in zip(result.stdout.splitlines(), lines, strict=True):
-        assert line.startswith(carried[:-1] + ',"pooled_output":[')
+        assert line.startswith(carried[:-1] + ',"embedding":[')
 
 
 def test_parquet_columns_keep_their_types(cli: Any, tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_parquet_columns_keep_their_types(cli: Any, tmp_path: Path) -> None:
     result = cli("encode", "a.parquet", "-o", "b.parquet")
     assert result.exit_code == 0, result.output
     written = pq.read_table("b.parquet")
-    assert written.drop_columns("pooled_output").equals(table)
-    assert written.schema.names == [*table.schema.names, "pooled_output"]
+    assert written.drop_columns("embedding").equals(table)
+    assert written.schema.names == [*table.schema.names, "embedding"]
     lines = cli("encode", "a.parquet", "-o", "-").stdout.splitlines()
     assert json.loads(lines[1])["when"] == "1970-01-01 00:00:00.000000001"
     assert json.loads(lines[0])["kind"] == "x"
@@ -119,7 +119,7 @@ def test_a_huge_line(cli: Any, encoder: Encoder, tmp_path: Path) -> None:
     result = cli("encode", "a.csv", "-o", "out.npy")
     assert result.exit_code == 0, result.output
     assert result.stderr.rstrip().endswith("1 texts cut to 64 tokens")
-    expected = encoder.embed(["fox", huge[:1000], "quick"], pooling="pooled")
+    expected = encoder.embed(["fox", huge[:1000], "quick"])
     np.testing.assert_allclose(np.load("out.npy"), expected, atol=1e-6)
 
 

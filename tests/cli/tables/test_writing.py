@@ -40,6 +40,7 @@ def test_parquet(cli: Any, encoder: Encoder, models: Path, reviews: Path, dtype:
         "berthub.output": "mean",
         "berthub.layer": "1",
         "berthub.normalize": "true",
+        "berthub.pooling": "mean",
         "berthub.precision": "float32",
         "berthub.max_length": "64",
     }
@@ -67,7 +68,7 @@ def test_npy(cli: Any, encoder: Encoder, reviews: Path, dtype: str) -> None:
     cli("encode", reviews, "-o", "out.npy", "--dtype", dtype)
     vectors = np.load("out.npy", mmap_mode="r")
     assert vectors.dtype == dtype
-    np.testing.assert_array_equal(vectors, encoder.embed(TEXTS, pooling="pooled").astype(dtype))
+    np.testing.assert_array_equal(vectors, encoder.embed(TEXTS).astype(dtype))
 
 
 def test_npy_takes_no_token_vectors(cli: Any, reviews: Path) -> None:
@@ -80,16 +81,16 @@ def test_npy_takes_no_token_vectors(cli: Any, reviews: Path) -> None:
 def test_json_lines_are_exact(cli: Any, encoder: Encoder, reviews: Path, dtype: str) -> None:
     cli("encode", reviews, "-o", "out.jsonl", "--dtype", dtype)
     rows = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
-    assert [list(row) for row in rows] == [["id", "text", "n", "pooled_output"]] * 3
-    vectors = np.array([row["pooled_output"] for row in rows], dtype)
-    np.testing.assert_array_equal(vectors, encoder.embed(TEXTS, pooling="pooled").astype(dtype))
+    assert [list(row) for row in rows] == [["id", "text", "n", "embedding"]] * 3
+    vectors = np.array([row["embedding"] for row in rows], dtype)
+    np.testing.assert_array_equal(vectors, encoder.embed(TEXTS).astype(dtype))
 
 
 def test_drop_columns_and_vectors_column(cli: Any, reviews: Path) -> None:
     cli("encode", reviews, "-o", "out.jsonl", "--drop-columns", "--vectors-column", "text")
     assert [list(json.loads(line)) for line in Path("out.jsonl").read_text().splitlines()] == [["text"]] * 3
     cli("encode", reviews, "-o", "out.parquet", "--drop-columns")
-    assert pq.read_schema("out.parquet").names == ["pooled_output"]
+    assert pq.read_schema("out.parquet").names == ["embedding"]
 
 
 def test_a_value_too_large_for_float16(cli: Any, reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,9 +105,9 @@ def test_a_value_too_large_for_float16(cli: Any, reviews: Path, monkeypatch: pyt
 
 
 CLASHES = [
-    ("a.csv", "text,pooled_output\nfox,1\n", []),
+    ("a.csv", "text,embedding\nfox,1\n", []),
     ("a.csv", "text,tokens\nfox,1\n", ["--output", "sequence_output"]),
-    ("a.jsonl", '{"text": "fox"}\n{"text": "fox", "pooled_output": 1}\n', []),
+    ("a.jsonl", '{"text": "fox"}\n{"text": "fox", "embedding": 1}\n', []),
 ]
 
 
@@ -134,7 +135,7 @@ def test_json_becomes_columns(cli: Any) -> None:
     ]
     result = _json_to_parquet(cli, *rows)
     assert result.exit_code == 0, result.output
-    table = pq.read_table("out.parquet").drop_columns("pooled_output")
+    table = pq.read_table("out.parquet").drop_columns("embedding")
     assert table.to_pylist() == [
         {"text": "fox", "n": 1.0, "m": {"a": 1, "b": None}, "x": None, "l": []},
         {"text": "", "n": 2.5, "m": {"a": None, "b": [True]}, "x": None, "l": ["z"]},

@@ -14,6 +14,7 @@ from berthub.formats.huggingface.heads import described_head, head_class, scope_
 from berthub.formats.huggingface.tokenizer import write_tokenization
 from berthub.formats.renaming import rename
 from berthub.formats.safetensors import write_safetensors
+from berthub.formats.sentence_transformers import write_embedding
 from berthub.head import Head
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
@@ -31,6 +32,7 @@ def write_huggingface(checkpoint: Checkpoint, folder: Path, *, encoder_only: boo
     """Write `config.json`, `model.safetensors` and the tokenizer's files into `folder`, which appears when it is
     whole.
 
+    What the model says of its sentence vectors is written as sentence-transformers reads it.
     transformers' AutoModel and AutoTokenizer load it, and AutoModelForMaskedLM, ...ForSequenceClassification or
     ...ForTokenClassification where the model has such a head; `encoder_only` leaves the heads out. A pooler that
     transformers' class has no place for (ELECTRA's) is written all the same, and reported there as unexpected. What
@@ -54,6 +56,7 @@ def write_huggingface(checkpoint: Checkpoint, folder: Path, *, encoder_only: boo
     with written_folder(folder, last="config.json") as unfinished:
         write_tokenization(checkpoint.vocabulary, config, unfinished, max_length=max_length)
         write_safetensors(unfinished / "model.safetensors", tensors, {"format": "pt"})
+        write_embedding(checkpoint.embedding, unfinished, hidden_size=config.hidden_size)
         (unfinished / "config.json").write_text(text, encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from berthub.config import EncoderConfig
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_bytes
 from berthub.formats.head_axes import as_matrix, check_heads
-from berthub.formats.native import CONFIG, read_description
+from berthub.formats.native import CONFIG, read_description, read_embedding
 from berthub.formats.protos import parse
 from berthub.formats.renaming import rename
 from berthub.formats.settings import Settings
@@ -98,12 +98,15 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     objects.check_apart(used)
     keys = {variable.key for variable in used}
     unused = {variable.name for variable in objects.all_variables if variable.key not in keys}
+    embedding = read_embedding(described, folder / DESCRIPTION)
+    sources = settings.sources | {name: DESCRIPTION for name, value in embedding.to_dict().items() if value}
     return Checkpoint(
         config=config,
         weights=weights,
         vocabulary=vocabulary,
-        origin=Origin(format=FORMAT, folder=folder, settings=settings.sources, unused=tuple(sorted(unused))),
+        origin=Origin(format=FORMAT, folder=folder, settings=sources, unused=tuple(sorted(unused))),
         head=head,
+        embedding=embedding,
     )
 
 

@@ -86,7 +86,10 @@ class FineTuner(ABC):
         if max_length is None and self._own_head is not None:
             max_length = self._own_head.max_length
         most = self._checkpoint.config.max_positions
-        check_whole("max_length", most if max_length is None else max_length, least=3, most=most)
+        if max_length is None:
+            # Not the length of its sentence vectors: a label may depend on what they leave out.
+            max_length = most
+        check_whole("max_length", max_length, least=3, most=most)
         self._tokenizer = Tokenizer.from_checkpoint(self._checkpoint, max_length=max_length)
         self._adaptation = checked_adaptation(
             self._checkpoint.config,

@@ -1,0 +1,49 @@
+"""What a loaded model is, in words."""
+
+import dataclasses
+
+from berthub.checkpoint import Checkpoint
+from berthub.embedding import UNSAID
+from berthub.head import Head
+
+__all__ = ["embedding_in_words", "summary"]
+
+# How many labels of a head are named.
+_SHOWN_LABELS = 10
+
+
+def summary(checkpoint: Checkpoint, *, max_length: int, engine: str) -> str:
+    """The model, its sizes and how it runs, as a few lines of text."""
+    config, origin, head = checkpoint.config, checkpoint.origin, checkpoint.head
+    told = max_length == checkpoint.embedding.max_length and origin.settings.get("max_length")
+    lines = {
+        "model": f"{config.architecture.upper()}, {config.num_layers} layers of {config.hidden_size}, "
+        f"{config.num_heads} heads, {checkpoint.parameters:,} parameters",
+        "vocabulary": f"{config.vocab_size:,} pieces, {'lower-cased' if config.lower_case else 'cased'}",
+        "longest text": f"{max_length} tokens, of {config.max_positions} positions" + (f" ({told})" if told else ""),
+        "activation": f"{config.activation}, layer norm epsilon {config.layer_norm_eps:g}",
+        "outputs": "sequence_output, encoder_outputs" + (", pooled_output" if config.has_pooled_output else ""),
+        "embedding": embedding_in_words(checkpoint),
+        **({"fine-tuned": _head_in_words(head)} if head else {}),
+        "engine": engine,
+        "source": f"{origin.format} in {origin.folder}",
+    }
+    return "\n".join(f"{name + ':':<14}{value}" for name, value in lines.items())
+
+
+def embedding_in_words(checkpoint: Checkpoint, *, normalize: bool | None = None) -> str:
+    """How the model's own sentence vectors are made, with the files that say so; `normalize` as the caller wants it."""
+    # The length of texts is told elsewhere.
+    own = dataclasses.replace(checkpoint.embedding, max_length=None)
+    embedding = own if normalize is None else dataclasses.replace(own, normalize=normalize)
+    if own == UNSAID:
+        return f"{embedding.described} (no file of the model says otherwise)"
+    names = ["pooling", *(["normalize"] if embedding.normalize and own.normalize else [])]
+    sources = [source for name in names if (source := checkpoint.origin.settings.get(name))]
+    told = f" ({', '.join(dict.fromkeys(sources))})" if sources and not own.unsupported else ""
+    return embedding.described + told
+
+
+def _head_in_words(head: Head) -> str:
+    shown = ", ".join(head.labels[:_SHOWN_LABELS]) + (", ..." if len(head.labels) > _SHOWN_LABELS else "")
+    return f"{head.task}, {len(head.labels):,} label{'s' if len(head.labels) > 1 else ''}: {shown}"
