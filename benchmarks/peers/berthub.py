@@ -15,7 +15,8 @@ def load_encoder(folder: Path | None, precision: str) -> Any:
     from berthub.errors import InputError
 
     try:
-        return hub.load(folder, precision=precision)  # type: ignore[arg-type]
+        # As long as everybody's: MiniLM's own files say 256.
+        return hub.load(folder, precision=precision, max_length=Peer.longest)  # type: ignore[arg-type]
     except InputError as error:
         raise UnavailableError(str(error)) from error
 

@@ -217,3 +217,25 @@ def test_weights_of_a_head_that_is_not_described_are_an_error(fine_tuned: Path) 
     path.write_text(json.dumps(description))
     with pytest.raises(CheckpointError, match=r"head/kernel \(32, 2\) has no place"):
         read(fine_tuned)
+
+
+@pytest.mark.parametrize(
+    ("described", "error", "message"),
+    [
+        ([1], CorruptFileError, "embedding in .*berthub.json should be an object"),
+        ({"pooling": "mean"}, CheckpointError, "should hold pooling, normalize, max_length, unsupported"),
+        ({"pooling": "sum"}, CheckpointError, "pooling must be one of"),
+        ({"max_length": 9999}, CheckpointError, "of up to 9999 tokens, and the model has 64 positions"),
+    ],
+)
+def test_a_damaged_description_of_sentence_vectors_is_an_error(
+    models: Path, tmp_path: Path, described: Any, error: type[Exception], message: str
+) -> None:
+    write_native(read(models / "tf2_v4"), tmp_path / "model")
+    path = tmp_path / "model" / "berthub.json"
+    whole = {"pooling": None, "normalize": False, "max_length": None, "unsupported": []}
+    if isinstance(described, dict) and described != {"pooling": "mean"}:
+        described = whole | described
+    path.write_text(json.dumps({**json.loads(path.read_text()), "embedding": described}))
+    with pytest.raises(error, match=message):
+        read(tmp_path / "model")

@@ -138,6 +138,11 @@ def test_the_patterns_take_what_a_reader_needs_and_no_more() -> None:
         "config.json": True, "model.safetensors": True, "model-00001-of-00002.safetensors": True,
         "model.safetensors.index.json": True, "vocab.txt": True, "tokenizer.json": True, "tokenizer_config.json": True,
         "special_tokens_map.json": True, "spiece.model": True, "modules.json": True, "1_Pooling/config.json": True,
+        "2_Normalize/config.json": True, "3_Own/config.json": True, "3_Own/pytorch_model.bin": False,
+        "config_sentence_transformers.json": True, "sentence_bert_config.json": True,
+        "sentence_roberta_config.json": True, "0_Transformer/config.json": True, "0_Transformer/vocab.txt": True,
+        "0_Transformer/model.safetensors": True, "0_Transformer/sentence_bert_config.json": True,
+        "0_Transformer/pytorch_model.bin": False,
         "pytorch_model.bin": False, "tf_model.h5": False, "flax_model.msgpack": False, "onnx/model.onnx": False,
         "rust_model.ot": False, "README.md": False, "openvino/openvino_model.bin": False, "handler.py": False,
     }  # fmt: skip

@@ -18,6 +18,7 @@ from sklearn.utils.validation import validate_data
 from berthub.encoding.load import load
 from berthub.errors import HandleError, InputError, MissingDependencyError, TruncationWarning
 from berthub.sklearn import BertFeatures
+from support.sentence_transformers import make, pooling
 
 MODEL = str(Path(__file__).parent.parent / "data" / "models" / "tf2_v4")
 TEXTS = ["The cat sat on the mat.", "Hello!", "It was not so good, was it?", "", "A dog and a cat.", "Hello, world!"]
@@ -64,6 +65,14 @@ def test_a_text_does_not_depend_on_the_others(layers: Any) -> None:
     np.testing.assert_allclose(alone, together, atol=1e-5)
     np.testing.assert_allclose(made.transform(TEXTS[::-1]), together[::-1], atol=1e-5)
     assert made.transform([]).shape == (0, 32 * len(layers))
+
+
+def test_the_default_is_what_the_models_files_say(models: Path, tmp_path: Path) -> None:
+    folder = make(models, tmp_path, pooling("cls_token"), normalize=True)
+    expected = load(folder, engine="numpy").embed(TEXTS, pooling="cls", normalize=True)
+    np.testing.assert_allclose(BertFeatures(folder, engine="numpy").fit_transform(TEXTS), expected, atol=1e-5)
+    plain = BertFeatures(folder, engine="numpy", pooling="cls").fit_transform(TEXTS)
+    assert np.abs(np.linalg.norm(plain, axis=1) - 1).min() > 0.1
 
 
 def test_texts_in_every_form() -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,10 @@ import numpy as np
 import pytest
 
 import berthub as hub
+from berthub.checkpoint import Checkpoint
+from berthub.embedding import Embedding
 from berthub.errors import CheckpointError, HandleError, InputError
+from berthub.formats import read
 from berthub.networks.network import weight_shapes
 from support.golden import KINDS, batches
 
@@ -223,3 +227,14 @@ def _without_pooler(checkpoint: hub.Checkpoint) -> hub.Checkpoint:
         config=dataclasses.replace(checkpoint.config, pooler=False),
         weights={name: value for name, value in checkpoint.weights.items() if "pooler" not in name},
     )
+
+
+def test_what_the_model_says_of_sentence_vectors_is_kept(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    own = Embedding(pooling="cls", normalize=True, max_length=20)
+    layer = hub.KerasLayer(dataclasses.replace(checkpoint, embedding=own))
+    assert layer.checkpoint().embedding == own
+    layer.save(tmp_path / "model")
+    assert read(tmp_path / "model").embedding == own
+    again = hub.KerasLayer.from_config(layer.get_config())
+    assert again.get_config()["embedding"] == own.to_dict()
+    assert "embedding" not in hub.KerasLayer(checkpoint).get_config()

@@ -10,6 +10,7 @@ import pytest
 
 import berthub as hub
 from berthub.checkpoint import Checkpoint
+from berthub.embedding import Embedding
 from berthub.errors import InputError, MissingDependencyError
 from berthub.training.tasks import fine_tuner
 from support.finetuning import data, tuner
@@ -125,6 +126,13 @@ def test_options_that_do_not_fit(start: Checkpoint, kind: str, options: dict[str
     with pytest.raises(InputError) as caught:
         tuner(kind, start, **options)
     assert message in str(caught.value)
+
+
+def test_the_length_of_sentence_vectors_is_not_that_of_training(start: Checkpoint) -> None:
+    own = dataclasses.replace(start, embedding=Embedding(pooling="mean", max_length=4))
+    # No text is reported as truncated.
+    with pytest.raises(AssertionError, match="a model was built"):
+        hub.TextClassifier(own).fit(["the war of love " * 3, "of love", "the war"], LABELS)
 
 
 def test_a_model_without_pooler_has_no_pooled_output(start: Checkpoint) -> None:

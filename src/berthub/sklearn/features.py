@@ -80,7 +80,9 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         _column(X)
         if self.normalize is not None and not isinstance(self.normalize, bool | np.bool_):
-            raise InputError(f"normalize must be True, False or None, not {self.normalize!r}")
+            raise InputError(
+                f"normalize must be True or False, or None for what the model says, not {self.normalize!r}"
+            )
         options = {name: getattr(self, name) for name in _LOADING}
         encoder = load(self.model, **options)
         pooling, normalize = encoder.checkpoint.embedding.chosen(self.pooling, self.normalize)
