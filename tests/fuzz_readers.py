@@ -11,6 +11,7 @@ limit on memory, so that a crash, a hang or a runaway allocation is seen and rep
 """
 
 import argparse
+import dataclasses
 import json
 import multiprocessing
 import random
@@ -25,6 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from berthub.embedding import Embedding
 from berthub.errors import BerthubError
 from berthub.formats import read
 from berthub.formats.huggingface.writer import write_huggingface
@@ -55,6 +57,7 @@ _WRITTEN = (
     ("albert_v3", write_native),
     ("keras_hub_roberta", write_native),
 )
+_SENTENCE_VECTORS = "hf_bert"
 _PARTITIONED = "google_checkpoint"
 
 
@@ -108,7 +111,12 @@ def write_models(root: Path, folder: Path) -> list[Path]:
     parts = [((0, 500), (0, -1)), ((500, rows - 500), (0, 7)), ((500, rows - 500), (7, width - 7))]
     arrays = {key: bundle.array(key) for key in bundle.keys}
     write_bundle(partitioned / "bert_model.ckpt", arrays, shards=2, parts={words: parts})
-    return [*written, partitioned]
+    own = Embedding(pooling="mean", normalize=True, max_length=20)
+    vectors = folder / "sentence_vectors"
+    write_huggingface(dataclasses.replace(read(root / _SENTENCE_VECTORS), embedding=own), vectors)
+    prompts = {"prompts": {"query": ""}, "default_prompt_name": "query"}
+    (vectors / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    return [*written, partitioned, vectors]
 
 
 def run_case(folders: list[Path], seed: int) -> str:

@@ -34,6 +34,7 @@ def assert_same(found: Checkpoint, expected: Checkpoint) -> None:
     """The same model: settings, vocabulary, and weights bit for bit."""
     assert found.config == expected.config
     assert found.vocabulary == expected.vocabulary
+    assert found.embedding == expected.embedding
     assert found.weights.keys() == expected.weights.keys()
     for name, weight in expected.weights.items():
         assert found.weights[name].tobytes() == np.ascontiguousarray(weight).tobytes(), name
