@@ -1,9 +1,11 @@
 """The one canonical form of a model, whatever packaging it came from."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +75,30 @@ class Checkpoint:
     def parameters(self) -> int:
         """The number of parameters, of the masked-language-model head, too."""
         return sum(weight.size for weight in self.weights.values())
+
+    def in_memory(self) -> Self:
+        """The same model with copies of its arrays, which no file of it can change any more."""
+        copies: dict[Any, npt.NDArray[Any]] = {}
+
+        def copied(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            # An array that stands under two names is one in the copy, too.
+            key = array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
+            if key not in copies:
+                copies[key] = np.array(array)
+            return copies[key]
+
+        def with_copies(thing: Any) -> Any:
+            arrays = {name: copied(value) for name, value in vars(thing).items() if isinstance(value, np.ndarray)}
+            return dataclasses.replace(thing, **arrays)
+
+        return dataclasses.replace(
+            self,
+            weights={name: copied(weight) for name, weight in self.weights.items()},
+            head=None if self.head is None else with_copies(self.head),
+            quantization=None
+            if self.quantization is None
+            else {name: with_copies(layer) for name, layer in self.quantization.items()},
+        )
 
 
 def _weight_faults(config: EncoderConfig, weights: Weights) -> list[str]:

@@ -1,5 +1,7 @@
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, get_args
 
@@ -113,3 +115,20 @@ def test_unknown_models(cli: Any, tmp_path: Path) -> None:
 def test_main_returns_the_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert main_module.main(["--version"]) == 0
     assert main_module.main(["nonsense"]) == 2
+
+
+def test_an_interruption_that_is_swallowed_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Swallowing:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def encode(**options: object) -> None:
+        thing = Swallowing()
+        del thing
+        time.sleep(20)
+        raise AssertionError("went on")
+
+    monkeypatch.setattr(main_module, "app", lambda **options: encode())
+    before = signal.getsignal(signal.SIGINT)
+    assert main_module.main([]) == 130
+    assert signal.getsignal(signal.SIGINT) is before

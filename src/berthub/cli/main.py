@@ -1,10 +1,12 @@
 """The `berthub` command."""
 
+import contextlib
+import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -63,6 +65,8 @@ def _about(
     """
 
 
+_MOMENT = 0.05
+
 app = typer.Typer(
     name="berthub",
     cls=_Commands,
@@ -81,29 +85,73 @@ app.add_typer(finetune)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status; `argv` None means the process's own arguments."""
-    if threading.current_thread() is threading.main_thread():
-        # As an exception, so that files half written are removed.
-        signal.signal(signal.SIGTERM, _terminate)
+    with _signals() as stopped:
+        try:
+            app(args=argv, prog_name="berthub")
+        except SystemExit as stop:
+            return stopped.status or (stop.code if isinstance(stop.code, int) else ExitCode.BUG)
+        except BaseException:
+            if stopped.status:
+                # Libraries make errors of their own of an exception that comes up in the middle of them.
+                return stopped.status
+            from berthub.hub.redaction import redact, secrets_of
+
+            secrets = [secret for argument in argv or sys.argv for secret in secrets_of(argument)]
+            print(redact(traceback.format_exc(), secrets), file=sys.stderr, end="")
+            print(
+                f"\nThis is a bug in berthub {berthub.__version__}. Please report it with the lines above and the "
+                "command that you ran.",
+                file=sys.stderr,
+            )
+            return ExitCode.BUG
+        return stopped.status or ExitCode.DONE
+
+
+class _Stopped:
+    """Which signal told the command to stop, as the exit status of that; None if there was none."""
+
+    def __init__(self) -> None:
+        self.status: ExitCode | None = None
+        self._number = 0
+        self._told = sys.unraisablehook
+
+    def interrupt(self, number: int, frame: object) -> NoReturn:
+        """What a signal does: an exception comes up, so that files half written are removed."""
+        self._number = number
+        if number == signal.SIGINT:
+            self.status = ExitCode.INTERRUPTED
+            raise KeyboardInterrupt
+        self.status = ExitCode.TERMINATED
+        raise SystemExit(ExitCode.TERMINATED)
+
+    def again(self, unraisable: Any) -> None:
+        """What becomes of an exception that came up where none can: in a destructor, in a callback from C."""
+        if self.status is None:
+            self._told(unraisable)
+        elif issubclass(unraisable.exc_type, KeyboardInterrupt | SystemExit):
+            # The signal comes again, a moment later.
+            later = threading.Timer(_MOMENT, os.kill, (os.getpid(), self._number))
+            later.daemon = True
+            later.start()
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[_Stopped]:
+    """While this lasts, SIGINT and SIGTERM stop the command; outside of the main thread nothing can be done."""
+    stopped = _Stopped()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = {number: signal.signal(number, stopped.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook, sys.unraisablehook = sys.unraisablehook, stopped.again
     try:
-        app(args=argv, prog_name="berthub")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else ExitCode.BUG
-    except Exception:
-        from berthub.hub.redaction import redact, secrets_of
-
-        secrets = [secret for argument in argv or sys.argv for secret in secrets_of(argument)]
-        print(redact(traceback.format_exc(), secrets), file=sys.stderr, end="")
-        print(
-            f"\nThis is a bug in berthub {berthub.__version__}. Please report it with the lines above and the "
-            "command that you ran.",
-            file=sys.stderr,
-        )
-        return ExitCode.BUG
-    return ExitCode.DONE
-
-
-def _terminate(signum: int, frame: object) -> NoReturn:
-    raise SystemExit(ExitCode.TERMINATED)
+        yield stopped
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            # None for one that Python did not set, and cannot set again.
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 if __name__ == "__main__":

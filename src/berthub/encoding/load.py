@@ -32,6 +32,7 @@ def load(
     calibration: str | Iterable[Text] | None = None,
     settings: Mapping[str, Any] | None = None,
     allow_nonfinite: bool = False,
+    mmap: bool = True,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
@@ -59,6 +60,7 @@ def load(
     calibration: str | Iterable[Text] | None = None,
     settings: Mapping[str, Any] | None = None,
     allow_nonfinite: bool = False,
+    mmap: bool = True,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
@@ -74,18 +76,20 @@ def load(
     `tokenization` is the one that is matched to the letter: `google`, of the code that BERT was trained with, or
     `tf_text`, of TF Hub's preprocessing models; by default what the model's configuration says, mostly `google`.
     `settings` gives values by the names of the configuration for what a model's files do not store, such as
-    {"lower_case": False}. Weights with NaN or infinity are refused, unless `allow_nonfinite` is true. `sha256` pins
-    the files, `cache_dir` and `offline` govern fetching (see `berthub.hub.resolve`). Raises `BerthubError`s only.
+    {"lower_case": False}. Weights with NaN or infinity are refused, unless `allow_nonfinite` is true. They are views of
+    the model's mapped files; `mmap=False` copies them into memory, for files that somebody may overwrite in place while
+    the model is in use. `sha256` pins the files, `cache_dir` and `offline` govern fetching (see
+    `berthub.hub.resolve`). Raises `BerthubError`s only.
 
     `engine="tensorflow"` is for SavedModels of other kinds, such as sentence-T5: TensorFlow runs the graph that is in
     the file, which is a program of its author's; it takes none of the options about the model.
     """
     if engine == "tensorflow":
-        options = (precision, max_length, tokenization, calibration, settings, allow_nonfinite)
-        if options != ("auto", None, None, None, None, False):
+        given = (precision, max_length, tokenization, calibration, settings, allow_nonfinite, mmap)
+        if given != ("auto", None, None, None, None, False, True):
             raise InputError(
-                'engine="tensorflow" runs a model as it is: precision, max_length, tokenization, calibration, settings '
-                "and allow_nonfinite do not apply"
+                'engine="tensorflow" runs a model as it is: precision, max_length, tokenization, calibration, '
+                "settings, allow_nonfinite and mmap do not apply"
             )
         return GraphEncoder(resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline))
     check_engine(engine, precision)
@@ -93,6 +97,8 @@ def load(
         raise InputError(f'calibration is for precision="int8", not for precision={precision!r}')
     folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
     checkpoint = _read(folder, settings, allow_nonfinite=allow_nonfinite)
+    if not mmap:
+        checkpoint = checkpoint.in_memory()
     if tokenization is not None:
         checkpoint = _with_tokenization(checkpoint, tokenization)
     if max_length is None and checkpoint.head is not None:

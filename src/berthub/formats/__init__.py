@@ -6,7 +6,7 @@ from typing import Any
 
 from berthub.checkpoint import Checkpoint
 from berthub.embedding import UNSAID
-from berthub.errors import InputError
+from berthub.errors import BerthubError, InputError, ModelError
 
 __all__ = ["read"]
 
@@ -27,9 +27,16 @@ def read(folder: Path, *, settings: Mapping[str, Any] | None = None, allow_nonfi
 
     if settings is not None and not isinstance(settings, Mapping):
         raise InputError(f"settings should be a dict of values by the settings' names; it is {settings!r}")
-    layout, place = find_model(folder)
-    checkpoint = layout.read(place, settings)
+    try:
+        layout, place = find_model(folder)
+        checkpoint = layout.read(place, settings)
+        # A model that berthub wrote has said it itself.
+        if checkpoint.embedding == UNSAID:
+            checkpoint = with_embedding(checkpoint, root=folder)
+    except OSError as error:
+        if isinstance(error, BerthubError):
+            raise
+        raise ModelError(f"the model in {folder} cannot be read: {error}") from error
     if not allow_nonfinite:
         check_finite(checkpoint)
-    # A model that berthub wrote has said it itself.
-    return checkpoint if checkpoint.embedding != UNSAID else with_embedding(checkpoint, root=folder)
+    return checkpoint

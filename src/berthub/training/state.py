@@ -127,7 +127,7 @@ class StateStore:
             if (stored.best is None) != (progress.best_epoch == 0):
                 raise CorruptFileError(f"the best epoch is {progress.best_epoch}, and its model {stored.best}")
             state = read_npz(self._folder / stored.state)
-            best = None if stored.best is None else _in_memory(read_native(self._folder / stored.best))
+            best = None if stored.best is None else _best(self._folder / stored.best)
         except BerthubError as error:
             raise self._damaged(error) from error
         return Stored(state, progress, best)
@@ -200,13 +200,9 @@ class StateStore:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _in_memory(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint without its files, which are removed while it is still in use."""
-    head = checkpoint.head
-    if head is None:
+def _best(folder: Path) -> Checkpoint:
+    """The model in `folder`, whose files are removed while it is still in use."""
+    checkpoint = read_native(folder).in_memory()
+    if checkpoint.head is None:
         raise CorruptFileError("the model of the best epoch has no head")
-    return dataclasses.replace(
-        checkpoint,
-        weights={name: np.array(weight) for name, weight in checkpoint.weights.items()},
-        head=dataclasses.replace(head, kernel=np.array(head.kernel), bias=np.array(head.bias)),
-    )
+    return checkpoint
