@@ -15,6 +15,7 @@
     │   └── OutputNotComputedError (KeyError)  an output that the call did not ask for
     ├── WriteError (OSError)                   a file or folder that could not be written
     ├── TrainingDivergedError (ArithmeticError) a loss that is no number any more
+    ├── ForkError (RuntimeError)               a forked process that cannot use what its parent was using
     └── MissingDependencyError (ImportError)   an optional library that is not installed
 
 A `TruncationWarning` is no error: it reports, once a call, that texts were cut to the model's length.
@@ -29,6 +30,7 @@ __all__ = [
     "ChecksumError",
     "CorruptFileError",
     "FetchError",
+    "ForkError",
     "HandleError",
     "InputError",
     "MissingDependencyError",
@@ -104,6 +106,10 @@ class WriteError(BerthubError, OSError):
 
 class TrainingDivergedError(BerthubError, ArithmeticError):
     """Training was stopped since the loss is no number any more; the message says what was kept."""
+
+
+class ForkError(BerthubError, RuntimeError):
+    """A forked process cannot use a model, since its parent's threads are missing here; the message says what can."""
 
 
 class MissingDependencyError(BerthubError, ImportError):

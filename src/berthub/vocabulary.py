@@ -1,10 +1,10 @@
 """A model's vocabulary: its pieces in the order of their ids, the five special ones by role, and how text is cut."""
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
+from berthub.cached import cached_property
 from berthub.errors import CheckpointError
 
 __all__ = ["ALGORITHMS", "CONTINUED", "Algorithm", "Vocabulary"]
@@ -77,12 +77,12 @@ class Vocabulary:
         """All special pieces that are in the vocabulary."""
         return tuple(piece for piece in (*self.required, self.mask) if piece in self.ids)
 
-    @functools.cached_property
+    @cached_property
     def ids(self) -> Mapping[str, int]:
         """Each piece's id. Where a piece stands twice the later line counts, as in Google's `load_vocab`."""
         return {piece: index for index, piece in enumerate(self.pieces)}
 
-    @functools.cached_property
+    @cached_property
     def has_upper_case(self) -> bool:
         """Whether any piece holds an upper-case letter, bracketed ones such as `[CLS]` and `[unused1]` aside.
 

@@ -1,6 +1,7 @@
 """Tokens become arrays: batches through the engine, and their outputs back in the texts' order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def _compute(
     window: Window | None,
     batch_tokens: int,
 ) -> list[Floats]:
-    def run(rows: Tokens, needed: Sequence[Output]) -> Iterator[Result]:
+    def run(rows: Tokens, needed: Sequence[Output]) -> Generator[Result]:
         return engine.run(cut(rows, config, pad=vocabulary.ids[vocabulary.pad], budget=batch_tokens), needed)
 
     if window is not None and (tokens.lengths > window.size).any():
@@ -62,20 +63,22 @@ def _compute(
         if all(output.pooling == "cls" for output in outputs):
             windows = windows.beginnings()
         stitching = Stitching(windows, outputs, hidden=config.hidden_size)
-        for done in run(windows.tokens, stitching.needed):
-            stitching.add(done)
+        with closing(run(windows.tokens, stitching.needed)) as running:
+            for done in running:
+                stitching.add(done)
         return stitching.results()
 
     lengths = tokens.lengths
     results = allocate(outputs, len(tokens), int(lengths.max(initial=0)), config=config)
-    for done in run(tokens, outputs):
-        for output, result, array in zip(outputs, results, done.outputs, strict=True):
-            if output.pooling:
-                result[done.batch.rows] = array
-                continue
-            # Row by row: only real tokens are copied, and the zeros behind them stay.
-            for row, length, vectors in zip(done.batch.rows, lengths[done.batch.rows], array, strict=True):
-                result[row, :length] = vectors[:length]
+    with closing(run(tokens, outputs)) as running:
+        for done in running:
+            for output, result, array in zip(outputs, results, done.outputs, strict=True):
+                if output.pooling:
+                    result[done.batch.rows] = array
+                    continue
+                # Row by row: only real tokens are copied, and the zeros behind them stay.
+                for row, length, vectors in zip(done.batch.rows, lengths[done.batch.rows], array, strict=True):
+                    result[row, :length] = vectors[:length]
     return results
 
 

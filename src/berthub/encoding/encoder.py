@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -254,9 +255,10 @@ class Encoder:
         count, width = arrays.ids.shape
         at = 0 if arrays.positions is None else arrays.positions.shape[1]
         results = dict(zip(wanted, allocate(outputs, count, width, config=config, positions=at), strict=True))
-        for done in self._engine.run(_slices(arrays, self._batch_tokens), outputs):
-            for result, array in zip(results.values(), done.outputs, strict=True):
-                result[done.batch.rows] = array
+        with closing(self._engine.run(_slices(arrays, self._batch_tokens), outputs)) as running:
+            for done in running:
+                for result, array in zip(results.values(), done.outputs, strict=True):
+                    result[done.batch.rows] = array
         layers = [results.pop(f"layer {layer}") for layer in range(config.num_states)]
         pooled = {"default": results["pooled_output"]} if config.has_pooled_output else {}
         return {**pooled, **results, "sequence_output": layers[-1], "encoder_outputs": layers}

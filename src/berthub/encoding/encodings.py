@@ -1,6 +1,5 @@
 """The encodings of some texts: a mapping with TF Hub's keys, and what is known of the tokens behind them."""
 
-import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from berthub.cached import cached_property
 from berthub.engines.engine import Floats
 from berthub.errors import OutputNotComputedError
 from berthub.tokenization.alignment import byte_offsets, word_ids
@@ -92,30 +92,30 @@ class Encodings(Mapping[str, Any]):
         )
         return f"<Encodings of {len(self.texts):,} texts, {self.precision}: {shapes}>"
 
-    @functools.cached_property
+    @cached_property
     def input_ids(self) -> npt.NDArray[np.int32]:
         """The ids of the tokens, padded: int32 [n, seq]."""
         vocabulary = self.tokenizer.vocabulary
         return self._padded(self.ragged_tokens.ids, vocabulary.ids[vocabulary.pad])
 
-    @functools.cached_property
+    @cached_property
     def token_type_ids(self) -> npt.NDArray[np.int32]:
         """0 in a text or the first of a pair, 1 in the second: int32 [n, seq]."""
         return self._padded(self.ragged_tokens.type_ids, 0)
 
-    @functools.cached_property
+    @cached_property
     def attention_mask(self) -> npt.NDArray[np.int32]:
         """1 where there is a token, 0 where there is padding: int32 [n, seq]."""
         return self._padded(np.ones_like(self.ragged_tokens.ids), 0)
 
-    @functools.cached_property
+    @cached_property
     def tokens(self) -> list[list[str]]:
         """The pieces of each text, `[CLS]` and `[SEP]` included."""
         pieces = self.tokenizer.vocabulary.pieces
         ids, splits = self.ragged_tokens.ids.tolist(), self.ragged_tokens.row_splits.tolist()
         return [[pieces[index] for index in ids[start:end]] for start, end in itertools.pairwise(splits)]
 
-    @functools.cached_property
+    @cached_property
     def offsets(self) -> list[npt.NDArray[np.int32]]:
         """For each text the characters [start, end) that its tokens stand for, int32 [tokens, 2].
 
@@ -126,7 +126,7 @@ class Encodings(Mapping[str, Any]):
             return []
         return self._by_text(self._places.offsets)
 
-    @functools.cached_property
+    @cached_property
     def byte_offsets(self) -> list[npt.NDArray[np.int32]]:
         """`offsets` in bytes of the text's UTF-8, as TF Hub's preprocessing models count: int32 [tokens, 2] each.
 
@@ -136,7 +136,7 @@ class Encodings(Mapping[str, Any]):
             return []
         return self._by_text(byte_offsets(self._places, self.texts, separate=self._separate))
 
-    @functools.cached_property
+    @cached_property
     def word_ids(self) -> list[list[int | None]]:
         """For each text the number of the word that each token belongs to, None for `[CLS]` and `[SEP]`.
 
@@ -158,7 +158,7 @@ class Encodings(Mapping[str, Any]):
         """The token vectors of each text without padding, as views: float32 [tokens, hidden] each."""
         return [row[:length] for row, length in zip(self[key], self.ragged_tokens.lengths, strict=True)]
 
-    @functools.cached_property
+    @cached_property
     def _places(self) -> Tokens:
         return self.tokenizer.tokens(self.texts, max_length=self.max_length, offsets=True)
 

@@ -1,7 +1,8 @@
 """What a fine-tuned model says of texts: its head on the engine's output."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import cast
 
@@ -90,7 +91,7 @@ def compute_logits(
     """
     head, config, vocabulary = require_head(checkpoint.head), checkpoint.config, checkpoint.vocabulary
 
-    def run(tokens: Tokens) -> Iterator[Result]:
+    def run(tokens: Tokens) -> Generator[Result]:
         pad = vocabulary.ids[vocabulary.pad]
         batches = cut(tokens, config, pad=pad, budget=batch_tokens)
         return engine.run(batches, [Output(pooling=head.pooling).resolved(config)])
@@ -99,8 +100,9 @@ def compute_logits(
         tokens = tokenizer.tokens(listed(cast("Iterable[Text]", texts)), max_length=tokenizer.max_length)
         distinct, which = without_repeats(tokens)
         values = np.zeros((len(distinct), len(head.labels)), np.float32)
-        for done in run(distinct):
-            values[done.batch.rows] = done.outputs[0] @ head.kernel + head.bias
+        with closing(run(distinct)) as running:
+            for done in running:
+                values[done.batch.rows] = done.outputs[0] @ head.kernel + head.bias
         return Logits(head, values if which is None else values[which], tokens.truncated)
 
     words = word_tokens(tokenizer, texts, max_length=tokenizer.max_length)
@@ -108,15 +110,16 @@ def compute_logits(
     # Where the words of each row begin.
     splits = np.searchsorted(first_pieces, tokens.row_splits)
     values = np.zeros((len(first_pieces), len(head.labels)), np.float32)
-    for done in run(tokens):
-        rows = done.batch.rows
-        counts = splits[rows + 1] - splits[rows]
-        here = ranges(splits[rows], counts)
-        # Only the words' own vectors outlive the batch.
-        vectors = done.outputs[0][
-            np.repeat(np.arange(len(rows)), counts), first_pieces[here] - np.repeat(tokens.row_splits[rows], counts)
-        ]
-        values[here] = vectors @ head.kernel + head.bias
+    with closing(run(tokens)) as running:
+        for done in running:
+            rows = done.batch.rows
+            counts = splits[rows + 1] - splits[rows]
+            here = ranges(splits[rows], counts)
+            # Only the words' own vectors outlive the batch.
+            vectors = done.outputs[0][
+                np.repeat(np.arange(len(rows)), counts), first_pieces[here] - np.repeat(tokens.row_splits[rows], counts)
+            ]
+            values[here] = vectors @ head.kernel + head.bias
     truncated = np.zeros(len(words.word_splits) - 1, np.bool_)
     truncated[words.sentences[tokens.truncated]] = True
     return Logits(head, values, truncated, words.word_splits)

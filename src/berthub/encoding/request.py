@@ -1,10 +1,10 @@
 """What a call of the encoder asks for."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
+from berthub.cached import cached_property
 from berthub.config import EncoderConfig, Pooling
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
@@ -65,7 +65,7 @@ class Request:
         outputs = tuple(Output(each, pooling).resolved(config) for each in layers)
         return replace(self, embedding=outputs, normalize=normalize)
 
-    @functools.cached_property
+    @cached_property
     def distinct(self) -> list[Output]:
         """Every output once, in the order in which it is computed."""
         return list(dict.fromkeys([*self.named.values(), *self.layers.values(), *self.embedding]))

@@ -4,7 +4,7 @@ Engines see numbers, never text: batches of padded arrays in, arrays out.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,5 +53,8 @@ class Engine(ABC):
     precision: str
 
     @abstractmethod
-    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
-        """The resolved `outputs` of every batch, in any order; what was not asked for is not computed."""
+    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Generator[Result]:
+        """The resolved `outputs` of every batch, in any order; what was not asked for is not computed.
+
+        Who does not take all of the results has to close the generator: until then batches are computed.
+        """

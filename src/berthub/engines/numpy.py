@@ -1,7 +1,7 @@
 """The reference: the network in NumPy, in float32, written for clarity."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class NumpyEngine(Engine):
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
 
-    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
+    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Generator[Result]:
         """The outputs of every batch, in order."""
         ops, checkpoint = NumpyOps(), self._checkpoint
         for batch in batches:

@@ -4,6 +4,7 @@ It executes whatever the file says, so it is only for models that the user trust
 """
 
 import importlib.util
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berthub.errors import InputError, MissingDependencyError, ModelError
+from berthub.errors import ForkError, InputError, MissingDependencyError, ModelError
 
 __all__ = ["Program"]
 
@@ -33,6 +34,7 @@ class Program:
             )
         import tensorflow as tf
 
+        self._process = os.getpid()
         if importlib.util.find_spec("tensorflow_text") is not None:
             # Registers the operations that tokenizing models use.
             importlib.import_module("tensorflow_text")
@@ -51,6 +53,11 @@ class Program:
         """
         import tensorflow as tf
 
+        if os.getpid() != self._process:
+            raise ForkError(
+                "TensorFlow cannot be used in a process that was forked after it: load the model in that process, or "
+                'start processes by "spawn"'
+            )
         call = self._callable()
         try:
             outputs = call(tf.nest.map_structure(tf.constant, inputs) if isinstance(inputs, Mapping) else inputs)

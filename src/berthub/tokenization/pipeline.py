@@ -1,8 +1,9 @@
 """Texts through a pipeline of the tokenizers library, whose results become `Segments`."""
 
 import itertools
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from berthub.tokenization.assemble import Segments
 
 __all__ = ["run", "without_surrogates"]
 
+_forked = False
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def run(pipeline: Tokenizer, texts: list[str], *, offsets: bool) -> Segments:
     """The pieces that `pipeline` cuts texts into, without what a post-processor adds."""
-    encode = pipeline.encode_batch if offsets else pipeline.encode_batch_fast
+    encode = _encoding(pipeline, offsets=offsets)
     try:
         encodings = encode(texts, add_special_tokens=False)
     except (TypeError, UnicodeEncodeError):
@@ -32,6 +34,14 @@ def run(pipeline: Tokenizer, texts: list[str], *, offsets: bool) -> Segments:
     return Segments(ids, lengths, _flat(pairs, 2 * total).reshape(total, 2))
 
 
+def _encoding(pipeline: Tokenizer, *, offsets: bool) -> Callable[..., list[Any]]:
+    # In a forked process the library's threads are missing. It works without them there, unless this tells it not to.
+    if _forked and os.environ.get("TOKENIZERS_PARALLELISM"):
+        return lambda texts, **options: [pipeline.encode(text, **options) for text in texts]
+    encode: Callable[..., list[Any]] = pipeline.encode_batch if offsets else pipeline.encode_batch_fast
+    return encode
+
+
 def without_surrogates(text: str) -> str:
     """The text with U+FFFD for each lone surrogate, which no UTF-8 text can hold."""
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
@@ -39,3 +49,12 @@ def without_surrogates(text: str) -> str:
 
 def _flat(rows: Iterable[Iterable[int]], total: int) -> Any:
     return np.fromiter(itertools.chain.from_iterable(rows), np.int32, total)
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)

@@ -1,10 +1,11 @@
 """Tokens in ragged form: flat arrays and the places where rows begin, with no padding in them."""
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from berthub.cached import cached_property
 
 __all__ = ["Tokens", "pad_rows"]
 
@@ -28,7 +29,7 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.row_splits) - 1
 
-    @functools.cached_property
+    @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
         """The number of tokens of each text, `[CLS]` and `[SEP]` included: int64 [n]."""
         return np.diff(self.row_splits)

@@ -5,10 +5,12 @@ compiled for each set of outputs that is asked for, and kept.
 """
 
 import contextlib
-import functools
 import itertools
+import logging
+import time
+import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,15 +20,19 @@ import openvino.opset13 as op
 
 from berthub.checkpoint import Checkpoint
 from berthub.engines.engine import Batch, Engine, Precision, Result
+from berthub.engines.openvino.forking import GATE
 from berthub.engines.openvino.int8_ops import Int8Ops
 from berthub.engines.openvino.ops import OpenVinoOps
 from berthub.engines.openvino.pages import given_back
 from berthub.engines.openvino.processor import processor_has_bfloat16
+from berthub.engines.openvino.runtime import Graphs, core
 from berthub.engines.weights import place
 from berthub.errors import InputError
 from berthub.networks.outputs import Output, build
 
 __all__ = ["OpenVinoEngine"]
+
+logger = logging.getLogger(__name__)
 
 # From so many batches on, several are computed side by side, each on some of the cores: these wait less for each other
 # than where all work on one. Fewer batches, or one text, are done sooner by all cores together.
@@ -50,54 +56,76 @@ class OpenVinoEngine(Engine):
         # Beside int8 everything that is not in bytes is computed as with "auto".
         self._hint = _HINTS[best if precision == "int8" else self.precision]
         self._checkpoint = checkpoint
-        # A graph for each set of outputs, for few batches and for many: an application uses few of them.
-        self._compiled: dict[tuple[bool, tuple[Output, ...]], _Compiled] = {}
+        self._graphs: Graphs[tuple[bool, tuple[Output, ...]], _Compiled] = Graphs()
+        # Its graphs end with it, but not while a thread forks; at the end of the process nothing has to be done.
+        weakref.finalize(self, self._graphs.end).atexit = False
 
-    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
+    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Generator[Result]:
         """The outputs of every batch, in order; the arrays hold until the next result is taken."""
         batches = iter(batches)
         first = list(itertools.islice(batches, _MANY))
-        if not first:
-            return
+        waiting = itertools.chain(first, batches)
+        # One session, and another after each fork that another thread waited for meanwhile.
+        for batch in waiting:
+            yield from self._session(
+                itertools.chain([batch], waiting), tuple(outputs), many=len(first) == _MANY, alone=len(first) == 1
+            )
+
+    def _session(
+        self, batches: Iterable[Batch], outputs: tuple[Output, ...], *, many: bool, alone: bool
+    ) -> Generator[Result]:
+        """Run batches until they end, or until a thread waits to fork; then nothing of the graph is held any more."""
         packing = contextlib.ExitStack()
         running: deque[_Started] = deque()
-        try:
-            compiled = self._model(tuple(outputs), many=len(first) == _MANY, packing=packing)
-            taken = 0
-            for batch in itertools.chain(first, batches):
-                if len(running) == compiled.in_flight:
+        with GATE.inside():
+            try:
+                compiled = self._model(outputs, many=many, packing=packing)
+                taken = 0
+                for batch in batches:
+                    if len(running) == compiled.in_flight:
+                        done = running.popleft()
+                        yield _result(done)
+                        compiled.idle.append(done.request)
+                        taken += 1
+                        if taken == compiled.in_flight:
+                            packing.close()
+                    running.append(_start(compiled.request(), batch, alone=alone))
+                    if GATE.wanted:
+                        break
+                while running:
                     done = running.popleft()
                     yield _result(done)
                     compiled.idle.append(done.request)
-                    taken += 1
-                    if taken == compiled.in_flight:
-                        packing.close()
-                running.append(_start(compiled.request(), batch, alone=len(first) == 1))
-            while running:
-                done = running.popleft()
-                yield _result(done)
-                compiled.idle.append(done.request)
-        finally:
-            packing.close()
-            # Requests read the batches' memory: they must end before it goes.
-            for started in running:
-                started.request.wait()
+            finally:
+                packing.close()
+                # Requests read the batches' memory: they must end before it goes.
+                for started in running:
+                    started.request.wait()
 
     def _model(self, outputs: tuple[Output, ...], *, many: bool, packing: contextlib.ExitStack) -> "_Compiled":
         """The compiled graph; `packing` is to be closed when as many batches are through as are computed at a time.
 
-        Only then have all weights been packed.
+        Only then have all weights been packed. Of threads that need the same graph at once one compiles it.
         """
-        key = many, outputs
-        if key not in self._compiled:
-            model = _graph(self._checkpoint, outputs, self._ops())
-            settings = {
-                "PERFORMANCE_HINT": "THROUGHPUT" if many else "LATENCY",
-                "INFERENCE_PRECISION_HINT": self._hint,
-            }
-            packing.enter_context(given_back(self._checkpoint.weights))
-            self._compiled[key] = _Compiled(_core().compile_model(model, "CPU", settings))
-        return self._compiled[key]
+        graphs, key = self._graphs, (many, outputs)
+        with graphs.lock:
+            if key not in graphs.compiled:
+                model = _graph(self._checkpoint, outputs, self._ops())
+                settings = {
+                    "PERFORMANCE_HINT": "THROUGHPUT" if many else "LATENCY",
+                    "INFERENCE_PRECISION_HINT": self._hint,
+                }
+                begin = time.perf_counter()
+                packing.enter_context(given_back(self._checkpoint.weights))
+                graphs.compiled[key] = _Compiled(core().compile_model(model, "CPU", settings))
+                logger.info(
+                    "compiled %s for %s in %.1f s",
+                    self._checkpoint.config.architecture,
+                    "many batches" if many else "few batches",
+                    time.perf_counter() - begin,
+                )
+                logger.debug("its outputs: %s; settings: %s", outputs, settings)
+            return graphs.compiled[key]
 
     def _ops(self) -> OpenVinoOps:
         quantization = self._checkpoint.quantization
@@ -151,11 +179,6 @@ def _result(started: _Started) -> Result:
     request.wait()
     count = len(request.model_outputs)
     return Result(started.batch, [request.get_output_tensor(index).data for index in range(count)])
-
-
-@functools.cache
-def _core() -> ov.Core:
-    return ov.Core()
 
 
 def _graph(checkpoint: Checkpoint, outputs: tuple[Output, ...], ops: OpenVinoOps) -> ov.Model:

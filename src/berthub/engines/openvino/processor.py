@@ -6,6 +6,9 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 
+from berthub.engines.openvino.forking import GATE
+from berthub.engines.openvino.runtime import Graphs, core
+
 __all__ = ["multiplies_bytes_exactly", "processor_has_bfloat16"]
 
 # Wide enough for the kernels that dense layers get.
@@ -15,7 +18,8 @@ _INPUTS, _OUTPUTS, _ROWS = 64, 32, 8
 @functools.cache
 def processor_has_bfloat16() -> bool:
     """Whether the processor computes in bfloat16 natively."""
-    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    with GATE.inside():
+        return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @functools.cache
@@ -34,7 +38,11 @@ def multiplies_bytes_exactly() -> bool:
     weight = op.multiply(op.convert(op.constant(values), "f32"), op.constant(np.ones((_OUTPUTS, 1), np.float32)))
     y = op.matmul(rounded, weight, transpose_a=False, transpose_b=True)
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    request = ov.Core().compile_model(ov.Model([y], [x], "bytes"), "CPU", settings).create_infer_request()
     largest = np.full((_ROWS, _INPUTS), 127, np.float32)
     expected = _INPUTS * 127 * 127
-    return bool((request.infer([largest])[0] == expected).all())
+    graphs: Graphs[str, ov.InferRequest] = Graphs()
+    with GATE.inside():
+        graphs.compiled[""] = core().compile_model(ov.Model([y], [x], "bytes"), "CPU", settings).create_infer_request()
+        exact = bool((graphs.compiled[""].infer([largest])[0] == expected).all())
+        graphs.end()
+    return exact
