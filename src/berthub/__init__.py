@@ -6,6 +6,7 @@ The public names are loaded when they are first used, so that the import itself 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from berthub.errors import MissingDependencyError
 from berthub.keras_registration import register_when_keras_is_there
 
 if TYPE_CHECKING:
@@ -77,14 +78,20 @@ register_when_keras_is_there()
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
+    if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    from berthub.missing import missing_class, missing_module
+
+    try:
+        if name in _MODULES:
+            return importlib.import_module(f"{__name__}.{name}")
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except MissingDependencyError as error:
+        # Whoever looks at all names (`help`, completion, `import *`) is not asked to install all libraries.
+        return missing_module(f"{__name__}.{name}", error) if name in _MODULES else missing_class(name, error)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"])

@@ -45,7 +45,8 @@ class Checkpoint:
     (`berthub.networks.network.weight_shapes` lists them); as a rule they are views of memory-mapped files. Making one
     validates it: every missing, extra and mis-shaped weight, and a vocabulary of another size than the embedding
     table, are named in one `CheckpointError`. `quantization` is there for a model that was calibrated for 8-bit
-    integers. `embedding` is what the model's files say of its sentence vectors.
+    integers. `embedding` is what the model's files say of its sentence vectors. A pickle holds the weights, as large as
+    they are.
     """
 
     config: EncoderConfig
@@ -70,6 +71,21 @@ class Checkpoint:
                 + "\n  ".join(faults)
             )
         object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # With the weights themselves, as copies: they need not lie in any file.
+        return {**vars(self), "weights": dict(self.weights)}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        vars(self)["weights"] = MappingProxyType(state["weights"])
+
+    def __repr__(self) -> str:
+        config, origin = self.config, self.origin
+        return (
+            f"<Checkpoint {config.architecture}, {config.num_layers} layers of {config.hidden_size}, "
+            f"{self.parameters:,} parameters, {origin.format} in {origin.folder}>"
+        )
 
     @property
     def parameters(self) -> int:

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from berthub.brief import Brief
 from berthub.config import POOLINGS, Pooling
 from berthub.errors import CheckpointError
 
@@ -18,8 +19,8 @@ for a text; `tag`: one label for each word (softmax), read at its first piece.""
 TASKS: tuple[str, ...] = get_args(Task)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Head:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Head(Brief):
     """A dense layer on the encoder: `kernel` float32 [hidden, n], `bias` float32 [n], one column for each label.
 
     `labels` are the names of the outputs; a regression has one. `pooling` says what of a text the layer sees

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from berthub.brief import Brief
 from berthub.errors import CheckpointError
 
 __all__ = ["DenseQuantization", "Quantization", "quantized_kernel", "without_rows"]
@@ -25,8 +26,8 @@ _LARGEST_INPUT, _LARGEST_WEIGHT = 255, 127
 _MIDDLE = 128
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class DenseQuantization:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class DenseQuantization(Brief):
     """What makes bytes of the inputs of one dense layer.
 
     An input `x` becomes `round((x - shift) / smoothing / scale) + 128`, cut to 0 to 255. `shift` and `smoothing` are

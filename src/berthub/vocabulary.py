@@ -1,8 +1,9 @@
 """A model's vocabulary: its pieces in the order of their ids, the five special ones by role, and how text is cut."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from berthub.cached import cached_property
 from berthub.errors import CheckpointError
@@ -63,6 +64,13 @@ class Vocabulary:
     ) -> Self:
         """The vocabulary whose special pieces stand in a mapping by role; roles that it leaves out have BERT's."""
         return cls(pieces, **special, algorithm=algorithm, model=model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is computed when it is needed would double a pickle.
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __repr__(self) -> str:
+        return f"<Vocabulary of {len(self.pieces):,} pieces for {self.algorithm}>"
 
     def __len__(self) -> int:
         return len(self.pieces)

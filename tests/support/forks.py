@@ -52,7 +52,7 @@ def _by_fork(_: int = 0) -> np.ndarray:
         os.write(writing, _vectors().tobytes())
         os._exit(0)
     os.close(writing)
-    with open(reading, "rb") as pipe:
+    with os.fdopen(reading, "rb") as pipe:
         came = pipe.read()
     os.waitpid(child, 0)
     return np.frombuffer(came, np.float32)

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,9 +27,11 @@ from berthub.encoding.prediction import (
     require_head,
 )
 from berthub.encoding.request import EMBEDDING, Layers, Request
+from berthub.encoding.source import Reference, Source
 from berthub.encoding.summary import summary
 from berthub.encoding.texts import checked, listed
 from berthub.encoding.windows import Window
+from berthub.engines.create import create_engine
 from berthub.engines.engine import Batch, Engine, Floats
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats.native import write_native
@@ -54,15 +56,49 @@ class Encoder:
 
     Results do not depend on what else is in the call, on the order or on padding (to 1e-5 in float32), and come back
     in the caller's order. `batch_tokens` is how many tokens, padding included, are computed at a time.
+
+    A pickle of what `berthub.load` made holds the model's folder and the options, no weights: the model is read again
+    from the same folder, and a `CheckpointError` says so where it is another one by now. Copies share the weights.
     """
 
     def __init__(
         self, checkpoint: Checkpoint, tokenizer: Tokenizer, engine: Engine, *, batch_tokens: int = BUDGET
     ) -> None:
         self._checkpoint = checkpoint
+        # Where the checkpoint can be read again, for pickles.
+        self._source: Source | None = None
         self.tokenizer = tokenizer
         self._engine = engine
         self._batch_tokens = batch_tokens
+
+    def __getstate__(self) -> dict[str, Any]:
+        engine = (self._engine.name, self._engine.precision)
+        stored: Any = self._checkpoint if self._source is None else self._source.reference(self._checkpoint)
+        return {**vars(self), "_checkpoint": stored, "_engine": engine}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        if isinstance(self._checkpoint, Reference):
+            self._checkpoint = self._checkpoint.read()
+        engine, precision = state["_engine"]
+        self._engine = create_engine(self._checkpoint, engine=engine, precision=precision)
+
+    def __copy__(self) -> Self:
+        new = object.__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        # Weights and graphs are never changed: copies share them.
+        return self.__copy__()
+
+    def __repr__(self) -> str:
+        config, origin = self.config, self._checkpoint.origin
+        task = "" if self.head is None else f", {self.head.task}"
+        return (
+            f"<Encoder {config.architecture}, {config.num_layers} layers of {config.hidden_size}{task}, "
+            f"{self._engine.name} {self.precision}, max_length {self.max_length}, from {origin.folder}>"
+        )
 
     @property
     def checkpoint(self) -> Checkpoint:

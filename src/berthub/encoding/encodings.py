@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from berthub.brief import Brief
 from berthub.cached import cached_property
 from berthub.engines.engine import Floats
 from berthub.errors import OutputNotComputedError
@@ -18,8 +19,8 @@ from berthub.tokenization.tokens import Tokens, pad_rows
 __all__ = ["Encodings", "LayerOutputs"]
 
 
-@dataclass(frozen=True, eq=False)
-class LayerOutputs(Sequence[Floats]):
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerOutputs(Brief, Sequence[Floats]):
     """The outputs of a model's layers, float32 [n, seq, hidden] each; `[0]` is the first layer, `[-1]` the last.
 
     It is as long as the model is deep. Reading a layer that was not asked for raises `OutputNotComputedError`.

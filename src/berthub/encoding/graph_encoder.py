@@ -32,6 +32,13 @@ class GraphEncoder:
         self.folder = _saved_model_in(folder)
         self._program = Program(self.folder)
 
+    def __repr__(self) -> str:
+        return f"<GraphEncoder of {self.folder}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By its folder: the graph is TensorFlow's.
+        return type(self), (self.folder,)
+
     def encode(self, texts: str | Iterable[Text]) -> dict[str, npt.NDArray[Any]]:
         """The model's outputs for texts, in their order, by the names that it gives them; [n, ...] each.
 

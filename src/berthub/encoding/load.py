@@ -11,6 +11,7 @@ from berthub.config import REFERENCES, Reference
 from berthub.encoding.calibration import calibrated
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.graph_encoder import GraphEncoder
+from berthub.encoding.source import Source
 from berthub.engines.create import check_engine, create_engine
 from berthub.engines.engine import EngineName, Precision
 from berthub.errors import InputError, UnsupportedModelError
@@ -106,7 +107,9 @@ def load(
     tokenizer = Tokenizer.from_checkpoint(checkpoint, max_length=max_length)
     if precision == "int8" and (calibration is not None or checkpoint.quantization is None):
         checkpoint = calibrated(checkpoint, tokenizer, calibration)
-    return Encoder(checkpoint, tokenizer, create_engine(checkpoint, engine=engine, precision=precision))
+    encoder = Encoder(checkpoint, tokenizer, create_engine(checkpoint, engine=engine, precision=precision))
+    encoder._source = Source(folder, settings, allow_nonfinite, mmap)
+    return encoder
 
 
 def _with_tokenization(checkpoint: Checkpoint, tokenization: Reference) -> Checkpoint:

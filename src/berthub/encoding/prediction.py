@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from berthub.brief import Brief
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.planner import BUDGET, cut
 from berthub.encoding.repeats import without_repeats
@@ -35,8 +36,8 @@ Probabilities = Floats | list[Floats]
 """float32 [n, labels]; for `tag` one such array [words, labels] for each sentence."""
 
 
-@dataclass(frozen=True, eq=False)
-class Logits:
+@dataclass(frozen=True, eq=False, repr=False)
+class Logits(Brief):
     """The outputs of `head` for `n` texts, before softmax or sigmoid: `values` float32 [n, labels].
 
     For `tag`, `values` are [words, labels] for the words of all sentences one after the other; those of sentence `i`

@@ -72,6 +72,9 @@ class Preprocessor:
             seq_length = min(stored or _SEQ_LENGTH, self.tokenizer.max_length)
         self.seq_length = self._checked_length(seq_length, pairs=False)
 
+    def __repr__(self) -> str:
+        return f"<Preprocessor seq_length {self.seq_length}, {self.tokenizer!r}>"
+
     def __call__(self, texts: Any, text_pairs: Any = None) -> dict[str, Any]:
         """The inputs of texts, or of pairs whose second texts are `text_pairs`; longer ones are cut.
 

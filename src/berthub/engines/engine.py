@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from berthub.brief import Brief
 from berthub.networks.outputs import Output
 
 __all__ = ["Batch", "Engine", "EngineName", "Floats", "Precision", "Result"]
@@ -20,8 +21,8 @@ Precision = Literal["auto", "bfloat16", "float32", "int8"]
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
+@dataclass(frozen=True, eq=False, repr=False)
+class Batch(Brief):
     """Padded inputs: `ids`, `mask`, `type_ids` int32 [b, s], and `rows` int64 [b]: which texts of the call they are.
 
     `positions` int32 [b, p] are there where outputs are asked for at single positions.
@@ -34,8 +35,8 @@ class Batch:
     positions: npt.NDArray[np.int32] | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(Brief):
     """A batch and its outputs, float32 in the order they were asked for: [b, s, h] for tokens, [b, h] when
     pooled, [b, p, vocabulary] of the masked-language-model head.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from berthub.brief import Brief
 from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import Vocabulary
 
@@ -13,8 +14,8 @@ __all__ = ["Segments", "Template", "assemble", "longest_first", "ranges"]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Segments:
+@dataclass(frozen=True, eq=False, repr=False)
+class Segments(Brief):
     """The bare pieces of `n` texts: `ids` int32 [t], `lengths` int64 [n], `offsets` int32 [t, 2] or None."""
 
     ids: npt.NDArray[np.int32]

@@ -73,7 +73,11 @@ class Tokenizer:
             vocabulary = vocabulary_at(Path(vocabulary))
         elif not isinstance(vocabulary, Vocabulary):
             vocabulary = Vocabulary(_pieces(vocabulary))
-        choices = {"lower_case": lower_case, "strip_accents": strip_accents, "split_chinese": split_chinese}
+        choices: dict[str, Any] = {
+            "lower_case": lower_case,
+            "strip_accents": strip_accents,
+            "split_chinese": split_chinese,
+        }
         for name, value in choices.items():
             if not isinstance(value, bool) and (value is not None or name != "strip_accents"):
                 raise InputError(f"{name} must be True or False, not {value!r}")
@@ -87,12 +91,22 @@ class Tokenizer:
         self.max_length = max_length
         self._positions = max_length
         self._template = Template.of(vocabulary)
-        self._algorithm = _algorithm(
-            vocabulary,
-            lower_case=lower_case,
-            strip_accents=strip_accents,
-            split_chinese=split_chinese,
-            reference=reference,
+        self._options = {**choices, "reference": reference}
+        self._algorithm = _algorithm(vocabulary, **self._options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The libraries' objects are made anew.
+        return {name: value for name, value in vars(self).items() if name != "_algorithm"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self._algorithm = _algorithm(self.vocabulary, **self._options)
+
+    def __repr__(self) -> str:
+        case = "lower-cased" if self.lower_case else "cased"
+        return (
+            f"<Tokenizer {self.vocabulary.algorithm}, {len(self.vocabulary):,} pieces, {case}, "
+            f"as {self.reference}, max_length {self.max_length}>"
         )
 
     @classmethod

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from berthub.brief import Brief
 from berthub.cached import cached_property
 
 __all__ = ["Tokens", "pad_rows"]
 
 
-@dataclass(frozen=True, eq=False)
-class Tokens:
+@dataclass(frozen=True, eq=False, repr=False)
+class Tokens(Brief):
     """The tokens of `n` texts, `t` in all.
 
     `ids` and `type_ids` are int32 [t]; the tokens of text `i` are those from `row_splits[i]` to `row_splits[i + 1]`

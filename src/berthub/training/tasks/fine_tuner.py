@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import keras
 
+from berthub.brief import brief
 from berthub.checkpoint import Checkpoint
 from berthub.config import POOLINGS, Pooling
 from berthub.encoding.encoder import Encoder
@@ -104,6 +105,14 @@ class FineTuner(ABC):
         self._fits = 0
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        # With the weights, which may be nowhere else; what is compiled of them is compiled anew.
+        return {**vars(self), "_encoder": None}
+
+    def __repr__(self) -> str:
+        state = "fitted" if self._own_head is not None else "not fitted"
+        return f"<{type(self).__name__} of {self._handle}, {state}, labels {brief(self.labels)}>"
 
     @property
     def labels(self) -> tuple[str, ...]:
