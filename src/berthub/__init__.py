@@ -4,6 +4,7 @@ The public names are loaded when they are first used, so that the import itself 
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from berthub.errors import MissingDependencyError
@@ -73,6 +74,9 @@ _HOMES = {
 
 
 _MODULES = ("sklearn",)
+
+# As libraries do: what is logged goes where the application says, and nowhere else.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 register_when_keras_is_there()
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from berthub.config import EncoderConfig
 from berthub.encoding.planner import BUDGET, cut
+from berthub.encoding.progress import Advance, counted, unseen
 from berthub.encoding.repeats import without_repeats
 from berthub.encoding.windows import Stitching, Window, Windows
 from berthub.engines.engine import Engine, Floats, Result
@@ -26,11 +27,12 @@ def compute(
     engine: Engine,
     window: Window | None = None,
     batch_tokens: int = BUDGET,
+    advance: Advance = unseen,
 ) -> list[Floats]:
     """One array for each of the resolved `outputs`: [n, h], or [n, seq, h] with zeros behind a text's last token.
 
     Texts of more than `window.size` tokens are computed in windows; without `window` there are none too long for the
-    model. Equal texts are computed once.
+    model. Equal texts are computed once. `advance` is told how much is done.
     """
     distinct, which = without_repeats(tokens)
     results = _compute(
@@ -41,6 +43,7 @@ def compute(
         engine=engine,
         window=window,
         batch_tokens=batch_tokens,
+        advance=advance,
     )
     return results if which is None else [result[which] for result in results]
 
@@ -54,9 +57,11 @@ def _compute(
     engine: Engine,
     window: Window | None,
     batch_tokens: int,
+    advance: Advance,
 ) -> list[Floats]:
     def run(rows: Tokens, needed: Sequence[Output]) -> Generator[Result]:
-        return engine.run(cut(rows, config, pad=vocabulary.ids[vocabulary.pad], budget=batch_tokens), needed)
+        batches = cut(rows, config, pad=vocabulary.ids[vocabulary.pad], budget=batch_tokens)
+        return counted(engine.run(batches, needed), len(rows), advance)
 
     if window is not None and (tokens.lengths > window.size).any():
         windows = Windows.of(tokens, window, separate=vocabulary.ids[vocabulary.separate])

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +26,7 @@ from berthub.encoding.prediction import (
     compute_logits,
     require_head,
 )
+from berthub.encoding.progress import Advance, shown_progress, unseen, wanted_progress
 from berthub.encoding.request import EMBEDDING, Layers, Request
 from berthub.encoding.source import Reference, Source
 from berthub.encoding.summary import summary
@@ -139,6 +140,8 @@ class Encoder:
         truncation: bool = True,
         window: int | None = None,
         stride: int | None = None,
+        progress: bool = False,
+        show_progress_bar: bool | None = None,
     ) -> Encodings:
         """Encode texts, or pairs of texts as tuples; one string counts as a list of one.
 
@@ -156,11 +159,19 @@ class Encoder:
         `[SEP]` of the last; pooled_output is the mean over the windows, each weighted by the tokens taken from it:
         the first window's alone would leave out the rest. Of a pair the first text is kept whole, in every window of
         the second; `InputError` where that leaves too little room.
+
+        `progress` shows on stderr how many texts are done; `show_progress_bar` is its name in sentence-transformers.
         """
         request = Request.of(self.config, outputs, layers)
         if _names_embedding(outputs):
             request = self._with_embedding(request)
-        encodings = self._encode(listed(texts), request, truncation, self._window(window, stride))
+        encodings = self._shown(
+            listed(texts),
+            request,
+            truncation,
+            self._window(window, stride),
+            wanted_progress(progress, show_progress_bar),
+        )
         self._report(int(encodings.truncated.sum()), len(encodings.texts))
         return encodings
 
@@ -177,6 +188,7 @@ class Encoder:
         window: int | None = None,
         stride: int | None = None,
         chunk_size: int | None = None,
+        progress: bool = False,
     ) -> Iterator[Encodings]:
         """Encode texts that do not fit in memory: yields the `Encodings` of one chunk of them after the other.
 
@@ -184,7 +196,8 @@ class Encoder:
         keep the outputs of a chunk near 128 MB. `pooling` adds one vector a text under the name embedding, or
         `outputs=["embedding"]` does, with the model's own pooling; nothing else is computed then unless `outputs` or
         `layers` ask for it. `layer` and `normalize` are about it, and as in `embed`. The rest is as in `encode`; cut
-        texts are reported once, at the end.
+        texts are reported once, at the end. `progress` as in `encode`; the total is shown where `texts`
+        has a length.
         """
         embedded = pooling is not None or _names_embedding(outputs)
         asked = pooling is None or outputs is not None or layers is not None
@@ -202,7 +215,13 @@ class Encoder:
             raise InputError(f"chunk_size must be a whole number from 1, not {chunk_size!r}")
         windowed = self._window(window, stride)
         return self._stream(
-            iter(checked(texts)), request, truncation=truncation, window=windowed, chunk_size=chunk_size
+            iter(checked(texts)),
+            request,
+            truncation=truncation,
+            window=windowed,
+            chunk_size=chunk_size,
+            total=len(texts) if isinstance(texts, Sized) else None,
+            progress=wanted_progress(progress, None),
         )
 
     def embed(
@@ -215,6 +234,8 @@ class Encoder:
         truncation: bool = True,
         window: int | None = None,
         stride: int | None = None,
+        progress: bool = False,
+        show_progress_bar: bool | None = None,
     ) -> Floats:
         """One vector for each text: float32 [n, hidden], or [n, hidden * layers] of several layers, joined.
 
@@ -226,15 +247,22 @@ class Encoder:
         `UnsupportedModelError` names it. With a `pooling` given, vectors are scaled only by `normalize=True`.
 
         With `window` and `stride`, as in `encode`, long texts are not cut: mean and max are over all their tokens, each
-        counted once, cls is the first window's, and pooled is that of `encode`.
+        counted once, cls is the first window's, and pooled is that of `encode`. `progress` and `show_progress_bar` as
+        in `encode`.
         """
         request = self._with_embedding(Request(), pooling, layer, normalize)
-        encodings = self._encode(listed(texts), request, truncation, self._window(window, stride))
+        encodings = self._shown(
+            listed(texts),
+            request,
+            truncation,
+            self._window(window, stride),
+            wanted_progress(progress, show_progress_bar),
+        )
         self._report(int(encodings.truncated.sum()), len(encodings.texts))
         vectors: Floats = encodings[EMBEDDING]
         return vectors
 
-    def predict(self, texts: TextsOrSentences) -> Predictions:
+    def predict(self, texts: TextsOrSentences, *, progress: bool = False) -> Predictions:
         """What a fine-tuned model says of texts, in their order; by the task of its `head`:
 
         classify: list of n labels; multi_label: list of n tuples, the labels with a probability of 0.5 or more, in
@@ -245,20 +273,20 @@ class Encoder:
         `TruncationWarning`. Sentences are never cut short: a longer one is computed in parts. `InputError` for a
         model without a head.
         """
-        return self._logits(texts).predictions()
+        return self._logits(texts, wanted_progress(progress, None)).predictions()
 
-    def predict_proba(self, texts: TextsOrSentences) -> Probabilities:
+    def predict_proba(self, texts: TextsOrSentences, *, progress: bool = False) -> Probabilities:
         """The probability of every label, in the order of `head.labels`; texts as in `predict`.
 
         classify: float32 [n, labels] with rows that add up to 1; multi_label: float32 [n, labels], each between 0
         and 1; tag: n arrays float32 [words, labels]; regress: an `InputError`, since `predict` gives its values.
         """
         require_head(self.head, probabilities=True)
-        return self._logits(texts).probabilities()
+        return self._logits(texts, wanted_progress(progress, None)).probabilities()
 
-    def logits(self, texts: TextsOrSentences) -> Logits:
+    def logits(self, texts: TextsOrSentences, *, progress: bool = False) -> Logits:
         """The head's plain outputs, from which `predictions()` and `probabilities()` can both be read."""
-        return self._logits(texts)
+        return self._logits(texts, wanted_progress(progress, None))
 
     def fill_mask(self, text: str, *, top_k: int = 5) -> list[Filling]:
         """The `top_k` likeliest pieces for the one `[MASK]` in a text, with their probabilities, the likeliest first.
@@ -330,6 +358,8 @@ class Encoder:
         truncation: bool,
         window: Window | None,
         chunk_size: int | None,
+        total: int | None,
+        progress: bool,
     ) -> Iterator[Encodings]:
         by_token = sum(output.pooling is None for output in request.distinct)
         # How many vectors a chunk may have.
@@ -338,21 +368,36 @@ class Encoder:
         size = max(1, min(_STREAM_ROWS, room // per_text)) if chunk_size is None else chunk_size
         # Uncut, a few texts can be as large as many.
         bounded = window is not None and chunk_size is None
-        total = truncated = 0
-        for chunk in chunks(texts, size=size, characters=_STREAM_CHARACTERS if bounded else None):
-            tokens = self._tokens(chunk, truncation, window)
-            places = room // by_token if bounded and by_token else None
-            for rows in runs(tokens.lengths, places=places):
-                encodings = self._encodings(chunk[rows], part(tokens, rows), request, window)
-                total += len(encodings.texts)
-                truncated += int(encodings.truncated.sum())
-                yield encodings
-        self._report(truncated, total)
+        done = truncated = 0
+        with shown_progress(total, progress) as tell:
+            for chunk in chunks(texts, size=size, characters=_STREAM_CHARACTERS if bounded else None):
+                tokens = self._tokens(chunk, truncation, window)
+                places = room // by_token if bounded and by_token else None
+                for rows in runs(tokens.lengths, places=places):
+                    encodings = self._encodings(chunk[rows], part(tokens, rows), request, window)
+                    done += len(encodings.texts)
+                    truncated += int(encodings.truncated.sum())
+                    tell(done)
+                    yield encodings
+        self._report(truncated, done)
 
-    def _encode(self, texts: list[Text], request: Request, truncation: bool, window: Window | None) -> Encodings:
-        return self._encodings(texts, self._tokens(texts, truncation, window), request, window)
+    def _shown(
+        self, texts: list[Text], request: Request, truncation: bool, window: Window | None, progress: bool
+    ) -> Encodings:
+        with shown_progress(len(texts), progress) as tell:
+            tokens = self._tokens(texts, truncation, window)
+            return self._encodings(
+                texts, tokens, request, window, advance=lambda share: tell(round(share * len(texts)))
+            )
 
-    def _encodings(self, texts: list[Text], tokens: Tokens, request: Request, window: Window | None) -> Encodings:
+    def _encodings(
+        self,
+        texts: list[Text],
+        tokens: Tokens,
+        request: Request,
+        window: Window | None,
+        advance: Advance = unseen,
+    ) -> Encodings:
         computed = compute(
             tokens,
             request.distinct,
@@ -361,6 +406,7 @@ class Encoder:
             engine=self._engine,
             window=window,
             batch_tokens=self._batch_tokens,
+            advance=advance,
         )
         arrays = dict(zip(request.distinct, computed, strict=True))
         outputs: dict[str, Any] = {name: arrays[output] for name, output in request.named.items()}
@@ -404,15 +450,20 @@ class Encoder:
                 stacklevel=3,
             )
 
-    def _logits(self, texts: TextsOrSentences) -> Logits:
+    def _logits(self, texts: TextsOrSentences, progress: bool) -> Logits:
         """For a public method to call directly: the warning points to that one's caller."""
-        logits = compute_logits(
-            texts,
-            checkpoint=self._checkpoint,
-            tokenizer=self.tokenizer,
-            engine=self._engine,
-            batch_tokens=self._batch_tokens,
-        )
+        if not isinstance(texts, Sized) and isinstance(texts, Iterable):
+            texts = list(texts)
+        total = 1 if isinstance(texts, str) or not isinstance(texts, Sized) else len(texts)
+        with shown_progress(total, progress) as tell:
+            logits = compute_logits(
+                texts,
+                checkpoint=self._checkpoint,
+                tokenizer=self.tokenizer,
+                engine=self._engine,
+                batch_tokens=self._batch_tokens,
+                advance=lambda share: tell(round(share * total)),
+            )
         if truncated := int(logits.truncated.sum()):
             what = (
                 f"sentences had a word of more than {self.max_length - 2} pieces, of which the first were kept"

@@ -1,6 +1,7 @@
 """From a handle to an encoder."""
 
 import dataclasses
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,6 +21,9 @@ from berthub.hub.resolve import resolve
 from berthub.tokenization.tokenizer import Text, Tokenizer
 
 __all__ = ["load"]
+
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @overload
@@ -97,6 +101,7 @@ def load(
     if calibration is not None and precision != "int8":
         raise InputError(f'calibration is for precision="int8", not for precision={precision!r}')
     folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
+    _LOGGER.info("loading %s", folder)
     checkpoint = _read(folder, settings, allow_nonfinite=allow_nonfinite)
     if not mmap:
         checkpoint = checkpoint.in_memory()
@@ -108,6 +113,8 @@ def load(
     if precision == "int8" and (calibration is not None or checkpoint.quantization is None):
         checkpoint = calibrated(checkpoint, tokenizer, calibration)
     encoder = Encoder(checkpoint, tokenizer, create_engine(checkpoint, engine=engine, precision=precision))
+    _LOGGER.info("loaded %r", encoder)
+    _LOGGER.debug("its settings: %s, from %s", checkpoint.config, dict(checkpoint.origin.settings))
     encoder._source = Source(folder, settings, allow_nonfinite, mmap)
     return encoder
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from berthub.brief import Brief
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.planner import BUDGET, cut
+from berthub.encoding.progress import Advance, counted, unseen
 from berthub.encoding.repeats import without_repeats
 from berthub.encoding.texts import listed
 from berthub.engines.engine import Engine, Floats, Result
@@ -83,6 +84,7 @@ def compute_logits(
     tokenizer: Tokenizer,
     engine: Engine,
     batch_tokens: int = BUDGET,
+    advance: Advance = unseen,
 ) -> Logits:
     """What the head of `checkpoint` says of texts, in their order; `engine` was made of the same checkpoint.
 
@@ -95,7 +97,8 @@ def compute_logits(
     def run(tokens: Tokens) -> Generator[Result]:
         pad = vocabulary.ids[vocabulary.pad]
         batches = cut(tokens, config, pad=pad, budget=batch_tokens)
-        return engine.run(batches, [Output(pooling=head.pooling).resolved(config)])
+        results = engine.run(batches, [Output(pooling=head.pooling).resolved(config)])
+        return counted(results, len(tokens), advance)
 
     if head.task != "tag":
         tokens = tokenizer.tokens(listed(cast("Iterable[Text]", texts)), max_length=tokenizer.max_length)

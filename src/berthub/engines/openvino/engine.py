@@ -32,7 +32,7 @@ from berthub.networks.outputs import Output, build
 
 __all__ = ["OpenVinoEngine"]
 
-logger = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 # From so many batches on, several are computed side by side, each on some of the cores: these wait less for each other
 # than where all work on one. Fewer batches, or one text, are done sooner by all cores together.
@@ -118,13 +118,13 @@ class OpenVinoEngine(Engine):
                 begin = time.perf_counter()
                 packing.enter_context(given_back(self._checkpoint.weights))
                 graphs.compiled[key] = _Compiled(core().compile_model(model, "CPU", settings))
-                logger.info(
+                _LOGGER.info(
                     "compiled %s for %s in %.1f s",
                     self._checkpoint.config.architecture,
                     "many batches" if many else "few batches",
                     time.perf_counter() - begin,
                 )
-                logger.debug("its outputs: %s; settings: %s", outputs, settings)
+                _LOGGER.debug("its outputs: %s; settings: %s", outputs, settings)
             return graphs.compiled[key]
 
     def _ops(self) -> OpenVinoOps:
