@@ -1,4 +1,4 @@
-"""Damage model folders at random and read them: nothing but a `BerthubError` may come out.
+"""Damage model folders at random and read them: a `BerthubError` may come out, or the undamaged model's numbers.
 
     python tests/fuzz_readers.py tests/data/models --cases 10000
 
@@ -8,10 +8,17 @@ odd JSON values; an index also with its checksums made right again, so that what
 SavedModel also within its messages) and reads it, down to a tokenized text. The cases run in child processes with a
 limit on memory, so that a crash, a hang or a runaway allocation is seen and reported with its seed, by which
 `--first SEED --cases 1` repeats it.
+
+What was read in spite of the damage is compared with the undamaged model: weights, settings, pieces, head, and the ids
+of two texts. Some differences no reader can see: a format without checksums says nothing of a bit in a weight, and a
+text file nothing of a letter. They are counted by format and by the files that were damaged (`_UNSEEN`); every other
+one is a silent wrong success, which fails.
 """
 
 import argparse
 import dataclasses
+import fnmatch
+import functools
 import json
 import multiprocessing
 import random
@@ -21,11 +28,15 @@ import signal
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from berthub.checkpoint import Checkpoint
 from berthub.embedding import Embedding
 from berthub.errors import BerthubError
 from berthub.formats import read
@@ -59,6 +70,19 @@ _WRITTEN = (
 )
 _SENTENCE_VECTORS = "hf_bert"
 _PARTITIONED = "google_checkpoint"
+# What a damaged file may change unseen: it has no checksum of it.
+_UNSEEN = {
+    "*.safetensors": {"weights"},
+    "*.h5": {"weights"},
+    "*.onnx": {"weights"},
+    "*.json": {"settings", "pieces", "head", "ids"},
+    "*.txt": {"settings", "pieces", "ids"},
+    "*.model": {"pieces", "ids"},
+    "*.spm": {"pieces", "ids"},
+    # The graph and the metadata, in which settings are found.
+    "*.pb": {"settings", "pieces", "head", "ids"},
+}
+_SAID = ("the quick brown fox", ("a", "ö"))
 
 
 def main() -> int:
@@ -129,16 +153,55 @@ def run_case(folders: list[Path], seed: int) -> str:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         # Small files hold the structure; the large ones are mostly weights, in which any bits are valid.
         weights = [4 if path.stat().st_size < 100_000 else 1 for path in files]
-        for path in chance.choices(files, weights, k=chance.choice((1, 1, 2))):
+        chosen = chance.choices(files, weights, k=chance.choice((1, 1, 2)))
+        for path in chosen:
             damage(path, chance)
         try:
             checkpoint = read(folder)
-            tokens = Tokenizer.from_checkpoint(checkpoint).tokens(["the quick brown fox", ("a", "ö")])
-            assert len(tokens) == 2
+            found = _fingerprint(checkpoint)
         except BerthubError as error:
             assert str(error)
             return type(error).__name__
-        return "read"
+    whole = _undamaged(source)
+    differing = {name for name in whole if found[name] != whole[name]}
+    if not differing:
+        return f"read, the same: {checkpoint.origin.format}"
+    unseen = {each for path in chosen for name, those in _UNSEEN.items() if _fits(path, name) for each in those}
+    kinds = ", ".join(sorted({path.suffix for path in chosen}))
+    outcome = f"{checkpoint.origin.format}, {kinds}: {', '.join(sorted(differing))}"
+    if not differing <= unseen:
+        raise SilentlyWrongError(f"read, and wrong without a word: {outcome} ({source.name})")
+    return f"read, unseen: {outcome}"
+
+
+class SilentlyWrongError(Exception):
+    """A damaged model was read as another one, though the damage could be seen."""
+
+
+def _fits(path: Path, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(path.name, pattern)
+
+
+@functools.cache
+def _undamaged(folder: Path) -> dict[str, Any]:
+    return _fingerprint(read(folder))
+
+
+def _fingerprint(checkpoint: Checkpoint) -> dict[str, Any]:
+    """All that a model is; `ids` are those of two texts."""
+    tokens = Tokenizer.from_checkpoint(checkpoint).tokens(list(_SAID))
+    assert len(tokens) == 2
+    head = checkpoint.head
+    weights = dict(checkpoint.weights)
+    if head is not None:
+        weights |= {"head/kernel": head.kernel, "head/bias": head.bias}
+    return {
+        "weights": {name: zlib.crc32(np.ascontiguousarray(weight).tobytes()) for name, weight in weights.items()},
+        "settings": checkpoint.config.to_dict(),
+        "pieces": checkpoint.vocabulary,
+        "head": None if head is None else (head.task, head.labels, head.pooling, head.max_length),
+        "ids": tokens.ids.tolist(),
+    }
 
 
 def damage(path: Path, chance: random.Random) -> None:

@@ -20,7 +20,7 @@ __all__ = ["read_hdf5"]
 # Larger ones have a place of their own in the file; smaller ones may be inside the dataset's description.
 _LARGEST_INLINE = 1 << 16
 # Keras nests groups ten deep, and the largest encoders have some thousand; the library looks each up from the root.
-_DEEPEST, _MOST_OBJECTS = 64, 1 << 16
+_DEEPEST, _MOST_OBJECTS = 64, 1 << 14
 
 
 def read_hdf5(path: Path) -> dict[str, npt.NDArray[Any]]:

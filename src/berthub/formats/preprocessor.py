@@ -10,6 +10,7 @@ from berthub.formats.files import asset, read_bytes, read_lines
 from berthub.formats.layouts import find_model
 from berthub.formats.protos import parse
 from berthub.formats.strict_json import parse_json
+from berthub.formats.tensorflow.graph import parse_graph
 from berthub.formats.tensorflow.saved_model import read_saved_model
 from berthub.formats.vocabularies import ALBERT_SPECIAL, sentencepiece_vocabulary
 from berthub.vocabulary import Vocabulary
@@ -90,7 +91,7 @@ def read_preprocessor(folder: Path) -> PreprocessorFiles | None:
 
 
 def _nodes(meta_graph: Any, path: Path) -> Iterator[Any]:
-    graph = parse("GraphDef", meta_graph.graph_def, source=f"the graph in {path}")
+    graph = parse_graph(meta_graph.graph_def, source=path)
     yield from graph.node
     for function in graph.library.function:
         yield from function.node_def

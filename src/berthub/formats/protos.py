@@ -7,16 +7,19 @@ https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core/protobuf an
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from berthub.errors import CorruptFileError
 
-__all__ = ["by_key", "parse"]
+__all__ = ["by_key", "check_count", "parse"]
 
 _PACKAGE = "berthub.tensorflow"
+
+# Of small messages there may be so many, whatever the size of what they lie in.
+_MANY = 1000
 
 # message -> field -> (number, type); a type in capitals is another message here, a leading * means repeated.
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
@@ -137,6 +140,15 @@ def by_key(entries: Iterable[tuple[str, Any]], *, source: str) -> dict[str, Any]
             raise CorruptFileError(f"{source} is damaged: it has {key[:200]!r} twice")
         found[key] = value
     return found
+
+
+def check_count(found: Sized, *, size: int, least: int, source: str) -> None:
+    """`CorruptFileError`, naming `source`, if `size` bytes hold more messages than can have `least` bytes each.
+
+    An empty message has two bytes in a file and a hundred in memory; those of a model hold something.
+    """
+    if len(found) > _MANY + size // least:
+        raise CorruptFileError(f"{source} is no model's: {size:,} bytes have {len(found):,} messages in them")
 
 
 @functools.cache

@@ -109,11 +109,21 @@ def _arrays(folder: Path) -> dict[str, npt.NDArray[Any]]:
     if not isinstance(parts, dict) or not all(isinstance(part, str) for part in parts.values()):
         raise CorruptFileError(f"{index} should hold an object weight_map, from tensor names to file names")
     arrays: dict[str, npt.NDArray[Any]] = {}
+    lies_in: dict[str, str] = {}
     for part in sorted(set(parts.values())):
         # The name comes from the file: it must not lead out of the folder.
         if Path(part).name != part or not part.endswith(".safetensors"):
             raise CorruptFileError(f"{index} names {part!r}, which is no safetensors file in its own folder")
-        arrays |= read_safetensors(folder / part)
+        for name, array in read_safetensors(folder / part).items():
+            if name in lies_in:
+                raise CorruptFileError(f"{folder} is damaged: {lies_in[name]} and {part} both hold {name!r}")
+            arrays[name], lies_in[name] = array, part
+    if astray := sorted(name for name in {**parts, **lies_in} if parts.get(name) != lies_in.get(name)):
+        name = astray[0]
+        raise CorruptFileError(
+            f"{index} is damaged: it has {name!r} in {parts.get(name, 'no file')}, and it lies in "
+            f"{lies_in.get(name, 'no file')}" + (f" (and {len(astray) - 1} more)" if len(astray) > 1 else "")
+        )
     return arrays
 
 

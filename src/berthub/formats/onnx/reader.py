@@ -15,7 +15,7 @@ from berthub.formats.files import memory_map, read_bytes
 from berthub.formats.native import described_checkpoint
 from berthub.formats.onnx.writer import DATA, MODEL
 from berthub.formats.places import check_apart
-from berthub.formats.protos import parse
+from berthub.formats.protos import check_count, parse
 
 __all__ = ["read_onnx"]
 
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 # Of TensorProto: a type and a place.
 _FLOAT, _EXTERNAL = 1, 1
 # The smallest weight has more: a name, a shape, a type and a number.
-_BYTES_A_TENSOR, _TENSORS = 14, 1000
+_BYTES_A_TENSOR = 14
 
 
 def read_onnx(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
@@ -62,10 +62,9 @@ def _arrays(folder: Path) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
 
 def _initializers(path: Path) -> Any:
     """The tensors of the graph, each still encoded."""
-    size = path.stat().st_size
-    found = parse("OnnxModel", read_bytes(path), source=str(path)).graph.initializer
-    if len(found) > _TENSORS + size // _BYTES_A_TENSOR:
-        raise CorruptFileError(f"{path} is no model's: its {size:,} bytes have {len(found):,} tensors")
+    data = read_bytes(path)
+    found = parse("OnnxModel", data, source=str(path)).graph.initializer
+    check_count(found, size=len(data), least=_BYTES_A_TENSOR, source=str(path))
     return found
 
 

@@ -15,7 +15,7 @@ from berthub.formats.protos import parse
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.google_files import checkpoint_prefix, find_config, find_vocabulary, put_config
 from berthub.formats.tensorflow.google_names import NamedWeights, named_weights
-from berthub.formats.tensorflow.graph import Graph
+from berthub.formats.tensorflow.graph import Graph, parse_graph
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.formats.tensorflow.tf1_graph import graph_sizes
 
@@ -55,7 +55,7 @@ def _put_graph(settings: Settings, path: Path, found: NamedWeights) -> None:
     if {"num_heads", "num_layers", "activation"} <= {*settings.sources, *found.settings} or not path.is_file():
         return
     graph = parse("MetaGraphDef", read_bytes(path), source=str(path)).graph_def
-    nodes = parse("GraphDef", graph, source=f"the graph in {path}").node
+    nodes = parse_graph(graph, source=path).node
     attention_size = found.settings.get(found.kind.width_of_heads)
     source = f"the graph in {path.name}"
     settings.put(source, **graph_sizes(nodes, attention_size=attention_size), **Graph(graph, source=path).settings())

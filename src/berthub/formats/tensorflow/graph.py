@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from berthub.errors import UnsupportedModelError
-from berthub.formats.protos import by_key, parse
+from berthub.formats.protos import by_key, check_count, parse
 
-__all__ = ["Graph", "constant_tensor", "float_constant"]
+__all__ = ["Graph", "constant_tensor", "float_constant", "parse_graph"]
 
 _FLOAT = 1
+# Each has a name, a kind, and a type at least.
+_BYTES_AN_OPERATION = 16
 # How TensorFlow names the constant in `batch_normalization`, by which Keras computes a layer norm.
 _EPSILON = re.compile(r"(?:.*/)?batchnorm(?:_\d+)?/add/y")
 # What attention scores are multiplied by: one over the root of the width of a head.
@@ -24,7 +26,7 @@ class Graph:
     """The operations of a graph: all of them, or with `functions` those of these functions and of what they call."""
 
     def __init__(self, graph_def: bytes, *, source: Path, functions: Collection[str] = ()) -> None:
-        graph = parse("GraphDef", graph_def, source=f"the graph in {source}")
+        graph = parse_graph(graph_def, source=source)
         bodies = by_key(
             ((function.signature.name, function.node_def) for function in graph.library.function),
             source=f"the graph in {source}",
@@ -99,6 +101,15 @@ class Graph:
     def _nodes(self) -> Iterator[Any]:
         """Those of the encoder."""
         return (node for node in self._all_nodes() if not _HEAD.fullmatch(node.name))
+
+
+def parse_graph(graph_def: bytes, *, source: Path) -> Any:
+    """The graph definition in the file `source`, as a message; `CorruptFileError` if it is none, or of no model."""
+    where = f"the graph in {source}"
+    graph = parse("GraphDef", graph_def, source=where)
+    for operations in (graph.node, graph.library.function, *(each.node_def for each in graph.library.function)):
+        check_count(operations, size=len(graph_def), least=_BYTES_AN_OPERATION, source=where)
+    return graph
 
 
 def float_constant(node: Any) -> float | None:

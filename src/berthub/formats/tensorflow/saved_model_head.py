@@ -1,7 +1,7 @@
 """The dense layer that a fine-tuned Keras 2 model has on the pooled output of its encoder."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,13 +84,17 @@ def find_dense_head(
     Between them may be what does nothing but in training; behind it an activation.
     """
     outputs = _outputs(objects, encoder_functions)
+    above = objects.above(encoder)
+    named: dict[Any, set[int]] = {}
+    for layer in layers:
+        if isinstance(layer.noted.get("name"), str):
+            named.setdefault(layer.noted["name"], set()).add(layer.node)
     for model in layers:
         trail = _trail(model) if model.kind in _MODELS else None
         if trail is None or outputs[trail.index : trail.index + 1] not in [[output] for output in _POOLED]:
             continue
-        dense = _node_of(layers, trail.dense)
-        source = _node_of(layers, trail.source)
-        if dense is None or source is None or encoder not in objects.reachable(source):
+        dense, source = _only(named.get(trail.dense)), _only(named.get(trail.source))
+        if dense is None or source is None or source not in above:
             continue
         weights = {
             name: variable
@@ -159,10 +163,9 @@ def _one_tensor(value: Any) -> tuple[str | None, int]:
     return None, 0
 
 
-def _node_of(layers: Sequence[KerasLayer], name: str) -> int | None:
-    """The object that is the layer of that name; None if several are."""
-    nodes = {layer.node for layer in layers if layer.noted.get("name") == name}
-    return nodes.pop() if len(nodes) == 1 else None
+def _only(nodes: Collection[int] | None) -> int | None:
+    """The object that is the layer of a name; None if several are, or none."""
+    return next(iter(nodes)) if nodes and len(nodes) == 1 else None
 
 
 def _loss(noted: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from berthub.errors import CheckpointError, CorruptFileError
 from berthub.formats.files import asset
-from berthub.formats.protos import by_key, parse
+from berthub.formats.protos import by_key, check_count, parse
 from berthub.formats.tensorflow.saved_model_names import is_word_embeddings
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
 
@@ -20,6 +20,8 @@ _VOCABULARIES = ("vocab_file", "sp_model_file")
 _ROOT = 0
 # A model around an encoder may name its vocabulary again; what each hangs on is looked through.
 _MOST_VOCABULARIES = 64
+# The smallest objects of models and their names for each other have twice as many bytes and more.
+_BYTES_AN_OBJECT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ class SavedObjects:
 
     def __init__(self, meta_graph: Any, bundle: TensorBundle, *, source: Path) -> None:
         self._nodes = meta_graph.object_graph_def.nodes
+        size = meta_graph.object_graph_def.ByteSize()
+        check_count(self._nodes, size=size, least=_BYTES_AN_OBJECT, source=str(source))
+        for node in self._nodes:
+            check_count(node.children, size=size, least=_BYTES_AN_OBJECT, source=str(source))
         self._assets = [asset.filename for asset in meta_graph.asset_file_def]
         self._source = source
         functions = meta_graph.object_graph_def.concrete_functions
@@ -82,6 +88,8 @@ class SavedObjects:
     def child(self, node: int, name: str) -> int | None:
         """The object that `node` calls `name`."""
         if node not in self._named:
+            if not 0 <= node < len(self._nodes) or not self._nodes[node].children:
+                return None
             self._named[node] = by_key(self._children(node), source=f"{self._source}, object {node},")
         return self._named[node].get(name)
 
@@ -94,6 +102,21 @@ class SavedObjects:
             if node not in found:
                 found.add(node)
                 waiting += [number for local, number in self._children(node) if local not in without]
+        return found
+
+    def above(self, node: int) -> set[int]:
+        """The object and all that it hangs on: those that it is reachable from."""
+        parents: dict[int, list[int]] = {}
+        for number in range(len(self._nodes)):
+            for _, child in self._children(number):
+                parents.setdefault(child, []).append(number)
+        found: set[int] = set()
+        waiting = [node]
+        while waiting:
+            number = waiting.pop()
+            if number not in found:
+                found.add(number)
+                waiting += parents.get(number, ())
         return found
 
     def variables(self, nodes: Iterable[int]) -> list[Variable]:
@@ -170,7 +193,10 @@ def _checkpoint_nodes(bundle: TensorBundle) -> Any:
     if _CHECKPOINT_GRAPH not in bundle:
         return ()
     source = "the checkpoint's object graph"
-    return parse("TrackableObjectGraph", bundle.string(_CHECKPOINT_GRAPH), source=source).nodes
+    stored = bundle.string(_CHECKPOINT_GRAPH)
+    nodes = parse("TrackableObjectGraph", stored, source=source).nodes
+    check_count(nodes, size=len(stored), least=_BYTES_AN_OBJECT // 4, source=source)
+    return nodes
 
 
 def _stray(bundle: TensorBundle) -> Iterator[Variable]:

@@ -37,6 +37,9 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     10: np.dtype("?"),
     19: np.dtype("<f2"),
 }
+# NumPy takes no more than 64; a weight has at most three.
+_MOST_DIMENSIONS = 8
+_FEW_PARTS = 8
 # Large enough to be fast, small enough to stay in the processor's cache (the checksum wants bytes, so it copies).
 _CHECKSUM_CHUNK = 1 << 18
 
@@ -72,7 +75,8 @@ class TensorBundle:
         self._num_shards = header.num_shards
         self._shards: dict[int, npt.NDArray[np.uint8]] = {}
         # A key that begins with a zero is that of a part, in an encoding of its own.
-        self._parts = {key: self._read_entry(key, value) for key, value in table.items() if key.startswith(b"\0")}
+        self._part_keys = [key for key in table if key.startswith(b"\0")]
+        self._parts = {key: self._read_entry(key, table[key]) for key in self._part_keys}
         self._entries = {
             self._name(key): self._read_entry(key, value) for key, value in table.items() if key not in self._parts
         }
@@ -153,15 +157,12 @@ class TensorBundle:
     def _read_entry(self, key: bytes, value: bytes) -> _Entry:
         source = f"{self._index}, entry {key!r},"
         proto = parse("BundleEntryProto", value, source=source)
+        # Before anything is made of them. Each part has an entry of its own; of a few it is told later which lacks.
+        dimensions, parts = len(proto.shape.dim), len(proto.slices)
+        if parts > len(self._part_keys) + _FEW_PARTS or dimensions > _MOST_DIMENSIONS:
+            raise CorruptFileError(f"{source} has a shape of {dimensions:,} dimensions and {parts:,} parts")
         shape = tuple(dim.size for dim in proto.shape.dim)
-        # NumPy takes no more than 64 dimensions; a weight has at most three.
-        if (
-            proto.shape.unknown_rank
-            or len(shape) > 8
-            or any(size < 0 for size in shape)
-            or proto.offset < 0
-            or proto.size < 0
-        ):
+        if proto.shape.unknown_rank or any(size < 0 for size in shape) or proto.offset < 0 or proto.size < 0:
             raise CorruptFileError(f"{source} has the shape {shape} and {proto.size} bytes at {proto.offset}")
         if not 0 <= proto.shard_id < self._num_shards:
             raise CorruptFileError(f"{source} lies in shard {proto.shard_id} of {self._num_shards}")

@@ -15,7 +15,7 @@ from berthub.formats.files import asset, assets, read_bytes
 from berthub.formats.protos import by_key, parse
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.google_names import named_weights
-from berthub.formats.tensorflow.graph import Graph
+from berthub.formats.tensorflow.graph import Graph, parse_graph
 from berthub.formats.tensorflow.saved_model_settings import without_foreign_head
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.formats.tensorflow.tf1_graph import constant_flag, dropout_rates, graph_sizes, source_of
@@ -87,7 +87,7 @@ def _meta_graphs(path: Path) -> tuple[Any, Any]:
 
 
 def _nodes(meta_graph: Any, path: Path) -> Any:
-    return parse("GraphDef", meta_graph.graph_def, source=f"the graph in {path}").node
+    return parse_graph(meta_graph.graph_def, source=path).node
 
 
 def _signature(meta_graph: Any, name: str) -> dict[str, str]:
