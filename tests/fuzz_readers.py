@@ -42,6 +42,7 @@ from berthub.errors import BerthubError
 from berthub.formats import read
 from berthub.formats.huggingface.writer import write_huggingface
 from berthub.formats.native import write_native
+from berthub.formats.onnx.writer import write_onnx
 from berthub.formats.protos import parse
 from berthub.formats.tensorflow.google_writer import write_google
 from berthub.formats.tensorflow.sstable import read_table
@@ -67,6 +68,8 @@ _WRITTEN = (
     ("keras_hub_roberta", write_huggingface),
     ("albert_v3", write_native),
     ("keras_hub_roberta", write_native),
+    ("tf2_v2", write_onnx),
+    ("albert_v3", write_onnx),
 )
 _SENTENCE_VECTORS = "hf_bert"
 _PARTITIONED = "google_checkpoint"
