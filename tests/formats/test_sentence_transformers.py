@@ -188,7 +188,7 @@ EARLY = [("Transformer", ""), ("Normalize", "1_Normalize"), ("Pooling", "1_Pooli
     ("name", "value", "error", "message"),
     [
         ("modules.json", "[", CorruptFileError, "modules.json is no valid JSON"),
-        ("modules.json", "[" * 100_000, CorruptFileError, "modules.json is no valid JSON"),
+        ("modules.json", "[" * 100_000, CorruptFileError, "modules.json is no model's"),
         ("modules.json", {}, CorruptFileError, "a JSON dict, where an array is expected"),
         ("modules.json", [], CorruptFileError, "lists no module"),
         ("modules.json", ["Pooling"], CorruptFileError, "entry 0 of .* should be an object with .* path and type"),

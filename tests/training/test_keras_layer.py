@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import berthub as hub
-from berthub.checkpoint import Checkpoint
 from berthub.embedding import Embedding
 from berthub.errors import CheckpointError, HandleError, InputError
 from berthub.formats import read
@@ -229,7 +228,8 @@ def _without_pooler(checkpoint: hub.Checkpoint) -> hub.Checkpoint:
     )
 
 
-def test_what_the_model_says_of_sentence_vectors_is_kept(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_what_the_model_says_of_sentence_vectors_is_kept(models: Path, tmp_path: Path) -> None:
+    checkpoint = read(models / "tf2_v4")
     own = Embedding(pooling="cls", normalize=True, max_length=20)
     layer = hub.KerasLayer(dataclasses.replace(checkpoint, embedding=own))
     assert layer.checkpoint().embedding == own
