@@ -14,9 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from berthub.errors import ArchiveError
-from berthub.hub import archive
+from berthub.hub import archive, archive_tar
 from berthub.hub.archive import unpack
 
 END = bytes(2 * tarfile.BLOCKSIZE)
@@ -260,6 +262,40 @@ def test_what_records_say_holds_for_the_next_member_and_shared_ones_for_all(tmp_
     assert found == {"größe": b"abc", "long": b"def", "plain": b"ghi"}
     with tarfile.open(path) as judge:
         assert {member.name: member.size for member in judge} == {"größe": 3, "long": 3, "plain": 3}
+
+
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_characters="/\\:\0", exclude_categories=["Cs"]), min_size=1, max_size=9
+)
+
+
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
+@given(data=st.data())
+def test_what_the_standard_library_writes_is_read_alike(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("tar")
+    parts = st.lists(NAMES.filter(lambda name: name not in (".", "..")), min_size=1, max_size=12)
+    contents = data.draw(
+        st.dictionaries(parts.map("/".join).map(str.casefold), st.binary(max_size=1500), min_size=1, max_size=6)
+    )
+    form = data.draw(st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]))
+    with tarfile.open(place / "m.tar", "w", format=form, pax_headers={"comment": "c"}) as out:
+        for name, content in contents.items():
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            header.mtime = data.draw(st.sampled_from([0, 1.5, 1 << 40]))
+            out.addfile(header, io.BytesIO(content))
+    with tarfile.open(place / "m.tar") as judge:
+        expected = {member.name: judge.extractfile(member).read() for member in judge}
+    with (place / "m.tar").open("rb") as raw:
+        found = {}
+        for member in archive_tar.members(raw, max_headers=100):
+            assert member.kind == archive_tar.FILE
+            found[member.name] = b"".join(iter(lambda member=member: member.read(100), b""))
+    assert found == expected == contents
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")

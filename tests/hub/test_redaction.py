@@ -1,5 +1,6 @@
 import logging
 import pickle
+import time
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,23 @@ def test_a_client_s_error_comes_with_its_chain_as_text() -> None:
         told = client_error(outer)
     assert str(told) == "ValueError: sig=***\n  from OSError: https://h.org/x is gone"
     assert told.__cause__ is told.__context__ is None
+
+
+@pytest.mark.parametrize("unit", ["a", "a-", "a_", "a:", "://", "a://", "?", "?a", "=", "a=", "&key", "@", "token"])
+def test_time_grows_with_the_length_and_no_faster(unit: str) -> None:
+    def cost(size: int) -> float:
+        text = unit * (size // len(unit))
+        seconds = []
+        for _ in range(3):
+            begin = time.process_time()
+            redact(text)
+            public_spelling(text)
+            public_spelling("h://" + text)
+            seconds.append(time.process_time() - begin)
+        return min(seconds)
+
+    # Eight times the length: what grows with the square would take 64 times as long.
+    assert cost(160_000) < 25 * cost(20_000) + 0.05
 
 
 def test_the_environment_s_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,17 +43,18 @@ _ADDRESSES = (
     "PIP_PROXY",
 )
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Servers choose a part of what is searched: each pattern is bounded, so that time grows with the length alone.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://")
 _END = r"\s'\"<>()\[\]{}`"
 _ADDRESS = re.compile(rf"({_SCHEME.pattern})(?:[^{_END}/?#]*@)?([^\s'\"<>(){{}}`?#]*)(?:[?#][^{_END}]*)?")
 _QUERY = re.compile(rf"\?[^{_END}?=]*=[^{_END}]*")
-_BEFORE_A_HOST = re.compile(r"^(?!(?:hf|kaggle|pypi):)[^/@\s]+:[^/@\s]*@")
+_BEFORE_A_HOST = re.compile(r"^(?!(?:hf|kaggle|pypi):)[^/@:\s]+:[^/@\s]*@")
 _CREDENTIAL = (
     r"x-(?:amz|goog|ms)-[\w-]+|awsaccesskeyid|googleaccessid|key-pair-id|expires|policy|jwt|auth|"
     r"(?:[\w-]*[_-])?(?:access_?key|api_?key|credentials?|key|passw(?:or)?d|pwd|secret|sig|signature|token)|"
     r"[\w-]*(?:apikey|secret|signature|token)"
 )
-_PARAMETER = re.compile(rf"\b({_CREDENTIAL})=([^{_END}&,;]+)", re.IGNORECASE)
+_PARAMETER = re.compile(rf"(?<![\w-])([\w-]{{1,64}})=([^{_END}&,;]+)")
 _HEADER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:basic |bearer |token )?)[^\s'\",;]+", re.IGNORECASE)
 _IS_CREDENTIAL = re.compile(_CREDENTIAL, re.IGNORECASE)
 # The other parameters of a shared access signature of Azure, which tell nothing of the content.
@@ -119,7 +120,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
             text = text.replace(secret, _HIDDEN)
     text = _ADDRESS.sub(lambda found: found[1] + found[2], text)
     text = _QUERY.sub("", text)
-    text = _PARAMETER.sub(lambda found: f"{found[1]}={_HIDDEN}", text)
+    text = _PARAMETER.sub(lambda found: f"{found[1]}={_HIDDEN}" if _is_credential(found[1]) else found[0], text)
     return _HEADER.sub(lambda found: found[1] + _HIDDEN, text)
 
 
@@ -148,11 +149,13 @@ def without_credentials(url: str) -> str:
     names = [unquote(pair.partition("=")[0]) for pair in pairs]
     azure = _AZURE if "sig" in names else frozenset[str]()
     kept = [
-        pair
-        for pair, name in zip(pairs, names, strict=True)
-        if not (_IS_CREDENTIAL.fullmatch(name) or name.lower() in azure)
+        pair for pair, name in zip(pairs, names, strict=True) if not (_is_credential(name) or name.lower() in azure)
     ]
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}" + ("?" + "&".join(kept) if kept else "")
+
+
+def _is_credential(name: str) -> bool:
+    return len(name) <= 64 and _IS_CREDENTIAL.fullmatch(name) is not None
 
 
 @contextmanager
