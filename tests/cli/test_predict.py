@@ -184,7 +184,7 @@ def test_a_key_that_comes_late_is_refused(predict: Any, tmp_path: Path) -> None:
     lines = ['{"text": "a"}\n'] * 2048 + ['{"text": "a", "late": 1}\n']
     (tmp_path / "a.jsonl").write_text("".join(lines))
     result = predict("classify", "a.jsonl", "-o", "b.csv", code=2)
-    assert 'a.jsonl, from row 2049: the key "late" is in none of the rows before' in result.stderr
+    assert 'a.jsonl, row 2049 (line 2049): the key "late" is in none of the rows before' in result.stderr
 
 
 def test_texts_are_shown_as_a_table(predict: Any, loaded: Any) -> None:
@@ -218,7 +218,7 @@ def test_summary_counts_what_was_cut(predict: Any, tmp_path: Path) -> None:
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith("2 rows in ")
-    assert line.endswith("rows/s, float32); 1 texts cut to 16 tokens")
+    assert line.endswith(" s (float32); 1 text cut to 16 tokens")
     result = predict("classify", "a.txt", "-o", "out2.jsonl", "--no-truncation", code=2)
     assert "a.txt, row 2 (line 2): the text has more tokens than the limit of 16 allows" in result.stderr
     assert not Path("out2.jsonl").exists()

@@ -225,7 +225,7 @@ def test_counted_differences_of_pairs(cli: Any, models: Path, tmp_path: Path) ->
         ([], "no text was given"),
         (["fox", "--input", "texts.txt"], '"fox" and --input texts.txt were given'),
         (["--input", "none.txt"], "--input none.txt: there is no such file"),
-        (["--input", "folder"], "--input folder is a folder"),
+        (["--input", "folder"], 'the folder "folder" holds no files'),
         (["--input", "texts.doc"], "the extension of texts.doc tells no format"),
         (["--input", "empty.txt"], "empty.txt has no texts"),
         (["--input", "texts.csv", "-c", "review"], 'texts.csv has no column "review" (--text-column)'),

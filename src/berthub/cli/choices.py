@@ -7,6 +7,7 @@ __all__ = [
     "Engine",
     "ExportForm",
     "InputFormat",
+    "Missing",
     "OutputFormat",
     "Precision",
     "PredictionFormat",
@@ -20,10 +21,19 @@ class InputFormat(StrEnum):
 
     CSV = "csv"
     TSV = "tsv"
+    JSON = "json"
     JSONL = "jsonl"
     PARQUET = "parquet"
     TEXT = "text"
     CONLL = "conll"
+
+
+class Missing(StrEnum):
+    """What becomes of a row that has no text."""
+
+    ERROR = "error"
+    EMPTY = "empty"
+    SKIP = "skip"
 
 
 class OutputFormat(StrEnum):
@@ -32,6 +42,8 @@ class OutputFormat(StrEnum):
     PARQUET = "parquet"
     JSONL = "jsonl"
     NPY = "npy"
+    CSV = "csv"
+    TSV = "tsv"
 
 
 class PredictionFormat(StrEnum):

@@ -13,8 +13,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE|-|TEXT...",
-        help="A file of texts (.csv, .tsv, .jsonl, .ndjson, .parquet, .txt), - for standard input, or the texts "
-        "themselves.",
+        help="Files of texts (.csv, .tsv, .json, .jsonl, .ndjson, .parquet, .txt, each also with .gz but for "
+        "Parquet), folders of them or patterns such as 'data/*.csv', - for standard input, or the texts themselves.",
         show_default=False,
     ),
 ]
@@ -32,6 +32,11 @@ def encode(
     drop_columns: o.DropColumns = False,
     overwrite: o.Overwrite = False,
     input_format: o.InputFormatOption = None,
+    delimiter: o.Delimiter = None,
+    encoding: o.Encoding = None,
+    no_header: o.NoHeader = False,
+    missing: o.MissingOption = None,
+    texts_only: o.TextsOnly = False,
     text_column: o.TextColumn = None,
     text_pair_column: o.TextPairColumn = None,
     max_length: o.MaxLength = None,
@@ -60,19 +65,30 @@ def encode(
       berthub encode faq.tsv -o faq.jsonl -c question --text-pair-column answer
       berthub encode corpus.txt -o corpus.npy --output mean --dtype float16
       berthub encode reports.jsonl -o reports.npy --window 384 --stride 128
-      cat corpus.txt | berthub encode - -o - --output sequence_output --layer -2
+      berthub encode 'data/*.csv.gz' -o vectors.csv --delimiter ';'
+      cat corpus.txt | berthub encode - -o - --output sequence_output
 
-    In a CSV or TSV file the first line names the columns; every value stays the string that it is. A TSV file has no
-    quoting. In a text file every line is a text, empty ones too. In JSON lines every line is an object; going to JSON
-    lines they are carried as they are, going to Parquet the first rows decide about columns and types. A .npy file
-    holds the vectors alone.
+    In a CSV or TSV file the first line names the columns (or --no-header); every value stays the string that it is. A
+    TSV file has no quoting. In a text file every line is a text, empty ones too. In JSON lines every line is an object,
+    in a JSON file there is an array of objects or of strings; going to JSON lines they are carried as they are, going
+    to Parquet the first rows decide about columns and types. A .npy file holds the vectors alone; CSV and TSV have a
+    column for each dimension. Several files come out one after the other, in the order given, those of a folder or a
+    pattern sorted by their paths.
     """
     from berthub.cli.encode_job import EncodeJob, run
+    from berthub.cli.tables.reading_options import ReadingOptions
 
     run(
         EncodeJob(
             inputs=tuple(inputs),
-            input_format=input_format,
+            reading=ReadingOptions(
+                format=input_format,
+                delimiter=delimiter,
+                encoding=encoding,
+                header=not no_header,
+                missing=missing,
+                texts=texts_only,
+            ),
             text_column=text_column,
             text_pair_column=text_pair_column,
             output_file=output_file,

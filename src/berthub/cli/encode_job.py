@@ -9,12 +9,13 @@ from typing import Any
 
 import berthub
 from berthub.cli.model import ModelOptions, load_encoder
-from berthub.cli.options import DType, Engine, InputFormat, OutputFormat, Precision, Vectors
+from berthub.cli.options import DType, Engine, Missing, OutputFormat, Precision, Vectors
 from berthub.cli.preview import PREVIEW_ROWS, show
 from berthub.cli.progress import Counts, progress, summary
 from berthub.cli.tables.block import Block
 from berthub.cli.tables.destination import find_destination
 from berthub.cli.tables.reading import TextColumns, reading
+from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.cli.tables.source import find_source
 from berthub.cli.tables.writing import Writer, create_writer
 from berthub.cli.vectors import Request, compute, resolve_request
@@ -30,7 +31,7 @@ class EncodeJob:
     """The options of `berthub encode`."""
 
     inputs: tuple[str, ...]
-    input_format: InputFormat | None
+    reading: ReadingOptions
     text_column: str | None
     text_pair_column: str | None
     output_file: str | None
@@ -54,20 +55,17 @@ class EncodeJob:
 
 def run(job: EncodeJob) -> None:
     """Do the job, or raise before anything is written; the file appears under its name when it is complete."""
-    source = find_source(job.inputs, job.input_format)
+    source = find_source(job.inputs, job.reading)
     destination = find_destination(job.output_file, job.output_format, overwrite=job.overwrite)
-    if destination is None and source.path is not None:
+    if destination is None and source.files:
         raise InputError(
-            f"it is not said where the vectors of {source.name} go: add -o FILE (.parquet, .jsonl or .npy), "
-            "or -o - for JSON lines on standard output"
+            f"it is not said where the vectors of {source.name} go: add -o FILE (.parquet, .jsonl, .npy, .csv or "
+            ".tsv), or -o - for JSON lines on standard output"
         )
     if destination is not None:
-        destination.check(source.path)
-        if job.vectors is Vectors.SEQUENCE_OUTPUT and destination.format is OutputFormat.NPY:
-            raise InputError(
-                "a .npy file holds one array, and texts have different numbers of token vectors: write "
-                "sequence_output to Parquet (-o FILE.parquet) or JSON lines (-o FILE.jsonl)"
-            )
+        for path in [file.path for file in source.files] or [None]:
+            destination.check(path)
+        _refuse_impossible(job, destination.format)
     columns = TextColumns(job.text_column, job.text_pair_column)
     with warnings.catch_warnings(), reading(source, columns) as rows:
         # The summary counts the texts that were cut.
@@ -75,7 +73,7 @@ def run(job: EncodeJob) -> None:
         # What is wrong at the beginning of a file should not wait for the model.
         first = next(rows.blocks, None)
         if first is None:
-            raise InputError(f"{source.name} has no texts: nothing was encoded")
+            raise InputError(f"{source.name} has no texts: nothing was encoded{rows.tally.ending}")
         blocks = itertools.chain([first], rows.blocks)
         if destination is None:
             _preview(job, first, more=len(first.texts) > PREVIEW_ROWS or next(rows.blocks, None) is not None)
@@ -89,7 +87,21 @@ def run(job: EncodeJob) -> None:
                 writer.close()
     if not job.quiet:
         print(f"vectors: {request.described}", file=sys.stderr)
-        summary(counts, precision=encoder.precision, max_length=encoder.max_length)
+        summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.told)
+
+
+def _refuse_impossible(job: EncodeJob, to: OutputFormat) -> None:
+    if job.vectors is Vectors.SEQUENCE_OUTPUT and to not in (OutputFormat.PARQUET, OutputFormat.JSONL):
+        what = "a .npy file holds one array" if to is OutputFormat.NPY else f"{to} holds one vector in each row"
+        raise InputError(
+            f"{what}, and texts have different numbers of token vectors: write sequence_output to Parquet "
+            "(-o FILE.parquet) or JSON lines (-o FILE.jsonl)"
+        )
+    if job.reading.missing is Missing.SKIP and (job.drop_columns or to is OutputFormat.NPY):
+        raise InputError(
+            "--missing skip leaves rows out, and without the columns of the input nobody could tell which: write "
+            "another format than .npy and no --drop-columns, or use --missing empty"
+        )
 
 
 def _encode(

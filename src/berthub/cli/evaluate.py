@@ -35,6 +35,10 @@ def evaluate(
     data: Data,
     as_json: o.Json = False,
     input_format: o.InputFormatOption = None,
+    delimiter: o.Delimiter = None,
+    encoding: o.Encoding = None,
+    no_header: o.NoHeader = False,
+    missing: o.MissingOption = None,
     text_column: o.TextColumn = None,
     text_pair_column: o.TextPairColumn = None,
     label_column: o.LabelColumn = None,
@@ -58,7 +62,9 @@ def evaluate(
     Tags: precision, recall and F1 of whole entities, as conlleval counts them, and the accuracy over words.
     """
     from berthub.cli.predict_job import load_fine_tuned
+    from berthub.cli.progress import counted
     from berthub.cli.tables.labelled import read_labelled
+    from berthub.cli.tables.reading_options import ReadingOptions
     from berthub.evaluation.scores import scores
 
     model = ModelOptions(handle=run, lower_case=None, sha256=sha256 or (), cache_dir=cache_dir, offline=offline)
@@ -66,7 +72,9 @@ def evaluate(
     labelled = read_labelled(
         data,
         task=head.task,
-        format=input_format,
+        options=ReadingOptions(
+            format=input_format, delimiter=delimiter, encoding=encoding, header=not no_header, missing=missing
+        ),
         text_column=text_column,
         text_pair_column=text_pair_column,
         label_column=label_column,
@@ -82,8 +90,10 @@ def evaluate(
         write_json_line({**about, "precision": encoder.precision, "scores": result})
         sys.stdout.flush()
     else:
-        cut = f"; {truncated:,} texts cut to {encoder.max_length} tokens" if truncated else ""
-        told = f"{head.task}, {len(predicted):,} rows of {data}, computed in {encoder.precision}{cut}."
+        cut = f"; {counted(truncated, 'text')} cut to {encoder.max_length} tokens" if truncated else ""
+        if labelled.missing:
+            cut += f"; {labelled.missing}"
+        told = f"{head.task}, {counted(len(predicted), 'row')} of {data}, computed in {encoder.precision}{cut}."
         _print_table(head, result, told)
 
 

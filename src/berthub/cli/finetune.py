@@ -8,7 +8,7 @@ import typer
 
 from berthub.cli import options as o
 from berthub.cli import training_options as t
-from berthub.cli.help_text import help_text
+from berthub.cli.help_text import Command, Group, help_text
 from berthub.cli.model import ModelOptions
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def _about() -> None:
     """
 
 
-finetune = typer.Typer(name="finetune", no_args_is_help=True, rich_markup_mode="rich", help=help_text(_about))
+finetune = typer.Typer(
+    name="finetune", cls=Group, no_args_is_help=True, rich_markup_mode="rich", help=help_text(_about)
+)
 
 
 def classify(
@@ -48,6 +50,10 @@ def classify(
     multi_label: t.MultiLabel = False,
     label_separator: o.LabelSeparator = o.LABEL_SEPARATOR,
     input_format: o.InputFormatOption = None,
+    delimiter: o.Delimiter = None,
+    encoding: o.Encoding = None,
+    no_header: o.NoHeader = False,
+    missing: o.MissingOption = None,
     text_column: o.TextColumn = None,
     text_pair_column: o.TextPairColumn = None,
     label_column: o.LabelColumn = None,
@@ -74,8 +80,9 @@ def classify(
 ) -> None:
     """Learn to label texts, or pairs of texts: one label each, or with --multi-label any number.
 
-    berthub finetune classify train.csv --dev dev.csv -o sentiment --text-column review --label-column stars
-    berthub finetune classify pairs.tsv --dev dev.tsv -o paraphrase --text-column a --text-pair-column b
+    berthub finetune classify train.csv --dev dev.csv -o sentiment
+    berthub finetune classify train.csv -o stars -c review --label-column stars
+    berthub finetune classify pairs.tsv -o paraphrase -c a --text-pair-column b
     berthub finetune classify train.jsonl -o topics --multi-label --lora 16
     """
     _run("multi_label" if multi_label else "classify", locals())
@@ -86,6 +93,10 @@ def regress(
     run: t.RunFolderOption,
     dev: t.DevFile = None,
     input_format: o.InputFormatOption = None,
+    delimiter: o.Delimiter = None,
+    encoding: o.Encoding = None,
+    no_header: o.NoHeader = False,
+    missing: o.MissingOption = None,
     text_column: o.TextColumn = None,
     text_pair_column: o.TextPairColumn = None,
     label_column: o.LabelColumn = None,
@@ -112,7 +123,7 @@ def regress(
 ) -> None:
     """Learn a number for each text, or pair of texts.
 
-    berthub finetune regress pairs.tsv --dev dev.tsv -o similarity --label-column score
+    berthub finetune regress pairs.tsv --dev dev.tsv -o similarity
     """
     _run("regress", locals())
 
@@ -122,6 +133,10 @@ def tag(
     run: t.RunFolderOption,
     dev: t.DevFile = None,
     input_format: o.InputFormatOption = None,
+    delimiter: o.Delimiter = None,
+    encoding: o.Encoding = None,
+    no_header: o.NoHeader = False,
+    missing: o.MissingOption = None,
     text_column: o.TextColumn = None,
     label_column: o.LabelColumn = None,
     max_length: o.MaxLength = None,
@@ -147,18 +162,19 @@ def tag(
     """Learn a tag for each word: entities (B-PER, I-PER, O), parts of speech.
 
     berthub finetune tag train.conll --dev dev.conll -o entities
-    berthub finetune tag train.jsonl --dev dev.jsonl -o entities --text-column words --label-column tags
+    berthub finetune tag train.jsonl -o entities -c words --label-column tags
     """
     _run("tag", locals())
 
 
 for command in (classify, regress, tag):
-    finetune.command(help=help_text(command))(command)
+    finetune.command(cls=Command, help=help_text(command))(command)
 
 
 def _run(task: "Task", given: Mapping[str, Any]) -> None:
     """Run the job that the arguments of a command describe; the commands share all but a few of them."""
     from berthub.cli.finetune_job import FineTuneJob, run_job
+    from berthub.cli.tables.reading_options import ReadingOptions
 
     options = {name: given[name] for name in ("max_length", "dropout", "seed")}
     options |= {"freeze_layers": given["freeze"], "lora_rank": given["lora"]}
@@ -174,7 +190,11 @@ def _run(task: "Task", given: Mapping[str, Any]) -> None:
             dev=given["dev"],
             run=given["run"],
             resume=given["resume"],
-            input_format=given["input_format"],
+            reading=ReadingOptions(
+                format=given["input_format"],
+                header=not given["no_header"],
+                **{name: given[name] for name in ("delimiter", "encoding", "missing")},
+            ),
             text_column=given["text_column"],
             text_pair_column=given.get("text_pair_column"),
             label_column=given["label_column"],

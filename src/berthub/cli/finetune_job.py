@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from berthub.cli.model import ModelOptions
-from berthub.cli.options import InputFormat
 from berthub.cli.tables.labelled import Labelled, read_labelled
+from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.errors import InputError, TruncationWarning
 from berthub.head import Task
 from berthub.keras_backend import choose_backend
@@ -31,7 +31,7 @@ class FineTuneJob:
     dev: Path | None
     run: Path
     resume: bool
-    input_format: InputFormat | None
+    reading: ReadingOptions
     text_column: str | None
     text_pair_column: str | None
     label_column: str | None
@@ -90,7 +90,7 @@ def _labelled(job: FineTuneJob, path: Path) -> Labelled:
     labelled = read_labelled(
         path,
         task=job.task,
-        format=job.input_format,
+        options=job.reading,
         text_column=job.text_column,
         text_pair_column=job.text_pair_column,
         label_column=job.label_column,
@@ -98,6 +98,8 @@ def _labelled(job: FineTuneJob, path: Path) -> Labelled:
     )
     if not labelled.texts:
         raise InputError(f"{path} holds no texts")
+    if labelled.missing and not job.quiet:
+        print(f"{path}: {labelled.missing}", file=sys.stderr)
     return labelled
 
 

@@ -5,7 +5,32 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["help_text"]
+from typer.core import TyperCommand, TyperGroup
+
+__all__ = ["Command", "Group", "help_text"]
+
+
+class Command(TyperCommand):
+    """A command whose flags are shown without a type, since they take no value."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, that of --help among them."""
+        return _without_types(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """A group of commands with the same."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, that of --help among them."""
+        return _without_types(super().get_params(ctx))
+
+
+def _without_types(params: list[Any]) -> list[Any]:
+    for param in params:
+        if getattr(param, "is_flag", False) and param.metavar is None:
+            param.metavar = ""
+    return params
 
 
 def help_text(command: Callable[..., Any]) -> str:
@@ -16,8 +41,9 @@ def help_text(command: Callable[..., Any]) -> str:
         if empty:
             continue
         paragraph = list(group)
-        if paragraph[0].startswith(" "):
-            paragraphs.append("\b\n" + "\n".join(paragraph))
+        # At the end of a docstring examples stand at its margin.
+        if paragraph[0].startswith((" ", "berthub ")):
+            paragraphs.append("\b\n" + "\n".join(f"  {line.strip()}" for line in paragraph))
         else:
             paragraphs.append(" ".join(paragraph))
     return "\n\n".join(paragraphs)

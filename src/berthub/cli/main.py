@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 import berthub
 from berthub.cli.encode import encode
@@ -18,7 +17,7 @@ from berthub.cli.evaluate import evaluate
 from berthub.cli.exit_codes import ExitCode, errors_as_exits
 from berthub.cli.export import export
 from berthub.cli.finetune import finetune
-from berthub.cli.help_text import help_text
+from berthub.cli.help_text import Command, Group, help_text
 from berthub.cli.inspect import inspect
 from berthub.cli.models import models
 from berthub.cli.predict import predict
@@ -27,7 +26,7 @@ from berthub.cli.tokenize import tokenize
 __all__ = ["app", "main"]
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """The group of commands; it turns errors into exit statuses."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -79,7 +78,9 @@ app.callback(help=help_text(_about))(_about)
 for command in (models, inspect, tokenize, encode, predict, evaluate, export):
     about = help_text(command)
     # One line in the list of commands: what stands before the first colon.
-    app.command(help=about, short_help=about.partition("\n")[0].partition(":")[0].rstrip(".") + ".")(command)
+    app.command(cls=Command, help=about, short_help=about.partition("\n")[0].partition(":")[0].rstrip(".") + ".")(
+        command
+    )
 app.add_typer(finetune)
 
 

@@ -10,6 +10,7 @@ from berthub.cli.choices import (
     Engine,
     ExportForm,
     InputFormat,
+    Missing,
     OutputFormat,
     Precision,
     PredictionFormat,
@@ -25,8 +26,10 @@ __all__ = [
     "CompareReferences",
     "DType",
     "DTypeOption",
+    "Delimiter",
     "DropColumns",
     "EncoderOnly",
+    "Encoding",
     "Engine",
     "EngineOption",
     "ExportForm",
@@ -42,7 +45,10 @@ __all__ = [
     "Layer",
     "LowerCase",
     "MaxLength",
+    "Missing",
+    "MissingOption",
     "Model",
+    "NoHeader",
     "NoTruncation",
     "Normalize",
     "Offline",
@@ -65,6 +71,8 @@ __all__ = [
     "Stride",
     "TextColumn",
     "TextPairColumn",
+    "TextsOnly",
+    "TokenizerModel",
     "Vectors",
     "VectorsColumn",
     "VectorsOption",
@@ -91,6 +99,17 @@ Model = Annotated[
         metavar="HANDLE",
         envvar="BERTHUB_MODEL",
         help="The model: an address, a name, a folder or an archive. Default: all-MiniLM-L6-v2.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+TokenizerModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="HANDLE",
+        help="The model, instead of HANDLE ahead of the texts.",
+        show_default=False,
         rich_help_panel=MODEL_PANEL,
     ),
 ]
@@ -152,9 +171,59 @@ InputFormatOption = Annotated[
     InputFormat | None,
     typer.Option(
         "--format",
+        "--input-format",
         "-f",
         help="The format of the input, where its extension does not tell; standard input is text otherwise.",
         show_default=False,
+        rich_help_panel=TEXTS_PANEL,
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        "--delimiter",
+        metavar="CHARACTER",
+        help="What stands between the fields of a CSV or TSV file: ';', '|', or the word tab. Default: a comma, in TSV "
+        "a tab.",
+        show_default=False,
+        rich_help_panel=TEXTS_PANEL,
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="How characters are encoded in files of text: utf-16, latin-1, cp1252, or another name that Python knows. "
+        "Default: utf-8, with or without a byte order mark.",
+        show_default=False,
+        rich_help_panel=TEXTS_PANEL,
+    ),
+]
+NoHeader = Annotated[
+    bool,
+    typer.Option(
+        "--no-header",
+        help="The first line of a CSV or TSV file is a row, too; columns are called text, or column_1, column_2 and so "
+        "on.",
+        rich_help_panel=TEXTS_PANEL,
+    ),
+]
+MissingOption = Annotated[
+    Missing | None,
+    typer.Option(
+        "--missing",
+        help="Rows without a text (null, an empty field): stop, take it as an empty text, or leave the row out. "
+        "Default: empty, and they are counted.",
+        show_default=False,
+        rich_help_panel=TEXTS_PANEL,
+    ),
+]
+TextsOnly = Annotated[
+    bool,
+    typer.Option(
+        "--text",
+        help="The arguments are texts, even those that look like files.",
         rich_help_panel=TEXTS_PANEL,
     ),
 ]
@@ -243,7 +312,8 @@ OutputFile = Annotated[
         "--output-file",
         "-o",
         metavar="FILE",
-        help="Where the vectors go: .parquet, .jsonl or .npy, or - for JSON lines on standard output.",
+        help="Where the vectors go: .parquet, .jsonl, .npy, .csv or .tsv, or - for standard output (JSON lines, or "
+        "what --to says).",
         show_default=False,
         rich_help_panel=OUTPUT_PANEL,
     ),
@@ -379,7 +449,8 @@ InputFile = Annotated[
         "--input",
         "-i",
         metavar="FILE|-",
-        help="Count over a file of texts (.csv, .tsv, .jsonl, .ndjson, .parquet, .txt), or - for standard input.",
+        help="Count over a file of texts (.csv, .tsv, .json, .jsonl, .ndjson, .parquet, .txt), a folder or a pattern, "
+        "or - for standard input.",
         show_default=False,
         rich_help_panel=TEXTS_PANEL,
     ),

@@ -13,8 +13,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE|-|TEXT...",
-        help="A file of texts (.csv, .tsv, .jsonl, .ndjson, .parquet, .txt, .conll), - for standard input, or the "
-        "texts themselves.",
+        help="Files of texts (.csv, .tsv, .json, .jsonl, .ndjson, .parquet, .txt, .conll, each also with .gz but for "
+        "Parquet), folders of them or patterns such as 'data/*.csv', - for standard input, or the texts themselves.",
         show_default=False,
     ),
 ]
@@ -30,6 +30,11 @@ def predict(
     drop_columns: o.DropColumns = False,
     overwrite: o.Overwrite = False,
     input_format: o.InputFormatOption = None,
+    delimiter: o.Delimiter = None,
+    encoding: o.Encoding = None,
+    no_header: o.NoHeader = False,
+    missing: o.MissingOption = None,
+    texts_only: o.TextsOnly = False,
     text_column: o.TextColumn = None,
     text_pair_column: o.TextPairColumn = None,
     label_separator: o.LabelSeparator = o.LABEL_SEPARATOR,
@@ -58,11 +63,19 @@ def predict(
     and have --label-separator between them in CSV and TSV, tags have spaces there. A TSV file has no quoting.
     """
     from berthub.cli.predict_job import PredictJob, run_job
+    from berthub.cli.tables.reading_options import ReadingOptions
 
     run_job(
         PredictJob(
             inputs=tuple(inputs),
-            input_format=input_format,
+            reading=ReadingOptions(
+                format=input_format,
+                delimiter=delimiter,
+                encoding=encoding,
+                header=not no_header,
+                missing=missing,
+                texts=texts_only,
+            ),
             text_column=text_column,
             text_pair_column=text_pair_column,
             output_file=output_file,

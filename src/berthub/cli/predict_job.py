@@ -12,13 +12,14 @@ from rich.table import Table
 import berthub
 from berthub.cli.console import OutputConsole, literal
 from berthub.cli.model import ModelOptions, load_encoder
-from berthub.cli.options import Engine, InputFormat, Precision, PredictionFormat
+from berthub.cli.options import Engine, Missing, Precision, PredictionFormat
 from berthub.cli.preview import PREVIEW_ROWS, shortened
 from berthub.cli.progress import Counts, progress, summary
 from berthub.cli.tables.block import Block
 from berthub.cli.tables.destination import find_prediction_destination
 from berthub.cli.tables.predictions import PredictionColumns, PredictionWriter, create_prediction_writer
 from berthub.cli.tables.reading import TextColumns, reading
+from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.cli.tables.source import find_source
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.prediction import Logits
@@ -33,7 +34,7 @@ class PredictJob:
     """The options of `berthub predict`."""
 
     inputs: tuple[str, ...]
-    input_format: InputFormat | None
+    reading: ReadingOptions
     text_column: str | None
     text_pair_column: str | None
     output_file: str | None
@@ -53,15 +54,21 @@ class PredictJob:
 
 def run_job(job: PredictJob) -> None:
     """Do the job, or raise before anything is written; the file appears under its name when it is complete."""
-    source = find_source(job.inputs, job.input_format)
+    source = find_source(job.inputs, job.reading)
     destination = find_prediction_destination(job.output_file, job.output_format, overwrite=job.overwrite)
-    if destination is None and source.path is not None:
+    if destination is None and source.files:
         raise InputError(
             f"it is not said where the predictions for {source.name} go: add -o FILE (.parquet, .jsonl, .csv, .tsv or "
             ".conll), or -o - for JSON lines on standard output"
         )
     if destination is not None:
-        destination.check(source.path)
+        for path in [file.path for file in source.files] or [None]:
+            destination.check(path)
+    if job.reading.missing is Missing.SKIP and job.drop_columns:
+        raise InputError(
+            "--missing skip leaves rows out, and without the columns of the input nobody could tell which: leave out "
+            "--drop-columns, or use --missing empty"
+        )
     encoder, head = load_fine_tuned(job.model, engine=job.engine, precision=job.precision, max_length=job.max_length)
     words = head.task == "tag"
     if words and job.text_pair_column is not None:
@@ -80,7 +87,7 @@ def run_job(job: PredictJob) -> None:
         warnings.simplefilter("ignore", TruncationWarning)
         first = next(rows.blocks, None)
         if first is None:
-            raise InputError(f"{source.name} has no texts: nothing was predicted")
+            raise InputError(f"{source.name} has no texts: nothing was predicted{rows.tally.ending}")
         blocks = itertools.chain([first], rows.blocks)
         if destination is None:
             _preview(job, first, encoder, more=len(first.texts) > PREVIEW_ROWS or next(rows.blocks, None) is not None)
@@ -93,7 +100,7 @@ def run_job(job: PredictJob) -> None:
                 _predict(job, blocks, encoder=encoder, names=names, writer=writer, counts=counts)
                 writer.close()
     if not job.quiet:
-        summary(counts, precision=encoder.precision, max_length=encoder.max_length)
+        summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.told)
 
 
 def load_fine_tuned(

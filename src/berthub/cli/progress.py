@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from berthub.cli.vectors import Chunk
 
-__all__ = ["Counts", "progress", "summary"]
+__all__ = ["Counts", "counted", "progress", "summary"]
 
 
 class Counts:
@@ -22,6 +22,8 @@ class Counts:
         self.truncated = 0
         self._changed = changed
         self._begin = time.perf_counter()
+        # What was counted first, and when: the engine was made ready until then.
+        self._ready: tuple[int, int, float] | None = None
 
     def add(self, chunk: Chunk, *, done: int) -> None:
         """Count the texts of a chunk; `done` is how much of the input has been read, in its own unit."""
@@ -32,6 +34,8 @@ class Counts:
         """Count texts whose tokens are not known."""
         self.rows += rows
         self.truncated += truncated
+        if self._ready is None:
+            self._ready = self.rows, self.tokens, time.perf_counter()
         self._changed(self, done)
 
     @property
@@ -41,9 +45,16 @@ class Counts:
 
     @property
     def speed(self) -> str:
-        """Tokens a second, or rows where tokens are not counted, as people read it."""
-        counted, unit = (self.tokens, "tokens") if self.tokens else (self.rows, "rows")
-        return f"{counted / max(self.seconds, 1e-9):,.0f} {unit}/s"
+        """Tokens a second, or rows where tokens are not counted, as people read it.
+
+        What came first is left out, with the time until then: it waited for the model. An empty string where nothing
+        came behind it.
+        """
+        if self._ready is None or self._ready[0] == self.rows:
+            return ""
+        rows, tokens, since = self._ready
+        counted, unit = (self.tokens - tokens, "tokens") if self.tokens else (self.rows - rows, "rows")
+        return f"{counted / max(time.perf_counter() - since, 1e-9):,.0f} {unit}/s"
 
 
 @contextlib.contextmanager
@@ -63,17 +74,26 @@ def progress(total: int | None, *, quiet: bool) -> Iterator[Counts]:
         task = bar.add_task("", total=total, counted="")
 
         def changed(counts: Counts, done: int) -> None:
-            counted = f"{counts.rows:,} rows, {counts.speed}"
-            bar.update(task, completed=done, counted=counted)
+            bar.update(task, completed=done, counted=_joined(counted(counts.rows, "row"), counts.speed))
 
         yield Counts(changed)
 
 
-def summary(counts: Counts, *, precision: str, max_length: int) -> None:
-    """One line on stderr that says what was done."""
-    cut = f"; {counts.truncated:,} texts cut to {max_length} tokens" if counts.truncated else "; no text cut"
-    tokens = f", {counts.tokens:,} tokens" if counts.tokens else ""
+def summary(counts: Counts, *, precision: str, max_length: int, missing: str = "") -> None:
+    """One line on stderr that says what was done; `missing` tells of rows without a text."""
+    cut = f"; {counted(counts.truncated, 'text')} cut to {max_length} tokens" if counts.truncated else "; no text cut"
+    tokens = f", {counted(counts.tokens, 'token')}" if counts.tokens else ""
     print(
-        f"{counts.rows:,} rows{tokens} in {counts.seconds:.1f} s ({counts.speed}, {precision}){cut}",
+        f"{counted(counts.rows, 'row')}{tokens} in {counts.seconds:.1f} s ({_joined(counts.speed, precision)}){cut}"
+        + (f"; {missing}" if missing else ""),
         file=sys.stderr,
     )
+
+
+def counted(number: int, what: str) -> str:
+    """So many of `what`, whose plural ends in s: 1 row, 2 rows."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(filter(None, parts))

@@ -13,30 +13,36 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from berthub.checkpoint import Checkpoint
+    from berthub.cli.tables.reading_options import ReadingOptions
     from berthub.cli.tables.source import Source
     from berthub.config import Reference
     from berthub.tokenization.tokenizer import Tokenizer
 
 __all__ = ["tokenize"]
 
-Texts = Annotated[
+Words = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="TEXT|-",
-        help="The texts, or - for standard input, one a line.",
+        metavar="[HANDLE] [TEXT|-]...",
+        help="The model (an address, a name, a folder or an archive), unless --model names it; then the texts, or - "
+        "for standard input, one a line.",
         show_default=False,
     ),
 ]
 
 
 def tokenize(
-    handle: o.Handle,
-    texts: Texts = None,
+    words: Words = None,
+    model: o.TokenizerModel = None,
     input_file: o.InputFile = None,
     reference: o.ReferenceOption = None,
     compare: o.CompareReferences = False,
     as_json: o.Json = False,
     input_format: o.InputFormatOption = None,
+    delimiter: o.Delimiter = None,
+    encoding: o.Encoding = None,
+    no_header: o.NoHeader = False,
+    missing: o.MissingOption = None,
     text_column: o.TextColumn = None,
     text_pair_column: o.TextPairColumn = None,
     lower_case: o.LowerCase = None,
@@ -50,7 +56,7 @@ def tokenize(
     does not have are marked: too many of them, and the model is not the one for these texts. Nothing is cut.
 
       berthub tokenize HANDLE "Unbelievable!"
-      berthub tokenize HANDLE "São Paulo" --cased
+      berthub tokenize --model HANDLE "São Paulo" --cased
       berthub tokenize HANDLE "Straße" --compare
       cat corpus.txt | berthub tokenize HANDLE - --json
       berthub tokenize HANDLE --input reviews.csv --text-column review
@@ -60,17 +66,24 @@ def tokenize(
     """
     from berthub.cli.tables.columns import TextColumns
     from berthub.cli.tables.reading import reading
+    from berthub.cli.tables.reading_options import ReadingOptions
     from berthub.cli.tokenize_count_report import print_counts
     from berthub.cli.tokenize_report import print_comparison, print_tokens
 
-    _check(texts, input_file, has_file_options=any((input_format, text_column, text_pair_column)))
+    reading_options = ReadingOptions(
+        format=input_format, delimiter=delimiter, encoding=encoding, header=not no_header, missing=missing
+    )
+    handle, texts = _handle(words or [], model)
+    _check(
+        texts, input_file, has_file_options=any((input_format, text_column, text_pair_column, *reading_options.given()))
+    )
     if compare and reference is not None:
         raise InputError(f"--compare shows both references: leave out --reference {reference.value}")
-    model = ModelOptions(
+    model_options = ModelOptions(
         handle=handle, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
     )
-    source = _texts(texts or []) if input_file is None else _file(input_file, input_format)
-    checkpoint = load_checkpoint(model)
+    source = _texts(texts) if input_file is None else _file(input_file, reading_options)
+    checkpoint = load_checkpoint(model_options)
     tokenizers = _tokenizers(checkpoint, [*o.Reference] if compare else [reference])
     with reading(source, TextColumns(text_column, text_pair_column)) as rows:
         if input_file is not None:
@@ -81,35 +94,56 @@ def tokenize(
             print_tokens(rows.blocks, *tokenizers.values(), as_json=as_json)
 
 
-def _check(texts: list[str] | None, input_file: str | None, *, has_file_options: bool) -> None:
+def _handle(words: list[str], model: str | None) -> tuple[str, list[str]]:
+    """The model and the texts; BERTHUB_MODEL is left alone, since the first word would mean something else then."""
+    if model is not None:
+        return model, words
+    if not words:
+        raise InputError(
+            "no model was given: berthub tokenize HANDLE TEXT, or berthub tokenize --model HANDLE TEXT, as in berthub "
+            "encode"
+        )
+    return words[0], words[1:]
+
+
+def _check(texts: list[str], input_file: str | None, *, has_file_options: bool) -> None:
     if not texts and input_file is None:
-        raise InputError("no text was given: give texts, or - for standard input, or --input FILE to count over a file")
+        raise InputError(
+            "no text was given: give texts behind the model, or - for standard input, or --input FILE to count over a "
+            "file"
+        )
     if texts and input_file is not None:
         raise InputError(
             f'"{texts[0]}" and --input {input_file} were given: give texts to see their tokens, or a file to count over'
         )
     if texts and has_file_options:
-        raise InputError("--format, --text-column and --text-pair-column are for a file: give it with --input FILE")
+        raise InputError(
+            "--format, --text-column and --text-pair-column are for a file, as is all that says how it is read: give "
+            "it with --input FILE"
+        )
 
 
 def _texts(texts: list[str]) -> "Source":
+    from berthub.cli.options import InputFormat
+    from berthub.cli.tables.reading_options import ReadingOptions
     from berthub.cli.tables.source import find_source, texts_source
 
-    # Whatever looks like the name of a file is a text here.
-    return find_source(texts, None) if "-" in texts else texts_source(texts)
+    # Whatever looks like the name of a file is a text here, and standard input has a text in every line.
+    return (
+        find_source(texts, ReadingOptions(format=InputFormat.TEXT))
+        if "-" in texts
+        else texts_source(texts, ReadingOptions())
+    )
 
 
-def _file(name: str, input_format: o.InputFormat | None) -> "Source":
-    from berthub.cli.tables.source import file_source, find_source
+def _file(name: str, reading_options: "ReadingOptions") -> "Source":
+    from berthub.cli.tables.source import files_source, find_source
 
     if name == "-":
-        return find_source([name], input_format)
-    path = Path(name)
-    if not path.exists():
+        return find_source([name], reading_options)
+    if not Path(name).exists() and not any(mark in name for mark in "*?["):
         raise InputError(f"--input {name}: there is no such file")
-    if path.is_dir():
-        raise InputError(f"--input {name} is a folder: give a file in it")
-    return file_source(path, input_format)
+    return files_source([name], reading_options)
 
 
 def _tokenizers(checkpoint: "Checkpoint", references: "Sequence[o.Reference | None]") -> "dict[str, Tokenizer]":

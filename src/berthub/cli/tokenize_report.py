@@ -9,6 +9,7 @@ from rich.text import Text
 
 from berthub.cli.console import OutputConsole, literal
 from berthub.cli.json_output import write_json_line
+from berthub.cli.progress import counted
 from berthub.cli.tables.block import Block
 from berthub.cli.tokenize_cuts import Cut, Kind, Place, aligned, cuts, kind_of
 from berthub.tokenization.tokenizer import Tokenizer
@@ -83,7 +84,7 @@ def _table(text: str, cut: Cut, vocabulary: Vocabulary) -> Table:
 
 def _told(cut: Cut, tokenizer: Tokenizer) -> str:
     unknown = cut.tokens.count(tokenizer.vocabulary.unknown)
-    told = f"{len(cut.ids):,} tokens, {unknown:,} of them unknown to the vocabulary."
+    told = f"{counted(len(cut.ids), 'token')}, {unknown:,} of them unknown to the vocabulary."
     if len(cut.ids) > tokenizer.max_length:
         told += f" The model takes {tokenizer.max_length}: encoding would cut the text."
     return told
@@ -116,6 +117,6 @@ def _piece_cells(cut: Cut, row: int, vocabulary: Vocabulary) -> list[Text]:
 def _verdict(places: Sequence[Place], lengths: Mapping[str, int]) -> Text:
     count = sum(not place.equal for place in places)
     if not count:
-        return literal(f"The references agree: {next(iter(lengths.values())):,} tokens.", "dim")
-    told = ", ".join(f"{name} {length:,} tokens" for name, length in lengths.items())
+        return literal(f"The references agree: {counted(next(iter(lengths.values())), 'token')}.", "dim")
+    told = ", ".join(f"{name} {counted(length, 'token')}" for name, length in lengths.items())
     return literal(f"The references differ at {count:,} {'place' if count == 1 else 'places'}: {told}.", _DIFFERENT)

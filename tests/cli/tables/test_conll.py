@@ -6,6 +6,7 @@ import pytest
 
 from berthub.cli.tables.columns import TextColumns
 from berthub.cli.tables.reading import reading
+from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.cli.tables.source import file_source
 from berthub.errors import InputError
 
@@ -17,7 +18,7 @@ WORDS = [["EU", "rejects"], ["São\xa0Paulo"], ["last"]]
 
 
 def _blocks(path: Path, **columns: Any) -> list[Any]:
-    with reading(file_source(path, None), TextColumns(**columns)) as rows:
+    with reading(file_source(path, ReadingOptions()), TextColumns(**columns)) as rows:
         return list(rows.blocks)
 
 

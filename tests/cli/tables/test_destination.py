@@ -56,9 +56,9 @@ def test_the_input_is_never_the_output(cli: Any, corpus: Path, tmp_path: Path, n
         (["-o", "missing/out.npy"], "the folder of missing/out.npy does not exist"),
         (["-o", "folder", "--to", "npy"], "exists and is no file"),
         (["-o", os.devnull, "--to", "jsonl", "--overwrite"], "exists and is no file"),
-        (["-o", "out.csv"], "tells no format"),
-        (["--to", "npy"], "standard output takes JSON lines only"),
-        (["-o", "-", "--to", "parquet"], "standard output takes JSON lines only"),
+        (["-o", "out.xlsx"], "tells no format"),
+        (["--to", "npy"], "standard output takes JSON lines, CSV and TSV"),
+        (["-o", "-", "--to", "parquet"], "standard output takes JSON lines, CSV and TSV"),
         ([], "it is not said where the vectors of"),
     ],
 )

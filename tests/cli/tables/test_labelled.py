@@ -8,6 +8,7 @@ import pytest
 
 from berthub.cli.options import InputFormat
 from berthub.cli.tables.labelled import read_labelled
+from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.errors import InputError
 
 
@@ -113,7 +114,7 @@ def test_text_files_of_tags_are_conll(tmp_path: Path) -> None:
     data = read_labelled(path, task="tag")
     assert (data.texts, data.labels) == (WORDS[:2], TAGS[:2])
     other = _file(tmp_path, "a.data", path.read_text())
-    assert read_labelled(other, task="tag", format=InputFormat.CONLL).labels == TAGS[:2]
+    assert read_labelled(other, task="tag", options=ReadingOptions(format=InputFormat.CONLL)).labels == TAGS[:2]
 
 
 def test_more_rows_than_a_block(tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ WRONG: list[tuple[Any, str, Any, str]] = [
     ("classify", "a.jsonl", [{"text": "x", "label": ["a"]}], r"the label is \['a'\]"),
     ("classify", "a.jsonl", [{"text": "x", "label": "a"}, {"text": "x"}], r'row 2 \(line 2\): the row has no "label"'),
     ("classify", "a.jsonl", [{"text": ["x"], "label": "a"}], '"text" is of type list, not a string'),
-    ("classify", "a.txt", "x\n", "is read as text, which has texts without labels; .* csv, tsv, jsonl, parquet"),
+    ("classify", "a.txt", "x\n", "is read as text, which has texts without labels; .* csv, tsv, json, jsonl, parquet"),
     ("classify", "a.conll", "x O\n", "is read as conll, which has sentences with a tag for each word"),
     ("classify", "a.xlsx", "x", "tells no format"),
     ("multi_label", "a.csv", 'text,labels\nx,"a,,b"\n', r"line 2\): the label is empty"),

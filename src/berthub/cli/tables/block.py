@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
@@ -31,6 +31,14 @@ class JsonRows:
         """The keys of all rows, in the order in which they first appear."""
         return list(dict.fromkeys(itertools.chain.from_iterable(self.objects)))
 
+    def chosen(self, indices: Sequence[int]) -> "JsonRows":
+        """The rows at these places alone."""
+        return JsonRows(
+            raw=[self.raw[index] for index in indices],
+            objects=[self.objects[index] for index in indices],
+            places=[self.places[index] for index in indices],
+        )
+
 
 Carried: TypeAlias = pa.Table | JsonRows
 """The columns of the input; both kinds tell their `column_names`."""
@@ -41,8 +49,8 @@ class Block:
     """Some rows of the input, the first of which is row `first_row` (from 1).
 
     `labels` are the values of the column of labels, as they are, where it was asked for. `lines` are the lines where
-    the rows begin, for files that have lines. `begin` and `end` tell how much of the
-    input comes before the block and with it, in the unit of `Rows.total`.
+    the rows begin, for files that have lines; `numbers` those of the rows, where some were left out. `begin` and `end`
+    tell how much of the input comes before the block and with it, in the unit of `Rows.total`.
     """
 
     name: str
@@ -53,11 +61,27 @@ class Block:
     begin: int
     end: int
     labels: Sequence[Any] | None = None
+    numbers: Sequence[int] | None = None
+
+    def chosen(self, indices: Sequence[int]) -> "Block":
+        """The rows at these places alone, which keep their numbers."""
+        carried = self.carried
+        return replace(
+            self,
+            texts=[self.texts[index] for index in indices],
+            carried=carried.chosen(indices) if isinstance(carried, JsonRows) else carried.take(pa.array(indices)),
+            lines=None if self.lines is None else [self.lines[index] for index in indices],
+            labels=None if self.labels is None else [self.labels[index] for index in indices],
+            numbers=[self._number(index) for index in indices],
+        )
 
     def place(self, index: int) -> str:
         """Where a row of the block stands, for messages."""
         line = "" if self.lines is None else f" (line {self.lines[index]})"
-        return f"{self.name}, row {self.first_row + index}{line}"
+        return f"{self.name}, row {self._number(index)}{line}"
+
+    def _number(self, index: int) -> int:
+        return self.first_row + index if self.numbers is None else self.numbers[index]
 
     def done_at(self, index: int) -> int:
         """How much of the input is done when the rows before `index` are."""

@@ -1,5 +1,6 @@
 """Which columns hold the texts, and the labels where those are wanted."""
 
+import collections
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ __all__ = ["ChosenColumns", "TextColumns", "no_such_value", "not_a_text"]
 _WORDS = ("words", "tokens")
 _PAIR = ("text_a", "text_b")
 _LABELS = ("labels", "target", "score", "tags")
+# Of the columns that a file has.
+_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,10 @@ class TextColumns:
         or it is the only one beside the labels. That of labels is "label", or the only one of labels, target, score
         and tags.
         """
-        doubled = sorted({name for name in names if names.count(name) > 1})
+        doubled = sorted(name for name, count in collections.Counter(names).items() if count > 1)
         if doubled:
-            raise InputError(f"{where} has more than one column {', '.join(map(_quoted, doubled))}: rename them")
+            shown = ", ".join(map(_quoted, doubled[:_SHOWN])) + (", ..." if len(doubled) > _SHOWN else "")
+            raise InputError(f"{where} has more than one column {shown}: rename them")
         label = self._label(names, where) if self.labelled else None
         text, pair = self._texts(names, label, where)
         for name, option in ((text, "--text-column"), (pair, "--text-pair-column"), (label, "--label-column")):
@@ -131,4 +135,5 @@ def _quoted(name: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return f"Its columns: {', '.join(map(_quoted, names))}"
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"Its columns: {', '.join(map(_quoted, names[:_SHOWN]))}{more}"

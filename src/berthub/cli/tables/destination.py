@@ -21,7 +21,10 @@ _VECTORS = {
     ".jsonl": OutputFormat.JSONL,
     ".ndjson": OutputFormat.JSONL,
     ".npy": OutputFormat.NPY,
+    ".csv": OutputFormat.CSV,
+    ".tsv": OutputFormat.TSV,
 }
+_STREAMED = (OutputFormat.JSONL, OutputFormat.CSV, OutputFormat.TSV)
 _PREDICTIONS = {
     ".parquet": PredictionFormat.PARQUET,
     ".pq": PredictionFormat.PARQUET,
@@ -98,9 +101,11 @@ def find_destination(
     if output_file is None and output_format is None:
         return None
     if output_file is None or output_file == "-":
-        if output_format not in (None, OutputFormat.JSONL):
-            raise InputError(f"standard output takes JSON lines only: write {output_format} to a file, with -o FILE")
-        return Destination(format=OutputFormat.JSONL, path=None, overwrite=overwrite)
+        if output_format not in (None, *_STREAMED):
+            raise InputError(
+                f"standard output takes JSON lines, CSV and TSV: write {output_format} to a file, with -o FILE"
+            )
+        return Destination(format=output_format or OutputFormat.JSONL, path=None, overwrite=overwrite)
     return _file(output_file, output_format, _VECTORS, overwrite=overwrite)
 
 

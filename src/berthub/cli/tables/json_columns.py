@@ -30,7 +30,8 @@ class JsonColumns:
             types = [_inferred(name, rows) for name in names]
             self._schema = pa.schema(list(zip(names, types, strict=True)))
             self._rows = len(rows.objects)
-        new = [name for name in rows.column_names if name not in self._schema.names]
+        known = set(self._schema.names)
+        new = [name for name in rows.column_names if name not in known]
         if new:
             index = next(index for index, values in enumerate(rows.objects) if new[0] in values)
             raise InputError(

@@ -4,12 +4,13 @@ import itertools
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from berthub.cli.options import LABEL_SEPARATOR, InputFormat
 from berthub.cli.tables.reading import TextColumns, reading
+from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.cli.tables.source import Source, file_source
 from berthub.errors import InputError
 from berthub.head import Task, label_order
@@ -23,12 +24,13 @@ class Labelled:
     """The rows of a file: `n` texts, or for `tag` sentences as lists of words, and what is true of each.
 
     `labels` are for classify strings, for multi_label tuples of them, for regress floats, for tag lists of strings,
-    one for each word.
+    one for each word. `missing` tells how many rows had no text, if any.
     """
 
     task: Task
     texts: list[Text]
     labels: list[Any]
+    missing: str = ""
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -47,15 +49,15 @@ def read_labelled(
     path: str | os.PathLike[str],
     *,
     task: Task,
-    format: InputFormat | None = None,
+    options: ReadingOptions | None = None,
     text_column: str | None = None,
     text_pair_column: str | None = None,
     label_column: str | None = None,
     label_separator: str = LABEL_SEPARATOR,
 ) -> Labelled:
-    """The rows of a CSV, TSV, JSON lines or Parquet file, or for `tag` also of a CoNLL file; all in memory.
+    """The rows of a CSV, TSV, JSON, JSON lines or Parquet file, or for `tag` also of a CoNLL file; all in memory.
 
-    `format` None is that of the extension, where .txt means CoNLL for `tag`. Columns are chosen as
+    The format is by default that of the extension, where .txt means CoNLL for `tag`. Columns are chosen as
     `TextColumns.chosen` says. A label is for
 
     classify: a string, or a whole number or truth value, which become "0", "1", "true" and "false";
@@ -67,7 +69,7 @@ def read_labelled(
     """
     if not label_separator:
         raise InputError("the separator of labels is empty; use a character such as , or |")
-    source = _source(Path(path), task, format)
+    source = _source(Path(path), task, options or ReadingOptions())
     columns = TextColumns(text_column, text_pair_column, label_column, words=task == "tag", labelled=True)
     convert = _converter(task, label_separator)
     texts: list[Text] = []
@@ -84,19 +86,20 @@ def read_labelled(
                     raise InputError(f"{block.place(index)}: {fault}") from None
                 texts.append(text)
                 labels.append(label)
+        missing = rows.tally
     if not texts:
-        raise InputError(f"{source.name} has no rows")
-    return Labelled(task=task, texts=texts, labels=labels)
+        raise InputError(f"{source.name} has no rows{missing.ending}")
+    return Labelled(task=task, texts=texts, labels=labels, missing=missing.told)
 
 
 class _LabelError(Exception):
     """What is wrong with the label of a row, whose place the reader knows."""
 
 
-def _source(path: Path, task: Task, input_format: InputFormat | None) -> Source:
-    if task == "tag" and input_format is None and path.suffix.lower() == ".txt":
-        input_format = InputFormat.CONLL
-    source = file_source(path, input_format)
+def _source(path: Path, task: Task, options: ReadingOptions) -> Source:
+    if task == "tag" and options.format is None and path.name.lower().removesuffix(".gz").endswith(".txt"):
+        options = replace(options, format=InputFormat.CONLL)
+    source = file_source(path, options)
     unlabelled = {InputFormat.TEXT} if task == "tag" else {InputFormat.TEXT, InputFormat.CONLL}
     if source.format in unlabelled:
         what = "sentences with a tag for each word" if source.format is InputFormat.CONLL else "texts without labels"

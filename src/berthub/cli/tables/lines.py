@@ -1,15 +1,20 @@
-"""Lines of UTF-8, with the exact place of what is none."""
+"""Lines of text in any encoding, with the exact place of what is none."""
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from berthub.errors import InputError
 
-__all__ = ["Line", "read_lines"]
+__all__ = ["LONGEST_ROW", "Line", "decoded", "read_lines", "too_long_row"]
+
+LONGEST_ROW = 1 << 26
+"""Bytes, or characters, of a row: rows are what is in memory, and a quote that nobody closed goes on for ever."""
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +26,103 @@ class Line:
     end: int
 
 
-def read_lines(file: BinaryIO, name: str) -> Iterator[Line]:
+def read_lines(file: BinaryIO, name: str, encoding: str = "utf-8") -> Iterator[Line]:
     """The lines of a file, one in memory at a time; lines end with a line feed, and a byte order mark is no text."""
-    offset = 0
-    for number, raw in enumerate(file, 1):
-        body = raw.removeprefix(_BOM) if number == 1 else raw
+    if "\n".encode(encoding) != b"\n":
+        yield from _wide_lines(file, name, encoding)
+        return
+    offset = number = 0
+    while raw := file.readline(LONGEST_ROW + 1):
+        number += 1
+        if len(raw) > LONGEST_ROW:
+            raise too_long_row(name, number)
+        body = raw.removeprefix(_BOM) if number == 1 and encoding == "utf-8" else raw
         try:
-            text = body.decode()
+            text = body.decode(encoding)
         except UnicodeDecodeError as error:
-            raise InputError(_not_utf8(raw, name, number, offset, error.start + len(raw) - len(body))) from None
+            raise InputError(
+                _undecodable(raw, name, encoding, number, offset, error.start + len(raw) - len(body))
+            ) from None
+        if "\0" in text:
+            raise _with_nul(name, number)
         offset += len(raw)
         yield Line(number, text, offset)
 
 
-def _not_utf8(raw: bytes, name: str, number: int, offset: int, index: int) -> str:
-    if number == 1 and raw.startswith(_UTF16_BOMS):
-        advice = "it looks like UTF-16: save it as UTF-8"
-    else:
-        advice = "save it as UTF-8, for instance with: iconv -f ISO-8859-1 -t UTF-8"
-    return (
-        f"{name} is not UTF-8: line {number}, byte {index + 1} of the line (offset {offset + index} in the file) is "
-        f"0x{raw[index]:02x}; {advice}"
+def decoded(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
+    """The text of a file in chunks of about a megabyte, without a byte order mark."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset = lines = 0
+    first = True
+    while True:
+        raw = file.read(_CHUNK)
+        try:
+            text = decoder.decode(raw, final=not raw)
+        except UnicodeDecodeError as error:
+            # The decoder may have kept bytes of the chunk before.
+            place = offset + len(raw) - len(error.object) + error.start
+            line = lines + error.object[: error.start].decode(encoding, "replace").count("\n") + 1
+            raise InputError(
+                f"{name} is not {_shown(encoding)}: line {line}, offset {place} in the file is "
+                f"0x{error.object[error.start]:02x} ({error.reason}); say how it is encoded with --encoding"
+            ) from None
+        if first and text:
+            text, first = text.removeprefix("\ufeff"), False
+        offset += len(raw)
+        lines += text.count("\n")
+        if text:
+            yield text
+        if not raw:
+            return
+
+
+def _wide_lines(file: BinaryIO, name: str, encoding: str) -> Iterator[Line]:
+    """Of encodings in which a line feed is not the byte that it is in ASCII."""
+    number, offset, waiting = 0, 0, ""
+    # Without a byte order mark before each line.
+    sized = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(encoding, encoding)
+    for chunk in decoded(file, name, encoding):
+        *whole, waiting = (waiting + chunk).split("\n")
+        for text in whole:
+            number += 1
+            offset += len(f"{text}\n".encode(sized, "replace"))
+            yield Line(number, f"{text}\n", offset)
+        if len(waiting) > LONGEST_ROW:
+            raise too_long_row(name, number + 1)
+    if waiting:
+        yield Line(number + 1, waiting, offset + len(waiting.encode(sized, "replace")))
+
+
+def too_long_row(name: str, line: int) -> InputError:
+    """The error for a row without an end."""
+    return InputError(
+        f"{name}: the row that begins at line {line} has more than {LONGEST_ROW >> 20} MB; is this the right format "
+        "(--format), and is every quote closed?"
     )
+
+
+def _with_nul(name: str, number: int) -> InputError:
+    return InputError(
+        f"{name}, line {number} holds a NUL character, which no text has: the file is UTF-16 (--encoding utf-16-le), "
+        "or no text at all"
+    )
+
+
+def _undecodable(raw: bytes, name: str, encoding: str, number: int, offset: int, index: int) -> str:
+    if number == 1 and raw.startswith(_UTF16_BOMS):
+        advice = "it looks like UTF-16: use --encoding utf-16, or save it as UTF-8"
+    elif encoding == "utf-8":
+        advice = (
+            "say how it is encoded, for instance --encoding cp1252 or latin-1 (Western Windows and Unix), or save it "
+            "as UTF-8"
+        )
+    else:
+        advice = "say how it is encoded with another --encoding"
+    return (
+        f"{name} is not {_shown(encoding)}: line {number}, byte {index + 1} of the line (offset {offset + index} in "
+        f"the file) is 0x{raw[index]:02x}; {advice}"
+    )
+
+
+def _shown(encoding: str) -> str:
+    return "UTF-8" if encoding == "utf-8" else encoding

@@ -15,7 +15,7 @@ __all__ = ["open_parquet"]
 
 
 def open_parquet(file: BinaryIO, name: str, columns: TextColumns) -> tuple[int, Iterator[Block]]:
-    """The number of rows, and the rows in blocks."""
+    """The number of rows, and the rows in blocks; a null is a text of None."""
     with _readable(name):
         # Pages are read as they are needed, not whole columns of a row group.
         parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
@@ -59,7 +59,7 @@ def _blocks(parquet: Any, name: str, chosen: ChosenColumns) -> Iterator[Block]:
 def _texts(batch: Any, column: str, chosen: ChosenColumns, name: str, first_row: int) -> list[Any]:
     values = _values(batch, column, name)
     for index, value in enumerate(values):
-        if not chosen.accepts(value):
+        if value is not None and not chosen.accepts(value):
             raise not_a_text(f"{name}, row {first_row + index}", column, value, words=chosen.words)
     return values
 

@@ -1,6 +1,5 @@
 """Predictions and the columns beside them, written as they come."""
 
-import csv
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,8 @@ import pyarrow as pa
 from berthub.cli.options import InputFormat, PredictionFormat
 from berthub.cli.tables.block import Block, JsonRows
 from berthub.cli.tables.destination import Destination
-from berthub.cli.tables.json_columns import JsonColumns, json_objects
+from berthub.cli.tables.json_columns import JsonColumns
+from berthub.cli.tables.separated import CarriedFields, SeparatedRows
 from berthub.cli.tables.writing import RowGroups, json_texts
 from berthub.encoding.prediction import Logits
 from berthub.errors import InputError
@@ -25,7 +25,6 @@ __all__ = ["PredictionColumns", "PredictionWriter", "create_prediction_writer"]
 
 _PROBABILITIES = "probabilities"
 _SEPARATED = (PredictionFormat.CSV, PredictionFormat.TSV)
-_CSV_END = "\r\n"
 _SPACE = re.compile(r"[ \t\r\n]")
 
 
@@ -83,10 +82,10 @@ def create_prediction_writer(
     file: BinaryIO,
     columns: PredictionColumns,
     *,
-    source: InputFormat,
+    source: InputFormat | None,
     metadata: Mapping[str, str],
 ) -> PredictionWriter:
-    """The writer for the destination's format; `source` is that of the input."""
+    """The writer for the destination's format; `source` is that of the input, None where it has several."""
     match destination.format:
         case PredictionFormat.PARQUET:
             return _ParquetWriter(file, columns, metadata)
@@ -167,39 +166,27 @@ class _JsonLinesWriter(PredictionWriter):
 
 
 class _SeparatedWriter(PredictionWriter):
-    """CSV with quotes where they are needed, or TSV, which has none; what is no string is written as JSON."""
+    """CSV or TSV."""
 
     def __init__(self, to: PredictionFormat, file: BinaryIO, columns: PredictionColumns) -> None:
         self._format, self._columns = to, columns
-        self._lines = _Lines(file)
-        # With this end of a row, fields that hold either of its characters are quoted.
-        self._csv = csv.writer(self._lines, lineterminator=_CSV_END)
-        self._names: list[str] | None = None
+        self._rows = SeparatedRows(file, tabs=to is PredictionFormat.TSV)
+        self._carried = CarriedFields()
+        self._header_written = False
 
     def write(self, block: Block, logits: Logits) -> None:
-        if self._names is None:
-            self._names = block.carried.column_names if self._columns.carried else []
-            self._row("the header", [*self._names, *self._columns.names(self._format)])
-        for index, (carried, added) in enumerate(zip(self._carried(block), self._added(logits), strict=True)):
-            self._row(block.place(index), [*carried, *added])
+        if self._columns.carried:
+            carried = self._carried.fields(block.carried, block.place(0))
+        else:
+            carried = [[] for _ in block.texts]
+        if not self._header_written:
+            self._rows.row("the header", [*self._carried.names, *self._columns.names(self._format)])
+            self._header_written = True
+        for index, (fields, added) in enumerate(zip(carried, self._added(logits), strict=True)):
+            self._rows.row(block.place(index), [*fields, *added])
 
     def close(self) -> None:
         pass
-
-    def _carried(self, block: Block) -> Iterator[list[str]]:
-        names = self._names or []
-        if not names:
-            yield from ([] for _ in block.texts)
-            return
-        new = [name for name in block.carried.column_names if name not in names]
-        if new:
-            raise InputError(
-                f'{block.name}, from row {block.first_row}: the key "{new[0]}" is in none of the rows before, which '
-                "decide about the columns; write JSON lines instead (-o FILE.jsonl), or use --drop-columns"
-            )
-        rows = block.carried.objects if isinstance(block.carried, JsonRows) else json_objects(block.carried)
-        for row in rows:
-            yield [_cell(row.get(name)) for name in names]
 
     def _added(self, logits: Logits) -> Iterator[list[str]]:
         joined = {"multi_label": self._columns.separator.join, "tag": " ".join}.get(logits.head.task, str)
@@ -210,33 +197,6 @@ class _SeparatedWriter(PredictionWriter):
         for prediction, row in zip(predictions, logits.probabilities(), strict=True):
             # The shortest digits that mean this float32.
             yield [prediction, *map(str, row)]
-
-    def _row(self, place: str, fields: list[str]) -> None:
-        if self._format is PredictionFormat.CSV:
-            self._csv.writerow(fields)
-            return
-        for field in fields:
-            if "\t" in field or "\n" in field or "\r" in field:
-                raise InputError(
-                    f"{place}: {field!r:.60} has a tab or a line end, for which TSV has no form: write .csv or .jsonl"
-                )
-        self._lines.write("\t".join(fields))
-
-
-class _Lines:
-    """What the csv module writes its rows to."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def write(self, row: str) -> None:
-        self._file.write(row.removesuffix(_CSV_END).encode() + b"\n")
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 class _ConllWriter(PredictionWriter):

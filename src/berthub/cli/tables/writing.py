@@ -1,8 +1,7 @@
 """Vectors and the columns beside them, written as they come."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -13,31 +12,15 @@ from berthub.cli.options import OutputFormat
 from berthub.cli.tables.block import Carried, JsonRows
 from berthub.cli.tables.destination import Destination
 from berthub.cli.tables.json_columns import JsonColumns, json_objects
+from berthub.cli.tables.vector_columns import VectorColumnsWriter
+from berthub.cli.tables.writer import Writer
 from berthub.cli.vectors import Chunk, Request
 
 __all__ = ["RowGroups", "Writer", "create_writer", "json_texts"]
 
-C = TypeVar("C")
-
 # Row groups of a useful size for readers; what waits for one is in memory.
 _ROW_GROUP_BYTES = 1 << 26
 _NPY_HEADER = 128
-
-
-class Writer(ABC, Generic[C]):
-    """Writes to a file. `prepare` gives the columns of a block the form `C` that `write` takes."""
-
-    @abstractmethod
-    def prepare(self, carried: Carried | None) -> C:
-        """The columns of a block as they will be written; `InputError` where that is impossible."""
-
-    @abstractmethod
-    def write(self, carried: C, rows: slice, chunk: Chunk) -> None:
-        """Write the vectors of some rows of a block."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Write what is left; the file itself stays open."""
 
 
 def create_writer(
@@ -51,6 +34,8 @@ def create_writer(
             return _JsonLinesWriter(file, request)
         case OutputFormat.NPY:
             return _NpyWriter(file)
+        case OutputFormat.CSV | OutputFormat.TSV:
+            return VectorColumnsWriter(file, request, tabs=destination.format is OutputFormat.TSV)
 
 
 class RowGroups:
