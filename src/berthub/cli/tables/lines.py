@@ -66,6 +66,11 @@ def decoded(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
                 f"{name} is not {_shown(encoding)}: line {line}, offset {place} in the file is "
                 f"0x{error.object[error.start]:02x} ({error.reason}); say how it is encoded with --encoding"
             ) from None
+        except UnicodeError as error:
+            raise InputError(
+                f"{name} is not {_shown(encoding)}: {error}; say how it is encoded with --encoding, for instance "
+                "utf-16-le, or leave that out for UTF-8"
+            ) from None
         if first and text:
             text, first = text.removeprefix("\ufeff"), False
         offset += len(raw)

@@ -68,7 +68,7 @@ def _codec(name: str) -> str:
     try:
         info = codecs.lookup(name)
         # Python has codecs that make bytes of bytes.
-        b"".decode(name)
+        "\n".encode(name)
     except (LookupError, UnicodeError, ValueError):
         info = None
     if info is None or info.incrementaldecoder is None:

@@ -34,7 +34,6 @@ _PATH = re.compile(r"\.{1,2}[/\\]|~/|[A-Za-z]:\\")
 _WILDCARDS = re.compile(r"[*?\[]")
 # To tell options that the input has no use for.
 _DELIMITED = {InputFormat.CSV, InputFormat.TSV}
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -74,13 +73,13 @@ def find_source(inputs: Sequence[str], options: ReadingOptions) -> Source:
     files = list(inputs) if options.format is not None else [name for name in inputs if _is_file(name, inputs)]
     if not files:
         return texts_source(inputs, options)
-    other = next((name for name in inputs if name not in files), None)
+    other = next((name for name in inputs if name not in files and not _exists(Path(name))), None)
     if other is not None:
         raise InputError(
             f'"{files[0]}" is a file and "{other}" is none, of {len(inputs)} arguments: give files only, or texts only '
             "(--text takes all of them as texts)"
         )
-    return files_source(files, options)
+    return files_source(inputs, options)
 
 
 def files_source(names: Iterable[str], options: ReadingOptions) -> Source:
@@ -188,18 +187,18 @@ def _folder(folder: Path, options: ReadingOptions) -> Iterator[InputFile]:
     """All files in a folder and in those below, sorted by their paths; hidden ones and _SUCCESS are none."""
     found = []
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        found += [Path(parent, name) for name in names if not name.startswith((".", "_"))]
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+        found += [Path(parent, name) for name in sorted(names) if not name.startswith((".", "_"))]
+        # Not after all files below, of which there may be millions.
+        unknown = next((path for path in found if options.format is None and _known(path) is None), None)
+        if unknown is not None:
+            raise InputError(
+                f'the folder "{folder}" holds {unknown}, which is of no format that is read: name the files that are '
+                f"meant, as in '{folder}/*.csv', or say --format (if that is a text, and no folder: --text)"
+            )
     found.sort()
     if not found:
         raise InputError(f'the folder "{folder}" holds no files (if that is a text, and no folder: --text)')
-    unknown = [path for path in found if options.format is None and _known(path) is None]
-    if unknown:
-        shown = ", ".join(map(str, unknown[:_SHOWN])) + (", ..." if len(unknown) > _SHOWN else "")
-        raise InputError(
-            f'the folder "{folder}" holds files of no format that is read ({shown}): name those that are meant, as in '
-            f"'{folder}/*.csv', or say --format (if that is a text, and no folder: --text)"
-        )
     yield from (InputFile(path, options.format or _format_of(path)) for path in found)
 
 

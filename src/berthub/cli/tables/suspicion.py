@@ -119,7 +119,7 @@ def _is_table(lines: Sequence[str], delimiter: str) -> bool:
     except csv.Error:
         return False
     # The last row may go on behind the sample.
-    rows = rows[:-1] if len(rows) > 2 else rows
+    rows = rows[:-1] if len(rows) > _FEWEST else rows
     width = len(rows[0])
     if width < 2 or any(len(row) != width for row in rows):
         return False
