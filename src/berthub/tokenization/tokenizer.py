@@ -16,6 +16,7 @@ from berthub.formats import read
 from berthub.formats.vocabularies import vocabulary_at
 from berthub.hub.resolve import resolve
 from berthub.tokenization.assemble import Segments, Template, assemble
+from berthub.tokenization.beginnings import beginning
 from berthub.tokenization.tensors import check_framework, to_tensor
 from berthub.tokenization.threads import in_turn
 from berthub.tokenization.tokens import Tokens, pad_rows
@@ -150,15 +151,26 @@ class Tokenizer:
         first = [text if isinstance(text, str) else text[0] for text in texts]
         has_second = np.fromiter((not isinstance(text, str) for text in texts), np.bool_, len(texts))
         second = ["" if isinstance(text, str) else text[1] for text in texts] if has_second.any() else []
+        if max_length is not None:
+            max_length = self.checked_length(max_length, least=self.least(pairs=bool(second)))
+            first, second = self._beginnings(first, max_length), self._beginnings(second, max_length)
         return assemble(
             self.segments(first, offsets=offsets),
             self.segments(second, offsets=offsets) if second else _empty(len(first), offsets),
             has_second,
             template=self._template,
-            max_length=None
-            if max_length is None
-            else self.checked_length(max_length, least=self.least(pairs=bool(second))),
+            max_length=max_length,
         )
+
+    def _beginnings(self, texts: list[str], limit: int) -> list[str]:
+        """Of long texts as much as shows their first `limit` pieces."""
+        if not getattr(self._algorithm, "splits_at_blanks", False):
+            return texts
+        chinese = getattr(self._algorithm, "splits_chinese", False)
+        return [
+            beginning(text, limit, lambda part: int(self.segments([part]).lengths[0]), chinese=chinese)
+            for text in texts
+        ]
 
     def segments(self, texts: list[str], *, offsets: bool = False) -> Segments:
         """The bare pieces of strings, without `[CLS]` and `[SEP]`, of any length."""

@@ -38,9 +38,13 @@ _Piece = tuple[int, int, int]
 class GoogleWordPiece:
     """Cuts texts as Google's `FullTokenizer`: by the tokenizers library, and with care where that would differ."""
 
+    # What comes behind a blank, or a Chinese character, does not change the pieces ahead of it.
+    splits_at_blanks = True
+
     def __init__(
         self, vocabulary: Vocabulary, *, lower_case: bool, strip_accents: bool | None, split_chinese: bool
     ) -> None:
+        self.splits_chinese = split_chinese
         self._unknown = vocabulary.ids[vocabulary.unknown]
         self._model = _model(vocabulary, _MOST_CHARACTERS)
         self._pipeline = _pipeline(
@@ -99,6 +103,8 @@ class GoogleWordPiece:
 
 class TFTextWordPiece:
     """Cuts texts as TF Hub's preprocessing models: ASCII by the tokenizers library, other texts after a `Spacer`."""
+
+    splits_at_blanks = splits_chinese = True
 
     def __init__(self, vocabulary: Vocabulary, *, lower_case: bool) -> None:
         model = _model(vocabulary, _MOST_BYTES)
