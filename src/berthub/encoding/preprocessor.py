@@ -164,13 +164,5 @@ class Preprocessor:
 def _texts(texts: Any) -> list[Text]:
     if isinstance(texts, bytes) or (isinstance(texts, np.ndarray) and texts.ndim == 0):
         texts = [texts if isinstance(texts, bytes) else texts.item()]
-    return [_decoded(text) for text in listed(texts)]
-
-
-def _decoded(text: Any) -> Any:
-    """Bytes, as arrays and datasets hold them, as text; what is no UTF-8 becomes U+FFFD."""
-    if isinstance(text, bytes):
-        return text.decode("utf-8", "replace")
-    if isinstance(text, tuple | list):
-        return tuple(_decoded(part) for part in text)
-    return text
+    # TensorFlow Text makes U+FFFD of what is no UTF-8.
+    return [tuple(text) if isinstance(text, list) else text for text in listed(texts, errors="replace")]  # type: ignore[misc]
