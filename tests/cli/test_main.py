@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -132,3 +133,33 @@ def test_an_interruption_that_is_swallowed_comes_again(monkeypatch: pytest.Monke
     before = signal.getsignal(signal.SIGINT)
     assert main_module.main([]) == 130
     assert signal.getsignal(signal.SIGINT) is before
+
+
+_COMMANDS = [["encode"], ["predict"], ["evaluate"], ["tokenize"], ["inspect"], ["models"], ["export"], ["finetune"]]
+
+
+@pytest.mark.parametrize(
+    "words", [[], *_COMMANDS, ["finetune", "classify"], ["finetune", "regress"], ["finetune", "tag"]], ids=" ".join
+)
+def test_help_on_a_narrow_terminal(cli: Any, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = cli(*words, "--help").stdout.splitlines()
+    before = lines[: next(index for index, line in enumerate(lines) if line.startswith("\u256d"))]
+    examples = [line.strip() for line in before if line.strip().startswith(("berthub ", "cat "))]
+    # One a line, and none goes on in the next.
+    assert examples
+    assert all(example.count("berthub ") == 1 for example in examples)
+    assert not any(line.strip().startswith("--") for line in before)
+    assert not any("<bool>" in line for line in lines)
+
+
+def test_tensorflow_is_silent_in_the_command_alone() -> None:
+    code = (
+        "import os, berthub.cli.main as m; before = os.environ.get('TF_CPP_MIN_LOG_LEVEL'); m.main(['--version']); "
+        "print(before, os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    )
+    for given, told in ((None, "None 3"), ("0", "0 0")):
+        environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+        environment |= {} if given is None else {"TF_CPP_MIN_LOG_LEVEL": given}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        assert done.stdout.splitlines()[-1] == told

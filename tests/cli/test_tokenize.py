@@ -299,3 +299,16 @@ def test_frequent_words_in_bounded_memory() -> None:
     assert (common, times) == ("common", 1000)
     assert len(long) == 100
     assert len(frequent._counts) <= 20
+
+
+def test_the_model_can_be_named_as_encode_names_it(cli: Any, models: Path, tmp_path: Path) -> None:
+    handle = models / "tf2_v4"
+    expected = cli("tokenize", handle, "fox", "--json")
+    assert expected.exit_code == 0, expected.output
+    for words in (["--model", handle, "fox"], ["fox", "-m", handle]):
+        assert cli("tokenize", *words, "--json").stdout == expected.stdout
+    (tmp_path / "a.csv").write_text("text\nfox\n")
+    counted = cli("tokenize", "-m", handle, "--input", "a.csv", "--json")
+    assert json.loads(counted.stdout)["references"]["google"]["texts"] == 1
+    result = cli("tokenize", "--json")
+    assert (result.exit_code, "berthub tokenize --model HANDLE TEXT" in result.stderr) == (2, True)

@@ -1,9 +1,11 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from berthub.errors import InputError, MissingDependencyError
 from berthub.evaluation.pictures import draw_confusion, draw_learning_curves, draw_regression
@@ -79,3 +81,41 @@ def test_a_missing_library_is_named(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'berthub\[finetune\]'"):
         draw_regression([1], [1], path)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are saved."""
+    figures: list[Figure] = []
+    save = Figure.savefig
+
+    def kept(self: Figure, *args: Any, **options: Any) -> None:
+        save(self, *args, **options)
+        figures.append(self)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
+    return figures
+
+
+@pytest.mark.parametrize("count", [2, 7, 25])
+@pytest.mark.parametrize("largest", [9, 12_345, 3_456_789])
+def test_numbers_of_a_confusion_matrix_fit_into_their_cells(
+    path: Path, drawn: list[Figure], count: int, largest: int
+) -> None:
+    matrix = np.full((count, count), largest)
+    draw_confusion(matrix, [f"label {index}" for index in range(count)], path)
+    axes = drawn[0].axes[0]
+    (left, _), (right, _) = axes.transData.transform([(0, 0), (1, 0)])
+    assert len(axes.texts) == count * count
+    for text in axes.texts:
+        assert text.get_window_extent().width < right - left
+        assert float(text.get_fontsize()) >= 5
+
+
+def test_one_epoch_is_no_curve(path: Path, drawn: list[Figure]) -> None:
+    draw_learning_curves([{"epoch": 1, "loss": 0.5, "dev_loss": 0.75, "accuracy": 0.8, "f1": float("nan")}], path)
+    losses, scores = drawn[0].axes
+    assert not losses.lines
+    assert [bar.get_height() for bar in losses.patches] == [0.5, 0.75]
+    assert [text.get_text() for text in losses.texts] == ["0.500", "0.750"]
+    assert "one epoch" in scores.get_title()

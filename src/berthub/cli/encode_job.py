@@ -63,7 +63,7 @@ def run(job: EncodeJob) -> None:
             ".tsv), or -o - for JSON lines on standard output"
         )
     if destination is not None:
-        for path in [file.path for file in source.files] or [None]:
+        for path in (*(file.path for file in source.files), None):
             destination.check(path)
         _refuse_impossible(job, destination.format)
     columns = TextColumns(job.text_column, job.text_pair_column)

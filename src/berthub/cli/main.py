@@ -86,6 +86,8 @@ app.add_typer(finetune)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status; `argv` None means the process's own arguments."""
+    # What TensorFlow logs while it starts is for its developers; the library leaves the environment alone.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _signals() as stopped:
         try:
             app(args=argv, prog_name="berthub")

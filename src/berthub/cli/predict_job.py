@@ -62,7 +62,7 @@ def run_job(job: PredictJob) -> None:
             ".conll), or -o - for JSON lines on standard output"
         )
     if destination is not None:
-        for path in [file.path for file in source.files] or [None]:
+        for path in (*(file.path for file in source.files), None):
             destination.check(path)
     if job.reading.missing is Missing.SKIP and job.drop_columns:
         raise InputError(

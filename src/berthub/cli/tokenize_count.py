@@ -102,12 +102,13 @@ def count(blocks: Iterable[Block], tokenizers: Mapping[str, Tokenizer]) -> Itera
     """Count block by block; each time what has been counted so far, which is the same object and goes on growing."""
     counted = Counted({name: Counts() for name in tokenizers}, Differences())
     for block in blocks:
-        row = block.first_row
+        begin = 0
         for texts in chunks(block.texts, characters=GROUP_CHARS):
             cut = [_counted(texts, tokenizer, counted.references[name]) for name, tokenizer in tokenizers.items()]
             if len(cut) == 2:
-                _compare(texts, row, cut, [*tokenizers.values()], counted.differences)
-            row += len(texts)
+                numbers = [block.number(index) for index in range(begin, begin + len(texts))]
+                _compare(texts, numbers, cut, [*tokenizers.values()], counted.differences)
+            begin += len(texts)
         yield block, counted
 
 
@@ -147,7 +148,7 @@ def _unknown_words(texts: Sequence[Text], tokenizer: Tokenizer, unknown: int) ->
 
 def _compare(
     texts: Sequence[Text],
-    first_row: int,
+    numbers: Sequence[int],
     cut: Sequence[Tokens],
     tokenizers: Sequence[Tokenizer],
     differences: Differences,
@@ -156,7 +157,7 @@ def _compare(
     for index in _different(first, second):
         differences.texts += 1
         if len(differences.examples) < _EXAMPLES:
-            differences.examples.append(_example(texts[index], first_row + index, tokenizers))
+            differences.examples.append(_example(texts[index], numbers[index], tokenizers))
 
 
 def _different(first: Tokens, second: Tokens) -> Iterator[int]:

@@ -23,6 +23,8 @@ _NUMBERED_LABELS = 25
 # More, and the names at the axes cover each other.
 _NAMED_LABELS = 60
 _LONGEST_NAME = 30
+# In points; where numbers would have to be smaller, they are rounded.
+_SMALLEST_DIGITS = 5.0
 _LOSSES = {"loss": "training", "dev_loss": "dev"}
 # Distinct for the colour-blind, too (Okabe and Ito, https://jfly.uni-koeln.de/color/).
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -32,6 +34,7 @@ def draw_learning_curves(history: Sequence[Mapping[str, float]], path: str | os.
     """Draw what happened in training: losses in one panel, the scores on dev data, where there are any, in another.
 
     `history` has one mapping for each epoch: `epoch` and `loss`, perhaps `dev_loss`, and every other key is a score.
+    Of a single epoch there are bars.
     `InputError` for an empty one, `MissingDependencyError` without matplotlib.
     """
     if not history:
@@ -41,6 +44,9 @@ def draw_learning_curves(history: Sequence[Mapping[str, float]], path: str | os.
     panels = [part for part in ((losses, "loss"), (scores, "score on dev data")) if part[0]]
     figure = _figure(width=4.8 * len(panels), height=3.6)
     for axes, (names, title) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        if len(history) == 1:
+            _draw_bars(axes, {_LOSSES.get(name, name): history[0][name] for name in names}, title)
+            continue
         for name, color in zip(names, _cycled(len(names)), strict=True):
             points = [(row["epoch"], row[name]) for row in history if name in row]
             axes.plot(*zip(*points, strict=True), marker="o", markersize=4, color=color, label=_LOSSES.get(name, name))
@@ -52,11 +58,23 @@ def draw_learning_curves(history: Sequence[Mapping[str, float]], path: str | os.
     _save(figure, path)
 
 
+def _draw_bars(axes: "Axes", values: Mapping[str, float], title: str) -> None:
+    """Of one epoch the values: there is no curve through a single point."""
+    bars = axes.bar(list(values), list(values.values()), width=0.5, color=_cycled(len(values)))
+    axes.bar_label(bars, fmt="{:.3f}")
+    axes.set_title(f"{title}, one epoch")
+    axes.margins(y=0.15)
+    if len(values) > 2:
+        axes.tick_params(axis="x", rotation=30)
+    _plain(axes)
+
+
 def draw_confusion(matrix: npt.NDArray[np.integer[Any]], labels: Sequence[str], path: str | os.PathLike[str]) -> None:
     """Draw a confusion matrix: integers [n, n] of counts, a row for each true label, a column for each predicted one.
 
     Colours are shares of the row, since labels differ in how often they occur; cells show counts where there are at
-    most 25 labels. `InputError` for a matrix that does not fit the labels, `MissingDependencyError` without matplotlib.
+    most 25 labels, rounded where they would not fit. `InputError` for a matrix that does not fit the labels,
+    `MissingDependencyError` without matplotlib.
     """
     matrix = np.asarray(matrix)
     count = len(labels)
@@ -81,9 +99,12 @@ def draw_confusion(matrix: npt.NDArray[np.integer[Any]], labels: Sequence[str], 
     axes.set_ylabel("true")
     axes.spines[:].set_visible(False)
     if count <= _NUMBERED_LABELS:
+        # What is left for the cells beside names, bar and margins.
+        size = _digit_size(int(matrix.max()), cell=0.75 * side / count)
         for (row, column), number in np.ndenumerate(matrix):
             color = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, f"{number:,}", ha="center", va="center", color=color, fontsize=8)
+            shown = f"{number:,}" if size >= _SMALLEST_DIGITS else _rounded(int(number))
+            axes.text(column, row, shown, ha="center", va="center", color=color, fontsize=max(size, _SMALLEST_DIGITS))
     _save(figure, path)
 
 
@@ -126,6 +147,19 @@ def _figure(*, width: float, height: float) -> "Figure":
 def _save(figure: "Figure", path: str | os.PathLike[str]) -> None:
     with written_path(Path(path), overwrite=True) as unfinished:
         figure.savefig(unfinished)
+
+
+def _digit_size(largest: int, *, cell: float) -> float:
+    """The points in which the largest number fits into a cell of so many inches; a digit is 0.6 as wide as high."""
+    return min(8.0, 0.9 * cell * 72 / (0.6 * len(f"{largest:,}")))
+
+
+def _rounded(number: int) -> str:
+    """In four characters at most: 9500, 12k, 4M."""
+    for unit, name in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
+        if number >= unit:
+            return f"{number // (1000 if name == 'k' else unit)}{name}"
+    return str(number)
 
 
 def _shortened(name: str) -> str:

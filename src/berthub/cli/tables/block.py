@@ -72,15 +72,16 @@ class Block:
             carried=carried.chosen(indices) if isinstance(carried, JsonRows) else carried.take(pa.array(indices)),
             lines=None if self.lines is None else [self.lines[index] for index in indices],
             labels=None if self.labels is None else [self.labels[index] for index in indices],
-            numbers=[self._number(index) for index in indices],
+            numbers=[self.number(index) for index in indices],
         )
 
     def place(self, index: int) -> str:
         """Where a row of the block stands, for messages."""
         line = "" if self.lines is None else f" (line {self.lines[index]})"
-        return f"{self.name}, row {self._number(index)}{line}"
+        return f"{self.name}, row {self.number(index)}{line}"
 
-    def _number(self, index: int) -> int:
+    def number(self, index: int) -> int:
+        """The number of a row, from 1, in its file."""
         return self.first_row + index if self.numbers is None else self.numbers[index]
 
     def done_at(self, index: int) -> int:
