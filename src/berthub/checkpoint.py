@@ -28,13 +28,15 @@ class Origin:
     """Where a checkpoint came from.
 
     `settings` says for each setting of the configuration where it was read, or from what it was inferred; `unused`
-    names the weights in the files that the encoder has no place for (task heads, optimizer slots).
+    names the weights in the files that the encoder has no place for (task heads, optimizer slots). `notes` are
+    sentences on what was inferred and may be wrong.
     """
 
     format: str
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +45,10 @@ class Checkpoint:
 
     `weights` are float32 arrays under the names of the original releases, kernels `[in, out]`
     (`berthub.networks.network.weight_shapes` lists them); as a rule they are views of memory-mapped files. Making one
-    validates it: every missing, extra and mis-shaped weight, and a vocabulary of another size than the embedding
-    table, are named in one `CheckpointError`. `quantization` is there for a model that was calibrated for 8-bit
-    integers. `embedding` is what the model's files say of its sentence vectors. A pickle holds the weights, as large as
-    they are.
+    validates it: every missing, extra and mis-shaped weight, and a vocabulary of more pieces than the embedding table
+    has rows (padded tables have more), are named in one `CheckpointError`. `quantization` is there for a model that was
+    calibrated for 8-bit integers. `embedding` is what the model's files say of its sentence vectors. A pickle holds the
+    weights, as large as they are.
     """
 
     config: EncoderConfig
@@ -131,11 +133,12 @@ def _weight_faults(config: EncoderConfig, weights: Weights) -> list[str]:
 
 
 def _vocabulary_faults(config: EncoderConfig, vocabulary: Vocabulary) -> list[str]:
-    if len(vocabulary) == config.vocab_size:
+    # More rows than pieces are common: tables are padded to a multiple of 8 or 64.
+    if len(vocabulary) <= config.vocab_size:
         return []
     return [
-        f"the vocabulary has {len(vocabulary):,} pieces and the embedding table {config.vocab_size:,} rows: "
-        "they belong to different models, or the vocabulary file is damaged"
+        f"the vocabulary has {len(vocabulary):,} pieces, and the embedding table {config.vocab_size:,} rows for them: "
+        "they belong to different models, or pieces were added without resizing the table"
     ]
 
 

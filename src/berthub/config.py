@@ -22,10 +22,10 @@ included)."""
 
 POOLINGS: tuple[str, ...] = get_args(Pooling)
 
-Reference = Literal["google", "tf_text"]
+Reference = Literal["google", "tf_text", "transformers"]
 """Whose tokenization is meant: `google` is that of the code that Google trained with and published beside the weights
 (`tokenization.py` of BERT, 2018, and of ALBERT), `tf_text` that of TF Hub's preprocessing models, which are made of
-TensorFlow Text's operations."""
+TensorFlow Text's operations, and `transformers` that of Hugging Face's libraries, as a model's tokenizer files say."""
 
 REFERENCES: tuple[str, ...] = get_args(Reference)
 

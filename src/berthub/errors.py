@@ -18,7 +18,8 @@
     ├── ForkError (RuntimeError)               a forked process that cannot use what its parent was using
     └── MissingDependencyError (ImportError)   an optional library that is not installed
 
-A `TruncationWarning` is no error: it reports, once a call, that texts were cut to the model's length.
+A `TruncationWarning` is no error: it reports, once a call, that texts were cut to the model's length. Nor is an
+`InferredSettingWarning`, which reports what a model's files do not say and other facts leave open.
 
 Messages say what failed, what was received, what is accepted and what to do about it.
 """
@@ -32,6 +33,7 @@ __all__ = [
     "FetchError",
     "ForkError",
     "HandleError",
+    "InferredSettingWarning",
     "InputError",
     "MissingDependencyError",
     "ModelError",
@@ -114,6 +116,10 @@ class ForkError(BerthubError, RuntimeError):
 
 class MissingDependencyError(BerthubError, ImportError):
     """An optional library is needed and not installed; the message gives the install command."""
+
+
+class InferredSettingWarning(UserWarning):
+    """A setting was inferred that no file of the model holds, from facts that leave room for doubt."""
 
 
 class TruncationWarning(UserWarning):

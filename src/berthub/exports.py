@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from berthub.atomic import check_new_folder
 from berthub.checkpoint import Checkpoint
+from berthub.config import REFERENCES
 from berthub.embedding import UNSAID, Embedding
 from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError, MissingDependencyError, UnsupportedModelError
@@ -73,11 +74,11 @@ def export(
             "encoder alone (encoder_only=True, --encoder-only), or one of "
             + ", ".join(name for name, other in FORMATS.items() if other.takes_heads)
         )
-    if checkpoint.config.tokenization != "google" and not form.keeps_tokenization:
+    if checkpoint.config.tokenization not in form.tokenizations:
         raise UnsupportedModelError(
             f"{to} has no place for tokenization={checkpoint.config.tokenization!r}, and who reads it would cut "
             'texts otherwise: export the model with tokenization "google", or one of '
-            + ", ".join(name for name, other in FORMATS.items() if other.keeps_tokenization)
+            + ", ".join(name for name, other in FORMATS.items() if "tf_text" in other.tokenizations)
         )
     if not form.holds(checkpoint.embedding):
         if not encoder_only:
@@ -166,7 +167,8 @@ class Form:
     install: str = ""
     suffix: str = ""
     takes_heads: bool = False
-    keeps_tokenization: bool = True
+    # Whose tokenization there is a place for.
+    tokenizations: tuple[str, ...] = REFERENCES
     keeps_embedding: Literal["all", "computed", "none"] = "all"
 
     def holds(self, embedding: Embedding) -> bool:
@@ -177,9 +179,12 @@ class Form:
 
 
 FORMATS: dict[str, Form] = {
-    "google": Form(write=_write_google, keeps_tokenization=False, keeps_embedding="none"),
+    "google": Form(write=_write_google, tokenizations=("google", "transformers"), keeps_embedding="none"),
     "huggingface": Form(
-        write=_write_huggingface, takes_heads=True, keeps_tokenization=False, keeps_embedding="computed"
+        write=_write_huggingface,
+        takes_heads=True,
+        tokenizations=("google", "transformers"),
+        keeps_embedding="computed",
     ),
     "keras": Form(write=_write_keras, library="keras", install="'berthub[keras]'", suffix=".keras"),
     "native": Form(write=write_native, takes_heads=True),

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 from berthub.cached import cached_property
 from berthub.errors import CheckpointError
 
-__all__ = ["ALGORITHMS", "CONTINUED", "Algorithm", "Vocabulary"]
+__all__ = ["ALGORITHMS", "CONTINUED", "AddedToken", "Algorithm", "Vocabulary"]
 
 Algorithm = Literal["byte_bpe", "sentencepiece", "wordpiece"]
 """How words are cut into pieces: BERT's WordPiece (Wu et al., 2016, https://arxiv.org/abs/1609.08144), SentencePiece
@@ -20,6 +20,26 @@ ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
 CONTINUED = "##"
 """What a WordPiece that continues a word begins with."""
 
+# The share of pieces with capitals from which on a vocabulary is one of cased text.
+_CASED = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddedToken:
+    """A piece that is looked for in a text before it is split into words, as in Hugging Face's tokenizers library.
+
+    `single_word`: only where no letter or digit stands beside it. `lstrip` and `rstrip`: blanks at its left or right
+    belong to it. `normalized`: it is looked for in the text after lower-casing and the like. `special`: it is no part
+    of the text, such as `[MASK]`.
+    """
+
+    content: str
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+    normalized: bool = True
+    special: bool = False
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -28,7 +48,9 @@ class Vocabulary:
     `unknown`, `classify`, `separate`, `pad` and `mask` are the pieces that play these roles; each of the first four
     must be among `pieces`, else `CheckpointError` (`mask` may be absent: only masked language modelling needs it).
     `model` is what `algorithm` needs beside the pieces: for sentencepiece the bytes of its model file, for byte_bpe the
-    lines of `merges.txt`; nothing for wordpiece.
+    lines of `merges.txt`; nothing for wordpiece. `added` are the added tokens of a Hugging Face folder, which only the
+    tokenization `transformers` looks for; each is among `pieces`. The last `appended` pieces are not the algorithm's:
+    they are in a text only as added tokens.
     """
 
     pieces: tuple[str, ...]
@@ -39,6 +61,8 @@ class Vocabulary:
     mask: str = "[MASK]"
     algorithm: Algorithm = "wordpiece"
     model: bytes = field(default=b"", repr=False)
+    added: tuple[AddedToken, ...] = ()
+    appended: int = 0
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS or bool(self.model) == (self.algorithm == "wordpiece"):
@@ -52,6 +76,10 @@ class Vocabulary:
                 f"the vocabulary of {len(self.pieces):,} pieces lacks {', '.join(missing)}; "
                 "the special pieces must be among them, one of each"
             )
+        if unknown := [token.content for token in self.added if token.content not in self.ids]:
+            raise CheckpointError(f"the added tokens {', '.join(unknown)} are not in the vocabulary")
+        if not 0 <= self.appended < len(self.pieces):
+            raise CheckpointError(f"{self.appended} of the {len(self.pieces):,} pieces are said to be appended")
 
     @classmethod
     def with_special(
@@ -61,9 +89,11 @@ class Vocabulary:
         *,
         algorithm: Algorithm = "wordpiece",
         model: bytes = b"",
+        added: tuple[AddedToken, ...] = (),
+        appended: int = 0,
     ) -> Self:
         """The vocabulary whose special pieces stand in a mapping by role; roles that it leaves out have BERT's."""
-        return cls(pieces, **special, algorithm=algorithm, model=model)
+        return cls(pieces, **special, algorithm=algorithm, model=model, added=added, appended=appended)
 
     def __getstate__(self) -> dict[str, Any]:
         # What is computed when it is needed would double a pickle.
@@ -91,13 +121,27 @@ class Vocabulary:
         return {piece: index for index, piece in enumerate(self.pieces)}
 
     @cached_property
-    def has_upper_case(self) -> bool:
-        """Whether any piece holds an upper-case letter, bracketed ones such as `[CLS]` and `[unused1]` aside.
+    def own_ids(self) -> Mapping[str, int]:
+        """Each piece's id, of the algorithm's own pieces: without the appended ones."""
+        return {piece: index for index, piece in enumerate(self.pieces[: len(self.pieces) - self.appended])}
 
-        Lower-casing text can never produce such a piece, so a vocabulary that has them was made for cased text.
+    @cached_property
+    def share_of_capitals(self) -> float:
+        """Of the pieces that hold letters with two cases, those that hold a capital: 0 to 1.
+
+        Special and bracketed pieces, such as `[CLS]` and `[unused1]`, do not count. Lower-casing text can never produce
+        a piece with a capital. Vocabularies of lower-cased text have none, those of cased text some 30%.
         """
-        special = {*self.special}
-        return any(
-            piece != piece.lower() and piece not in special and not (piece[0] == "[" and piece[-1] == "]")
-            for piece in self.pieces
-        )
+        special = {*self.special, *(token.content for token in self.added)}
+        words = [piece for piece in self.pieces if piece not in special and not _is_bracketed(piece)]
+        lettered = [piece for piece in words if piece.lower() != piece.upper()]
+        return sum(piece != piece.lower() for piece in lettered) / max(1, len(lettered))
+
+    @property
+    def looks_cased(self) -> bool:
+        """Whether the vocabulary was made for cased text: a few words that somebody added do not make it so."""
+        return self.share_of_capitals >= _CASED
+
+
+def _is_bracketed(piece: str) -> bool:
+    return (piece[:1], piece[-1:]) in (("[", "]"), ("<", ">"))

@@ -113,3 +113,4 @@ class Reference(StrEnum):
 
     GOOGLE = "google"
     TF_TEXT = "tf_text"
+    TRANSFORMERS = "transformers"

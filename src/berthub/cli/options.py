@@ -459,13 +459,17 @@ ReferenceOption = Annotated[
     Reference | None,
     typer.Option(
         "--reference",
-        help="Whose tokenization: google, the code that the weights were trained with, or tf_text, that of TF Hub's "
-        "preprocessing models. Default: the model's.",
+        help="Whose tokenization: google, the code that the weights were trained with, tf_text, that of TF Hub's "
+        "preprocessing models, or transformers, that of Hugging Face's libraries. Default: the model's.",
         show_default=False,
         rich_help_panel=MODEL_PANEL,
     ),
 ]
 CompareReferences = Annotated[
     bool,
-    typer.Option("--compare", help="Both references side by side, and where they differ.", rich_help_panel=MODEL_PANEL),
+    typer.Option(
+        "--compare",
+        help="Two references side by side, and where they differ: google, and the model's or tf_text.",
+        rich_help_panel=MODEL_PANEL,
+    ),
 ]

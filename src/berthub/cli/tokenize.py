@@ -84,7 +84,7 @@ def tokenize(
     )
     source = _texts(texts) if input_file is None else _file(input_file, reading_options)
     checkpoint = load_checkpoint(model_options)
-    tokenizers = _tokenizers(checkpoint, [*o.Reference] if compare else [reference])
+    tokenizers = _tokenizers(checkpoint, _compared(checkpoint) if compare else [reference])
     with reading(source, TextColumns(text_column, text_pair_column)) as rows:
         if input_file is not None:
             print_counts(rows, tokenizers, name=source.name, as_json=as_json)
@@ -144,6 +144,12 @@ def _file(name: str, reading_options: "ReadingOptions") -> "Source":
     if not Path(name).exists() and not any(mark in name for mark in "*?["):
         raise InputError(f"--input {name}: there is no such file")
     return files_source([name], reading_options)
+
+
+def _compared(checkpoint: "Checkpoint") -> list["o.Reference | None"]:
+    """Google's tokenization, and the model's own; where that is Google's, TF Hub's."""
+    own = o.Reference(checkpoint.config.tokenization)
+    return [o.Reference.GOOGLE, o.Reference.TF_TEXT if own is o.Reference.GOOGLE else own]
 
 
 def _tokenizers(checkpoint: "Checkpoint", references: "Sequence[o.Reference | None]") -> "dict[str, Tokenizer]":

@@ -55,6 +55,7 @@ def part(tokens: Tokens, rows: slice) -> Tokens:
         row_splits=row_splits - row_splits[0],
         truncated=tokens.truncated[rows],
         offsets=None if tokens.offsets is None else tokens.offsets[flat],
+        bounds=None if tokens.bounds is None else tokens.bounds[rows],
     )
 
 
@@ -67,4 +68,5 @@ def taken(tokens: Tokens, rows: npt.NDArray[np.int64]) -> Tokens:
         type_ids=tokens.type_ids[flat],
         row_splits=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
         truncated=tokens.truncated[rows],
+        bounds=None if tokens.bounds is None else tokens.bounds[rows],
     )

@@ -50,7 +50,8 @@ def fill_mask(text: str, *, top_k: int, checkpoint: Checkpoint, tokenizer: Token
         positions=np.array([[position]], np.int32),
     )
     (result,) = engine.run([batch], [wanted])
-    probabilities = softmax(result.outputs[0][0])[0]
+    # A padded table has rows without a piece, which are no answers.
+    probabilities = softmax(result.outputs[0][0])[0][: len(vocabulary)]
     best = np.argsort(-probabilities, kind="stable")[:top_k].tolist()
     return [
         Filling(

@@ -78,8 +78,9 @@ def load(
     some hundred that are like those to come; without them on a packaged sample, unless `save` stored with the model
     what calibration found. `max_length` is the most tokens of a text, by default as many as in the model's
     fine-tuning, or as its files say for sentence vectors, or else all of its positions.
-    `tokenization` is the one that is matched to the letter: `google`, of the code that BERT was trained with, or
-    `tf_text`, of TF Hub's preprocessing models; by default what the model's configuration says, mostly `google`.
+    `tokenization` is the one that is matched to the letter: `google`, of the code that BERT was trained with,
+    `tf_text`, of TF Hub's preprocessing models, or `transformers`, of Hugging Face's libraries; by default what the
+    model's files say: `transformers` for Hugging Face folders, mostly `google` for others.
     `settings` gives values by the names of the configuration for what a model's files do not store, such as
     {"lower_case": False}. Weights with NaN or infinity are refused, unless `allow_nonfinite` is true. They are views of
     the model's mapped files; `mmap=False` copies them into memory, for files that somebody may overwrite in place while

@@ -20,11 +20,15 @@ def without_repeats(tokens: Tokens) -> tuple[Tokens, npt.NDArray[np.int64] | Non
         return tokens, None
     ids, type_ids = tokens.ids.tobytes(), tokens.type_ids.tobytes()
     size = tokens.ids.itemsize
-    places: dict[tuple[bytes, bytes], int] = {}
+    # A text that holds separators can have the ids of a pair, and has other windows.
+    seconds = [0] * len(tokens) if tokens.bounds is None else tokens.bounds[:, 1].tolist()
+    places: dict[tuple[bytes, bytes, int], int] = {}
     which = np.fromiter(
         (
-            places.setdefault((ids[size * start : size * end], type_ids[size * start : size * end]), len(places))
-            for start, end in itertools.pairwise(tokens.row_splits.tolist())
+            places.setdefault(
+                (ids[size * start : size * end], type_ids[size * start : size * end], second), len(places)
+            )
+            for (start, end), second in zip(itertools.pairwise(tokens.row_splits.tolist()), seconds, strict=True)
         ),
         np.int64,
         len(tokens),

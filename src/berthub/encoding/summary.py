@@ -19,7 +19,7 @@ def summary(checkpoint: Checkpoint, *, max_length: int, engine: str) -> str:
     lines = {
         "model": f"{config.architecture.upper()}, {config.num_layers} layers of {config.hidden_size}, "
         f"{config.num_heads} heads, {checkpoint.parameters:,} parameters",
-        "vocabulary": f"{config.vocab_size:,} pieces, {'lower-cased' if config.lower_case else 'cased'}",
+        "vocabulary": f"{len(checkpoint.vocabulary):,} pieces, {'lower-cased' if config.lower_case else 'cased'}",
         "longest text": f"{max_length} tokens, of {config.max_positions} positions" + (f" ({told})" if told else ""),
         "activation": f"{config.activation}, layer norm epsilon {config.layer_norm_eps:g}",
         "outputs": "sequence_output, encoder_outputs" + (", pooled_output" if config.has_pooled_output else ""),

@@ -1,12 +1,13 @@
 """A folder becomes a `Checkpoint`: one reader for each packaging, none of which runs anything that it reads."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from berthub.checkpoint import Checkpoint
 from berthub.embedding import UNSAID
-from berthub.errors import BerthubError, InputError, ModelError
+from berthub.errors import BerthubError, InferredSettingWarning, InputError, ModelError
 
 __all__ = ["read"]
 
@@ -19,7 +20,8 @@ def read(folder: Path, *, settings: Mapping[str, Any] | None = None, allow_nonfi
     `settings` gives values by the names of the configuration (`Checkpoint.config`), for what the files do not store
     (or store wrongly); `InputError` if it is no dict. Weights with NaN or infinity raise `CheckpointError`, unless
     `allow_nonfinite` is true.
-    Anything wrong with the files raises an error of `ModelError`'s branch.
+    Anything wrong with the files raises an error of `ModelError`'s branch; what was inferred and may be wrong is said
+    in an `InferredSettingWarning`.
     """
     from berthub.formats.finite import check_finite
     from berthub.formats.layouts import find_model
@@ -39,4 +41,6 @@ def read(folder: Path, *, settings: Mapping[str, Any] | None = None, allow_nonfi
         raise ModelError(f"the model in {folder} cannot be read: {error}") from error
     if not allow_nonfinite:
         check_finite(checkpoint)
+    for note in checkpoint.origin.notes:
+        warnings.warn(f"{place}: {note}", InferredSettingWarning, stacklevel=3)
     return checkpoint

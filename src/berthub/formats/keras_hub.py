@@ -159,7 +159,13 @@ def read_keras_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Chec
         config=config,
         weights=weights,
         vocabulary=vocabulary,
-        origin=Origin(format=FORMAT, folder=folder, settings=settings.sources, unused=tuple(sorted(unknown))),
+        origin=Origin(
+            format=FORMAT,
+            folder=folder,
+            settings=settings.sources,
+            notes=tuple(settings.notes),
+            unused=tuple(sorted(unknown)),
+        ),
     )
 
 

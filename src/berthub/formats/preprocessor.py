@@ -1,34 +1,24 @@
 """TF Hub's preprocessing SavedModels, read as files: their vocabulary and settings; the graph is never run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
+from berthub.errors import CorruptFileError, ModelNotFoundError
 from berthub.formats.files import asset, read_bytes, read_lines
 from berthub.formats.layouts import find_model
 from berthub.formats.protos import parse
 from berthub.formats.strict_json import parse_json
-from berthub.formats.tensorflow.graph import parse_graph
 from berthub.formats.tensorflow.saved_model import read_saved_model
+from berthub.formats.tensorflow.text_graph import TextGraph
 from berthub.formats.vocabularies import ALBERT_SPECIAL, sentencepiece_vocabulary
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["PreprocessorFiles", "read_preprocessor"]
 
-# The operations by which graphs tokenize, and those that some models have in their place.
-_WORDPIECE = "WordpieceTokenizeWithOffsets"
-_SENTENCEPIECE = ("SentencepieceTokenizeOp", "SentencepieceTokenizeWithOffsetsOp")
-_OTHER_TOKENIZERS = ("Sentencepiece", "FastWordpiece", "FastSentencepiece", "FastBertNormalize")
 # The operation that holds a SentencePiece model, as an attribute.
 _MODEL_HOLDER = "SentencepieceOp"
-_CASE_FOLDING, _NORMALIZATION, _REPLACEMENT = "CaseFoldUTF8", "NormalizeUTF8", "StaticRegexReplace"
-# Accents are removed so: after the first, by the second. Attribute -> value.
-_ACCENTS = {
-    _NORMALIZATION: {"normalization_form": b"NFD"},
-    _REPLACEMENT: {"pattern": rb"\p{Mn}", "rewrite": b""},
-}
 # How Keras calls the layer that adds the special tokens, and its settings -> our roles.
 _PACKER = "BertPackInputs"
 _SPECIAL = {"start_of_sequence_id": "classify", "end_of_segment_id": "separate", "padding_id": "pad"}
@@ -61,44 +51,25 @@ def read_preprocessor(folder: Path) -> PreprocessorFiles | None:
         return None
     path = place / "saved_model.pb"
     meta_graphs = parse("SavedModel", read_bytes(path), source=str(path)).meta_graphs
-    nodes: dict[str, list[Any]] = {}
-    for meta_graph in meta_graphs:
-        for node in _nodes(meta_graph, path):
-            nodes.setdefault(node.op, []).append(node)
+    graph = TextGraph.of([meta_graph.graph_def for meta_graph in meta_graphs], path)
+    if graph is None:
+        return None
     settings = next(_settings(place, meta_graphs), {})
-    seq_length = _number(settings, "seq_length", _LONGEST + 1, path)
-    lower_case = _CASE_FOLDING in nodes
-    if _WORDPIECE in nodes:
-        if _NORMALIZATION in nodes and not lower_case:
-            raise UnsupportedModelError(f"{path} normalizes texts without lower-casing them, which is not supported")
+    if graph.splits_wordpieces:
         pieces = tuple(read_lines(_vocabulary_file(place, meta_graphs)))
         vocabulary = Vocabulary.with_special(pieces, _special_pieces(settings, pieces, path))
-        return PreprocessorFiles(vocabulary=vocabulary, lower_case=lower_case, seq_length=seq_length)
-    if any(operation in nodes for operation in _SENTENCEPIECE):
-        return PreprocessorFiles(
-            vocabulary=_sentencepiece(nodes, settings, path),
-            lower_case=lower_case,
-            strip_accents=_strips_accents(nodes, path),
-            seq_length=seq_length,
-        )
-    foreign = sorted(name for name in nodes if name.startswith(_OTHER_TOKENIZERS))
-    if foreign:
-        raise UnsupportedModelError(
-            f"{path} tokenizes by {', '.join(foreign)}, which is not read yet; preprocessing models of BERT and ALBERT "
-            f"are, which tokenize by {_WORDPIECE} or {_SENTENCEPIECE[0]}"
-        )
-    return None
+    else:
+        vocabulary = _sentencepiece(graph, settings, path)
+    return PreprocessorFiles(
+        vocabulary=vocabulary,
+        lower_case=graph.lower_case,
+        strip_accents=graph.strip_accents(),
+        seq_length=_number(settings, "seq_length", _LONGEST + 1, path),
+    )
 
 
-def _nodes(meta_graph: Any, path: Path) -> Iterator[Any]:
-    graph = parse_graph(meta_graph.graph_def, source=path)
-    yield from graph.node
-    for function in graph.library.function:
-        yield from function.node_def
-
-
-def _sentencepiece(nodes: Mapping[str, list[Any]], settings: dict[str, Any], path: Path) -> Vocabulary:
-    models = {_attributes(node).get("model", b"") for node in nodes.get(_MODEL_HOLDER, [])}
+def _sentencepiece(graph: TextGraph, settings: dict[str, Any], path: Path) -> Vocabulary:
+    models = {graph.attributes(node).get("model", b"") for node in graph.nodes.get(_MODEL_HOLDER, [])}
     if len(models) != 1:
         raise CorruptFileError(f"the graph in {path} should hold one SentencePiece model; it holds {len(models)}")
     (model,) = models
@@ -106,24 +77,6 @@ def _sentencepiece(nodes: Mapping[str, list[Any]], settings: dict[str, Any], pat
     vocabulary = sentencepiece_vocabulary(model, source=source)
     special = ALBERT_SPECIAL | _special_pieces(settings, vocabulary.pieces, path)
     return sentencepiece_vocabulary(model, source=source, special=special)
-
-
-def _strips_accents(nodes: Mapping[str, list[Any]], path: Path) -> bool:
-    found = {operation: nodes[operation] for operation in _ACCENTS if operation in nodes}
-    for operation, operations in found.items():
-        for attributes in map(_attributes, operations):
-            given = {name: attributes.get(name, b"") for name in _ACCENTS[operation]}
-            if given != _ACCENTS[operation]:
-                raise UnsupportedModelError(
-                    f"{path} changes texts by {operation} with {given}, where {_ACCENTS[operation]} is supported"
-                )
-    if len(found) == 1:
-        raise UnsupportedModelError(f"{path} changes texts by {', '.join(found)} alone, which is not supported")
-    return bool(found)
-
-
-def _attributes(node: Any) -> dict[str, bytes]:
-    return {entry.key: entry.value.s for entry in node.attr}
 
 
 def _vocabulary_file(folder: Path, meta_graphs: Any) -> Path:

@@ -29,6 +29,10 @@ BERT_CONFIG = {
 }
 
 
+# From this share of words with capitals on nobody can doubt that a vocabulary is one of cased text.
+_CLEARLY_CASED = 0.2
+
+
 def look_up(table: Mapping[str, Any], value: object, *, setting: str, source: str) -> Any:
     """`table[value]`, or an `UnsupportedModelError` that lists what the table knows."""
     if isinstance(value, str) and value in table:
@@ -45,6 +49,7 @@ class Settings:
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
         self._values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
+        self.notes: list[str] = []
         known = known_settings()
         unknown = sorted((given or {}).keys() - known)
         if unknown:
@@ -64,9 +69,21 @@ class Settings:
                 self.sources[name] = source
 
     def put_case(self, vocabulary: Vocabulary) -> None:
-        """Where nothing else says so: lower-cased text can only be looked up in a vocabulary without capitals."""
-        if "lower_case" not in self:
-            self.put("whether the vocabulary has capitals", lower_case=not vocabulary.has_upper_case)
+        """Where nothing else says so: lower-cased text can only be looked up in a vocabulary without capitals.
+
+        A vocabulary that is neither without capitals nor full of them adds a note, for the user to decide.
+        """
+        if "lower_case" in self:
+            return
+        share, cased = vocabulary.share_of_capitals, vocabulary.looks_cased
+        self.put(f"inferred: {share:.2%} of the vocabulary's words have capitals", lower_case=not cased)
+        if 0 < share < _CLEARLY_CASED:
+            taken = "cased" if cased else "lower-cased, so that these words are never found"
+            self.notes.append(
+                f"no file of the model says whether texts are lower-cased, and {share:.2%} of the vocabulary's words "
+                f"have capitals: they are taken to be {taken}. Say so to hear no more of it, or say otherwise: "
+                f'settings={{"lower_case": {not cased}}} or settings={{"lower_case": {cased}}}'
+            )
 
     def config(self, kind: type[C], *, what: str) -> C:
         """The configuration of that kind; settings that are still missing are asked for by name."""

@@ -1,5 +1,6 @@
 """Vocabularies as the packagings hold them: lists of pieces, SentencePiece models, byte-pair merges."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from berthub.errors import CheckpointError, CorruptFileError
 from berthub.formats.files import read_bytes, read_json, read_lines
 from berthub.formats.protos import parse
-from berthub.vocabulary import Vocabulary
+from berthub.vocabulary import AddedToken, Vocabulary
 
 __all__ = [
     "ALBERT_SPECIAL",
@@ -31,6 +32,9 @@ ROBERTA_SPECIAL = {"unknown": "<unk>", "classify": "<s>", "separate": "</s>", "p
 """The special pieces of RoBERTa's vocabularies, by role."""
 
 _LINES, _IDS, _MERGES, _MODEL = "vocab.txt", "vocab.json", "merges.txt", "spiece.model"
+# Which pieces are added tokens; there only where some are.
+_ADDED = "added_pieces.json"
+_FLAGS = tuple(field.name for field in dataclasses.fields(AddedToken))
 # The first line of `merges.txt`, as GPT-2's first reader wants one to skip.
 _MERGES_HEAD = b"#version: 0.2\n"
 
@@ -66,8 +70,22 @@ def byte_bpe_vocabulary(
 def write_vocabulary_files(vocabulary: Vocabulary, folder: Path) -> dict[str, Path]:
     """Write the vocabulary into `folder`, from where `read_vocabulary_files` has it back; the files by what they hold.
 
-    That is `vocab_file`, and beside it `merges_file` for byte_bpe, or `sp_model_file` alone for sentencepiece.
+    That is `vocab_file`, and beside it `merges_file` for byte_bpe, or `sp_model_file` alone for sentencepiece; and
+    `added_pieces_file` where there are added tokens.
     """
+    files = _write_pieces(vocabulary, folder)
+    if vocabulary.added:
+        described = {
+            "added": [dataclasses.asdict(token) for token in vocabulary.added],
+            "appended": list(vocabulary.pieces[len(vocabulary) - vocabulary.appended :]),
+        }
+        text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+        (folder / _ADDED).write_text(text, encoding="utf-8", newline="\n")
+        files["added_pieces_file"] = folder / _ADDED
+    return files
+
+
+def _write_pieces(vocabulary: Vocabulary, folder: Path) -> dict[str, Path]:
     match vocabulary.algorithm:
         case "sentencepiece":
             # The pieces are in the model.
@@ -82,6 +100,34 @@ def write_vocabulary_files(vocabulary: Vocabulary, folder: Path) -> dict[str, Pa
 
 def read_vocabulary_files(folder: Path, algorithm: str, special: Mapping[str, str]) -> Vocabulary:
     """What `write_vocabulary_files` wrote; `special` names the special pieces by role."""
+    vocabulary = _read_pieces(folder, algorithm, special)
+    path = folder / _ADDED
+    if not path.is_file():
+        return vocabulary
+    stored = read_json(path)
+    added, appended = stored.get("added"), stored.get("appended")
+    whole = isinstance(added, list) and isinstance(appended, list) and all(isinstance(piece, str) for piece in appended)
+    if not whole or not all(_is_added(token) for token in added or ()):
+        raise CorruptFileError(f"{path} should hold a list of the added tokens, and one of the appended pieces")
+    pieces = vocabulary.pieces
+    if algorithm == "sentencepiece":
+        # Its pieces are in the model, which does not know of others.
+        pieces += tuple(appended or ())
+    elif pieces[len(pieces) - len(appended or ()) :] != tuple(appended or ()):
+        raise CorruptFileError(f"{path} does not fit the vocabulary: its appended pieces are not the last ones")
+    tokens = tuple(AddedToken(**token) for token in added or ())
+    return dataclasses.replace(vocabulary, pieces=pieces, added=tokens, appended=len(appended or ()))
+
+
+def _is_added(token: object) -> bool:
+    return (
+        isinstance(token, dict)
+        and {*token} == {*_FLAGS}
+        and all(isinstance(value, str if name == "content" else bool) for name, value in token.items())
+    )
+
+
+def _read_pieces(folder: Path, algorithm: str, special: Mapping[str, str]) -> Vocabulary:
     match algorithm:
         case "sentencepiece":
             path = folder / _MODEL

@@ -20,8 +20,10 @@ Ints = npt.NDArray[np.int64]
 def second_starts(tokens: Tokens, *, separate: int) -> Ints:
     """Where in each row its last text begins: the second of a pair, or the only one, int64 [n].
 
-    `separate` is the id of `[SEP]`, which no text can hold.
+    Tokens of foreign making have no `bounds`: then it is told by `separate`, the id of `[SEP]`, as if no text held it.
     """
+    if tokens.bounds is not None:
+        return tokens.bounds[:, 1]
     places = np.flatnonzero(tokens.ids == separate)
     counts = np.bincount(np.searchsorted(tokens.row_splits, places, side="right") - 1, minlength=len(tokens))
     starts = np.ones(len(tokens), np.int64)
@@ -69,14 +71,17 @@ def word_ids(tokens: Tokens, texts: Sequence[Text], vocabulary: Vocabulary) -> l
 def _parts(tokens: Tokens, texts: Sequence[Text], separate: int) -> Iterator[tuple[str, int, int]]:
     """Every text, of pairs both, and from where to where its tokens are, special ones left out."""
     starts = tokens.row_splits[:-1] + second_starts(tokens, separate=separate)
-    for text, begin, start, end in zip(
-        texts, tokens.row_splits[:-1].tolist(), starts.tolist(), tokens.row_splits[1:].tolist(), strict=True
+    for row, (text, begin, start, end) in enumerate(
+        zip(texts, tokens.row_splits[:-1].tolist(), starts.tolist(), tokens.row_splits[1:].tolist(), strict=True)
     ):
         if isinstance(text, str):
             yield text, begin + 1, end - 1
             continue
         first, second = text
-        yield first, begin + 1, begin + int((tokens.ids[begin:start] == separate).argmax())
+        if tokens.bounds is not None:
+            yield first, begin + 1, begin + int(tokens.bounds[row, 0])
+        else:
+            yield first, begin + 1, begin + int((tokens.ids[begin:start] == separate).argmax())
         yield second, start, end - 1
 
 

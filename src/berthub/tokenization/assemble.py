@@ -89,7 +89,15 @@ def assemble(
             offsets[target] = segments.offsets[source]
     if pairs:
         type_ids[ranges(begin_second[has_second], kept_second[has_second] + 1)] = template.second_type
-    return Tokens(ids=ids, type_ids=type_ids, row_splits=row_splits, truncated=truncated, offsets=offsets)
+    ends = kept_first + 1
+    return Tokens(
+        ids=ids,
+        type_ids=type_ids,
+        row_splits=row_splits,
+        truncated=truncated,
+        offsets=offsets,
+        bounds=np.stack([ends, np.where(has_second, ends + template.between, 1)], 1),
+    )
 
 
 def longest_first(first: Ints, second: Ints, budget: Ints) -> tuple[Ints, Ints]:

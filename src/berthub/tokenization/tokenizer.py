@@ -53,11 +53,12 @@ class Tokenizer:
 
     `vocabulary` is a `Vocabulary`, the pieces of WordPiece, or the path of a `vocab.txt` or of a SentencePiece
     `.model`. `reference` says whose tokenization is matched, to the letter: `google`, that of BERT's and ALBERT's own
-    code, or `tf_text`, that of TF Hub's preprocessing models. `strip_accents` None means: as `lower_case`; with
-    SentencePiece: yes, as ALBERT. `split_chinese` is for WordPiece alone, and byte pairs take texts as they are; with
-    WordPiece, `tf_text` leaves no choice in these. `max_length` is the most tokens that a model takes, `[CLS]` and
-    `[SEP]` included. Special pieces written out in a text (`"[SEP]"`) are text. A lone surrogate, which no UTF-8 text
-    can hold, counts as U+FFFD.
+    code, `tf_text`, that of TF Hub's preprocessing models, or `transformers`, that of Hugging Face's library.
+    `strip_accents` None means: as `lower_case`; with SentencePiece: yes, as ALBERT. `split_chinese` is for WordPiece
+    alone, and byte pairs take texts as they are; with WordPiece, `tf_text` leaves no choice in these. `max_length` is
+    the most tokens that a model takes, `[CLS]` and `[SEP]` included. Special pieces written out in a text (`"[SEP]"`)
+    are text, but for `transformers`, which looks for them and for the vocabulary's added tokens before it splits the
+    text into words. A lone surrogate, which no UTF-8 text can hold, counts as U+FFFD.
     """
 
     def __init__(
@@ -310,17 +311,16 @@ def _algorithm(
     # Each is imported where it is used: most programs use one.
     match vocabulary.algorithm:
         case "wordpiece":
-            from berthub.tokenization.wordpiece import GoogleWordPiece, TFTextWordPiece
+            from berthub.tokenization.wordpiece import GoogleWordPiece, TFTextWordPiece, TransformersWordPiece
 
-            if reference == "google":
-                return GoogleWordPiece(
-                    vocabulary, lower_case=lower_case, strip_accents=strip_accents, split_chinese=split_chinese
-                )
+            if reference != "tf_text":
+                kind = GoogleWordPiece if reference == "google" else TransformersWordPiece
+                return kind(vocabulary, lower_case=lower_case, strip_accents=strip_accents, split_chinese=split_chinese)
             if strip_accents not in (None, lower_case) or not split_chinese:
                 raise InputError(
                     "reference='tf_text' strips accents where it lower-cases, and splits Chinese characters: with "
                     f"lower_case={lower_case}, strip_accents={strip_accents} and split_chinese={split_chinese}, "
-                    "use reference='google'"
+                    "use reference='google' or 'transformers'"
                 )
             return TFTextWordPiece(vocabulary, lower_case=lower_case)
         case "sentencepiece":
@@ -335,9 +335,9 @@ def _algorithm(
         case "byte_bpe":
             from berthub.tokenization.byte_bpe import ByteBPE
 
-            if reference != "google":
+            if reference == "tf_text":
                 raise InputError(f"reference={reference!r} is for WordPiece and SentencePiece, not for byte pairs")
-            return ByteBPE(vocabulary)
+            return ByteBPE(vocabulary, added=reference == "transformers")
 
 
 def _empty(rows: int, offsets: bool) -> Segments:

@@ -18,7 +18,9 @@ class Tokens(Brief):
     `ids` and `type_ids` are int32 [t]; the tokens of text `i` are those from `row_splits[i]` to `row_splits[i + 1]`
     (int64 [n + 1]). `truncated` is bool [n]: which texts were cut. `offsets`, where they were asked for, are int32
     [t, 2]: the characters of its text that a token stands for, and (0, 0) for `[CLS]` and `[SEP]`; in a pair the
-    separator between them, and for most models the type id, tells which of the two texts is meant.
+    separator between them, and for most models the type id, tells which of the two texts is meant. `bounds` int64
+    [n, 2] are where in its row the first text ends and the last one begins, which are one where there is no pair: texts
+    can hold `[SEP]`, too.
     """
 
     ids: npt.NDArray[np.int32]
@@ -26,6 +28,7 @@ class Tokens(Brief):
     row_splits: npt.NDArray[np.int64]
     truncated: npt.NDArray[np.bool_]
     offsets: npt.NDArray[np.int32] | None = None
+    bounds: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.row_splits) - 1

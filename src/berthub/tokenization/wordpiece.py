@@ -1,6 +1,7 @@
 """BERT's cut: words, then WordPiece (Devlin et al., 2018; https://github.com/google-research/bert).
 
-Both references go through the tokenizers library where it does the same as they, and beside it where it does not.
+`transformers` is the tokenizers library; the other two references go through it where it does the same as they, and
+beside it where it does not.
 """
 
 import itertools
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from berthub.tokenization.added import look_for_added
 from berthub.tokenization.assemble import Segments, ranges
 from berthub.tokenization.characters import SpacedText
 from berthub.tokenization.google import BasicTokenizer, needs_care
@@ -19,13 +21,15 @@ from berthub.tokenization.pipeline import run, without_surrogates
 from berthub.tokenization.tf_text import Spacer
 from berthub.vocabulary import CONTINUED, Vocabulary
 
-__all__ = ["GoogleWordPiece", "TFTextWordPiece"]
+__all__ = ["GoogleWordPiece", "TFTextWordPiece", "TransformersWordPiece"]
 
 
 # Google's `tokenization.py` gives up on words of more characters (`max_input_chars_per_word`).
 _MOST_CHARACTERS = 200
 # TensorFlow Text gives up on words of more bytes (`max_bytes_per_word`).
 _MOST_BYTES = 100
+# The tokenizers library gives up on words of more characters (`max_input_chars_per_word`).
+_MOST_IN_LIBRARY = 100
 # Only these can have more bytes, of which a character has at most four.
 _MAYBE_LONG = re.compile(f"[^ ]{{{_MOST_BYTES // 4 + 1},}}")
 # Which the library drops, and TensorFlow Text does not.
@@ -144,9 +148,31 @@ class TFTextWordPiece:
         return _MAYBE_LONG.sub(foreign, spaced)
 
 
+class TransformersWordPiece:
+    """Cuts texts as transformers' `BertTokenizer`, which looks for added and special tokens in them first."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, *, lower_case: bool, strip_accents: bool | None, split_chinese: bool
+    ) -> None:
+        self._pipeline = _pipeline(
+            _model(vocabulary, _MOST_IN_LIBRARY),
+            normalizers.BertNormalizer(
+                clean_text=True,
+                handle_chinese_chars=split_chinese,
+                strip_accents=strip_accents,
+                lowercase=lower_case,
+            ),
+        )
+        look_for_added(self._pipeline, vocabulary)
+
+    def segments(self, texts: list[str], *, offsets: bool) -> Segments:
+        """The bare pieces of texts."""
+        return run(self._pipeline, texts, offsets=offsets)
+
+
 def _model(vocabulary: Vocabulary, longest: int) -> models.WordPiece:
     return models.WordPiece(
-        dict(vocabulary.ids),
+        dict(vocabulary.own_ids),
         unk_token=vocabulary.unknown,
         max_input_chars_per_word=longest,
         continuing_subword_prefix=CONTINUED,

@@ -8,6 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from berthub.errors import CheckpointError, CorruptFileError, ModelError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats import read
+from support.tokenizer_files import write_tokenizer_json
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_the_tokenizer_settings_are_read(folder: Path) -> None:
     _change(folder / "tokenizer_config.json", do_lower_case=False, strip_accents=True, tokenize_chinese_chars=False)
     config = read(folder).config
     assert (config.lower_case, config.strip_accents, config.split_chinese) == (False, True, False)
-    # The fast tokenizer's file is what transformers runs: it stands above the other.
+    # transformers' BertTokenizer takes no settings from tokenizer.json; where it runs that file alone, all.
     normalizer = {
         "type": "BertNormalizer",
         "lowercase": True,
@@ -77,7 +78,11 @@ def test_the_tokenizer_settings_are_read(folder: Path) -> None:
         "handle_chinese_chars": True,
         "clean_text": True,
     }
-    (folder / "tokenizer.json").write_text(json.dumps({"normalizer": normalizer}))
+    pieces = read(folder).vocabulary.pieces
+    write_tokenizer_json(folder, pieces, normalizer=normalizer)
+    config = read(folder).config
+    assert (config.lower_case, config.strip_accents, config.split_chinese) == (False, True, False)
+    _change(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
     config = read(folder).config
     assert (config.lower_case, config.strip_accents, config.split_chinese) == (True, None, True)
 

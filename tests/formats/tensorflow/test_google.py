@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 import berthub as hub
 from berthub.config import EncoderConfig
-from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
+from berthub.errors import (
+    CheckpointError,
+    CorruptFileError,
+    ModelNotFoundError,
+    UnsupportedModelError,
+)
 from berthub.formats import read
 from berthub.formats.protos import parse
 from berthub.networks.albert import AlbertConfig
@@ -108,14 +113,15 @@ def test_models_of_any_size_are_read(tmp_path_factory, config: BertConfig, prefi
         np.testing.assert_array_equal(checkpoint.weights[name], weight)
 
 
-def test_capitals_in_the_vocabulary_mean_cased(tmp_path: Path, config: BertConfig) -> None:
+def test_many_capitals_in_the_vocabulary_mean_cased(tmp_path: Path, config: BertConfig) -> None:
     write_google(tmp_path, config)
     assert read(tmp_path).config.lower_case is True
     vocabulary = tmp_path / "vocab.txt"
-    vocabulary.write_text(vocabulary.read_text().replace("piece4", "Paris"))
+    pieces = vocabulary.read_text().split("\n")
+    vocabulary.write_text("\n".join(piece.replace("piece", "Piece") for piece in pieces))
     checkpoint = read(tmp_path)
     assert checkpoint.config.lower_case is False
-    assert checkpoint.origin.settings["lower_case"] == "whether the vocabulary has capitals"
+    assert "of the vocabulary's words have capitals" in checkpoint.origin.settings["lower_case"]
 
 
 def test_every_fault_is_named_at_once(tmp_path: Path, config: BertConfig) -> None:

@@ -116,7 +116,7 @@ def test_a_vocabulary_of_another_size_is_an_error(copy) -> None:
     folder = copy("tf2_v4")
     with (folder / "assets" / "vocab.txt").open("a", encoding="utf-8") as file:
         file.write("extra\n")
-    with pytest.raises(CheckpointError, match="1,127 pieces and the embedding table 1,126 rows"):
+    with pytest.raises(CheckpointError, match="1,127 pieces, and the embedding table 1,126 rows"):
         read(folder)
 
 

@@ -54,7 +54,7 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     settings = Settings(given)
     _put_config(settings, architecture, stored, path)
     settings.put("the tensors", pooler=f"{_POOLER}/kernel" in renamed, mlm=_BIAS in renamed)
-    vocabulary = read_tokenization(folder, settings)
+    vocabulary = read_tokenization(folder, settings, tokenizer_class=stored.get("tokenizer_class"))
     config = settings.config(architecture.config, what=str(path))
     refuse_mixed_norms(config)
     weights = {ours: arrays[name].T if ours.endswith("/kernel") else arrays[name] for ours, name in renamed.items()}
@@ -71,7 +71,11 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
         weights=weights,
         vocabulary=vocabulary,
         origin=Origin(
-            format=FORMAT, folder=folder, settings=settings.sources, unused=tuple(sorted(arrays.keys() - used))
+            format=FORMAT,
+            folder=folder,
+            settings=settings.sources,
+            notes=tuple(settings.notes),
+            unused=tuple(sorted(arrays.keys() - used)),
         ),
         head=head,
     )

@@ -1,26 +1,34 @@
-"""The tokenization of Hugging Face folders: the vocabulary's files, `tokenizer.json`, `tokenizer_config.json`."""
+"""The tokenization of Hugging Face folders, as transformers' AutoTokenizer (5.24) has it: ids are equal, or refused.
+
+Its classes for BERT and the like take the vocabulary from `tokenizer.json`, or else from `vocab.txt`, and all settings
+from `tokenizer_config.json`; a setting that is not there has the class's default, whatever the normalizer in
+`tokenizer.json` says. Only a folder that names the class `PreTrainedTokenizerFast` (`TokenizersBackend`) is read by
+`tokenizer.json` as it is.
+"""
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from berthub.config import EncoderConfig
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_bytes, read_json, read_lines
+from berthub.formats.huggingface.added_tokens import LISTS, collect_added, token_of
+from berthub.formats.huggingface.tokenizer_checks import FAST, SLOW, check_fast, check_frame, check_slow, steps
 from berthub.formats.settings import Settings
 from berthub.formats.vocabularies import (
     ALBERT_SPECIAL,
+    BERT_SPECIAL,
     ROBERTA_SPECIAL,
     byte_bpe_vocabulary,
     sentencepiece_vocabulary,
     write_vocabulary_files,
 )
-from berthub.vocabulary import Vocabulary
+from berthub.vocabulary import AddedToken, Algorithm, Vocabulary
 
 __all__ = ["longest_text", "read_tokenization", "write_tokenization"]
-
-_FAST, _SLOW = "tokenizer.json", "tokenizer_config.json"
 
 _SPECIAL = {
     "unk_token": "unknown",
@@ -28,6 +36,11 @@ _SPECIAL = {
     "sep_token": "separate",
     "pad_token": "pad",
     "mask_token": "mask",
+}
+_DEFAULTS: Mapping[Algorithm, Mapping[str, str]] = {
+    "wordpiece": BERT_SPECIAL,
+    "sentencepiece": ALBERT_SPECIAL,
+    "byte_bpe": ROBERTA_SPECIAL,
 }
 
 _WORDPIECE_KEYS = {
@@ -41,63 +54,72 @@ _NORMALIZER_KEYS = {
     "handle_chinese_chars": "split_chinese",
 }
 
-# Tokenizers that keep a vocab.txt and cut text into words in ways of their own.
-_OTHER_TOKENIZERS = ("BertJapanese", "Bertweet", "Phobert", "Herbert", "XLMRoberta", "Camembert")
-
-# transformers' tokenizers that run a vocabulary, whatever the encoder; DistilBERT's own gives no token types.
-_CLASSES = {"wordpiece": "BertTokenizer", "sentencepiece": "AlbertTokenizer", "byte_bpe": "RobertaTokenizer"}
+# transformers' tokenizers that run a vocabulary, whatever the encoder; DistilBERT's own gives no token types. The first
+# is written.
+_CLASSES: Mapping[Algorithm, tuple[str, ...]] = {
+    "wordpiece": ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"),
+    "sentencepiece": ("AlbertTokenizer",),
+    "byte_bpe": ("RobertaTokenizer",),
+}
 _WITHOUT_TYPES = {"distilbert": "DistilBertTokenizer"}
+# Those that run tokenizer.json as it is.
+_WHOLE = ("PreTrainedTokenizer", "TokenizersBackend")
 
 
-def read_tokenization(folder: Path, settings: Settings) -> Vocabulary:
+@dataclass(frozen=True)
+class _Files:
+    """What the tokenizer's files hold, {} for one that is not there; `name` is the tokenizer's class without `Fast`."""
+
+    folder: Path
+    fast: Mapping[str, Any]
+    slow: Mapping[str, Any]
+    legacy: Mapping[str, Any]
+    name: str | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether transformers takes `tokenizer.json` as it is."""
+        return self.name in _WHOLE and bool(self.fast)
+
+
+def read_tokenization(folder: Path, settings: Settings, *, tokenizer_class: object = None) -> Vocabulary:
     """The vocabulary; the tokenizer's settings are put into `settings`.
 
-    `ModelNotFoundError` where there is none, `UnsupportedModelError` for a tokenizer that is none of WordPiece's,
-    SentencePiece's and byte-pair encoding's.
+    `tokenizer_class` is what `config.json` says. `ModelNotFoundError` where there is no vocabulary,
+    `UnsupportedModelError` for a tokenizer that is none of WordPiece's, SentencePiece's and byte-pair encoding's, and
+    for a setting that is not supported.
     """
-    fast_path = folder / _FAST
-    fast = read_json(fast_path) if fast_path.is_file() else {}
-    slow = _slow(folder)
-    name = slow.get("tokenizer_class")
-    if isinstance(name, str) and name.startswith(_OTHER_TOKENIZERS):
-        raise UnsupportedModelError(f"{folder / _SLOW} names the tokenizer {name}, which cuts text in a way of its own")
-    # An added token's entry is an object with its text under "content".
-    named = {role: slow[key] for key, role in _SPECIAL.items() if slow.get(key)}
-    named = {role: piece.get("content") if isinstance(piece, dict) else piece for role, piece in named.items()}
-    special = {role: piece for role, piece in named.items() if isinstance(piece, str)}
-
+    files = _read_files(folder, tokenizer_class)
     if (folder / "vocab.txt").is_file():
-        return _wordpieces(tuple(read_lines(folder / "vocab.txt")), settings, fast=fast, slow=slow, special=special)
+        return _wordpieces(files, _lines(files), settings)
     if (folder / "spiece.model").is_file():
-        return _sentencepieces(folder / "spiece.model", settings, fast=fast, slow=slow, special=special)
+        return _sentencepieces(files, folder / "spiece.model", settings)
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        lines = read_lines(folder / "merges.txt")
+        ids, lines = read_json(folder / "vocab.json"), read_lines(folder / "merges.txt")
         merges = [line for line in lines if line and not line.startswith("#version")]
-        ids = _with_added(read_json(folder / "vocab.json"), fast, fast_path)
-        return _byte_pairs(ids, merges, settings, source=folder / "vocab.json", fast=fast, slow=slow, special=special)
-    if not fast:
+        return _byte_pairs(files, ids, merges, settings, source=folder / "vocab.json")
+    if not files.fast:
         raise ModelNotFoundError(
             f"{folder} has no vocabulary: neither vocab.txt nor tokenizer.json, nor spiece.model, "
             "nor vocab.json with merges.txt"
         )
-    model = fast.get("model")
+    path = folder / FAST
+    model = files.fast.get("model")
     found = model if isinstance(model, dict) else {}
     pieces = found.get("vocab")
     match found.get("type", "WordPiece"):
         case "WordPiece" if isinstance(pieces, dict):
-            by_id = _by_id(_with_added(pieces, fast, fast_path), fast_path)
-            return _wordpieces(by_id, settings, fast=fast, slow=slow, special=special)
-        case "BPE" if isinstance(pieces, dict) and _byte_level(fast):
-            ids, merges = _with_added(pieces, fast, fast_path), _merges(found.get("merges"), fast_path)
-            return _byte_pairs(ids, merges, settings, source=fast_path, fast=fast, slow=slow, special=special)
+            return _wordpieces(files, _by_id(pieces, path), settings)
+        case "BPE" if isinstance(pieces, dict) and _is_byte_level(files):
+            return _byte_pairs(files, pieces, _merges(found.get("merges"), path), settings, source=path)
         case "Unigram":
             raise ModelNotFoundError(
-                f"{folder} has its SentencePiece vocabulary in {_FAST} alone; the model file is needed: put the "
+                f"{folder} has its SentencePiece vocabulary in {FAST} alone; the model file is needed: put the "
                 "spiece.model of the original release beside it"
             )
         case kind:
             raise UnsupportedModelError(
-                f"{fast_path} holds no WordPiece vocabulary and no byte-pair encoding of bytes, but {kind!r}"
+                f"{path} holds no WordPiece vocabulary and no byte-pair encoding of bytes, but {kind!r}"
             )
 
 
@@ -110,17 +132,23 @@ def longest_text(folder: Path, most: int) -> int:
 
 def write_tokenization(vocabulary: Vocabulary, config: EncoderConfig, folder: Path, *, max_length: int) -> None:
     """Write the vocabulary's files and `tokenizer_config.json`."""
-    files = write_vocabulary_files(vocabulary, folder)
+    own = replace(vocabulary, pieces=vocabulary.pieces[: len(vocabulary) - vocabulary.appended], added=(), appended=0)
+    files = write_vocabulary_files(own, folder)
     if vocabulary.algorithm == "wordpiece" and files["vocab_file"].name != "vocab.txt":
         raise UnsupportedModelError(
             "the vocabulary has pieces with blanks around them, which the vocab.txt of a Hugging Face folder "
             "cannot hold; export the model in another format"
         )
     stored: dict[str, Any] = {
-        "tokenizer_class": _CLASSES[vocabulary.algorithm],
+        "tokenizer_class": _CLASSES[vocabulary.algorithm][0],
         "model_max_length": max_length,
         **{key: getattr(vocabulary, role) for key, role in _SPECIAL.items()},
     }
+    if vocabulary.added:
+        stored["added_tokens_decoder"] = {
+            str(vocabulary.ids[token.content]): asdict(token)
+            for token in sorted(vocabulary.added, key=lambda token: vocabulary.ids[token.content])
+        }
     match vocabulary.algorithm:
         case "wordpiece":
             stored["tokenizer_class"] = _WITHOUT_TYPES.get(config.architecture, stored["tokenizer_class"])
@@ -131,83 +159,158 @@ def write_tokenization(vocabulary: Vocabulary, config: EncoderConfig, folder: Pa
             stored |= {"bos_token": vocabulary.classify, "eos_token": vocabulary.separate}
         case "byte_bpe":
             stored |= {"bos_token": vocabulary.classify, "eos_token": vocabulary.separate, "add_prefix_space": False}
-    (folder / _SLOW).write_text(json.dumps(stored, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / SLOW).write_text(json.dumps(stored, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_files(folder: Path, tokenizer_class: object) -> _Files:
+    fast, legacy = (_read_if_there(folder / name) for name in (FAST, "added_tokens.json"))
+    slow = _slow(folder)
+    name = slow.get("tokenizer_class") or tokenizer_class
+    name = name.removesuffix("Fast") if isinstance(name, str) else None
+    accepted = [*(name for names in _CLASSES.values() for name in names), *_WHOLE]
+    if name is not None and name not in accepted:
+        raise UnsupportedModelError(
+            f"the tokenizer_class of {folder} is {name}, which splits text in a way of its own; what is supported: "
+            f"{', '.join(accepted)}, and these with Fast"
+        )
+    return _Files(folder, fast, slow, legacy, name)
 
 
 def _slow(folder: Path) -> dict[str, Any]:
-    """`tokenizer_config.json`, and below it `special_tokens_map.json`, as far as they are there."""
-    found: dict[str, Any] = {}
-    for name in ("special_tokens_map.json", _SLOW):
-        if (folder / name).is_file():
-            found |= read_json(folder / name)
-    return found
+    """`tokenizer_config.json`; `special_tokens_map.json` stands above it where it has no added_tokens_decoder."""
+    slow = _read_if_there(folder / SLOW)
+    extra, older = LISTS
+    if older in slow and not slow.get(extra):
+        slow[extra] = slow.pop(older)
+    if "added_tokens_decoder" in slow:
+        return slow
+    above = _read_if_there(folder / "special_tokens_map.json")
+    if isinstance(above.get(extra), list) and isinstance(slow.get(extra), list):
+        above[extra] = slow[extra] + above[extra]
+    return slow | above
 
 
-def _wordpieces(
-    pieces: tuple[str, ...],
-    settings: Settings,
-    *,
-    fast: Mapping[str, Any],
-    slow: Mapping[str, Any],
-    special: Mapping[str, str],
-) -> Vocabulary:
-    normalizer = fast.get("normalizer")
-    if isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer":
-        found = {name: normalizer[key] for key, name in _NORMALIZER_KEYS.items() if key in normalizer}
-        settings.put(_FAST, **found)
-    settings.put(_SLOW, **{name: slow[key] for key, name in _WORDPIECE_KEYS.items() if key in slow})
-    vocabulary = Vocabulary.with_special(pieces, special)
-    settings.put_case(vocabulary)
+def _read_if_there(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
+
+
+def _lines(files: _Files) -> tuple[str, ...]:
+    """The pieces in `vocab.txt`; `CorruptFileError` where `tokenizer.json` has others."""
+    path = files.folder / "vocab.txt"
+    pieces = tuple(read_lines(path))
+    model = files.fast.get("model")
+    ids = model.get("vocab") if isinstance(model, dict) else None
+    if isinstance(ids, dict) and (own := {piece: index for index, piece in enumerate(pieces)}) != ids:
+        differ = sorted(
+            (piece for piece in own.keys() | ids.keys() if own.get(piece) != ids.get(piece)),
+            key=lambda piece: own.get(piece, len(own)),
+        )
+        raise CorruptFileError(
+            f"{path} and {FAST} beside it hold different vocabularies: they differ in {len(differ):,} pieces, first in "
+            f"{differ[0]!r}. transformers reads {FAST}; remove the file that is out of date"
+        )
+    return pieces
+
+
+def _finished(files: _Files, vocabulary: Vocabulary, *, base: Mapping[str, int]) -> Vocabulary:
+    """The vocabulary with the added tokens, after a look at all that the files set. `base` are the model's own ids."""
+    path, algorithm = files.folder / FAST, vocabulary.algorithm
+    if files.name is not None and files.name not in (*_CLASSES[algorithm], *_WHOLE):
+        raise UnsupportedModelError(
+            f"the tokenizer_class of {files.folder} is {files.name}, and its vocabulary is one for {algorithm}: "
+            f"{', '.join(_CLASSES[algorithm])} run it"
+        )
+    check_slow(files.slow, algorithm, files.folder)
+    if not files.fast and (keys := {"add_bos_token", "add_eos_token"} & files.slow.keys()):
+        raise UnsupportedModelError(
+            f"{files.folder / SLOW} sets {' and '.join(sorted(keys))}, with which transformers puts other special "
+            "tokens around texts; remove the setting"
+        )
+    if files.fast:
+        check_fast(files.fast, algorithm, path, whole=files.whole)
+        check_frame(files.fast, vocabulary, path)
+    roles = {role: getattr(vocabulary, role) for role in _SPECIAL.values()}
+    # Its class for any tokenizer.json has no special tokens but those that are named.
+    named: dict[str, AddedToken | str] = {} if files.whole else {key: roles[role] for key, role in _SPECIAL.items()}
+    for key, value in files.slow.items():
+        if key.endswith("_token") and isinstance(value, str | dict) and value:
+            # A token of another name is a special one, too.
+            named[key] = value if isinstance(value, str) else token_of({"special": True, **value}, source=key)
+    defaults = frozenset(roles[role] for key, role in _SPECIAL.items() if not files.slow.get(key))
+    found = collect_added(files.fast, files.slow, files.legacy, named=named, whole=files.whole)
+    appended, added = found.place(base, defaults=defaults)
+    return replace(
+        vocabulary,
+        pieces=vocabulary.pieces + tuple(appended),
+        added=added,
+        appended=len(appended),
+    )
+
+
+def _special_pieces(files: _Files, algorithm: Algorithm) -> dict[str, str]:
+    # An added token's entry is an object with its text under "content".
+    stored = {role: files.slow[key] for key, role in _SPECIAL.items() if files.slow.get(key)}
+    named = {role: piece.get("content") if isinstance(piece, dict) else piece for role, piece in stored.items()}
+    special = {**_DEFAULTS[algorithm], **{role: piece for role, piece in named.items() if isinstance(piece, str)}}
+    model = files.fast.get("model")
+    unknown = model.get("unk_token") if isinstance(model, dict) else None
+    if algorithm == "wordpiece" and unknown is not None and unknown != special["unknown"]:
+        raise UnsupportedModelError(
+            f"{files.folder / FAST} sets model.unk_token to {unknown!r}, and the unk_token of {SLOW} is "
+            f"{special['unknown']!r}; they must be the same"
+        )
+    return special
+
+
+def _wordpieces(files: _Files, pieces: tuple[str, ...], settings: Settings) -> Vocabulary:
+    vocabulary = Vocabulary.with_special(pieces, _special_pieces(files, "wordpiece"))
+    vocabulary = _finished(files, vocabulary, base=vocabulary.ids)
+    if files.whole:
+        for step in steps(files.fast, "normalizer", files.folder / FAST):
+            settings.put(FAST, **{name: step.get(key) for key, name in _NORMALIZER_KEYS.items()})
+    else:
+        settings.put(SLOW, **{name: files.slow[key] for key, name in _WORDPIECE_KEYS.items() if key in files.slow})
+        if "lower_case" not in settings and vocabulary.looks_cased:
+            settings.notes.append(
+                f"no file says whether texts are lower-cased (do_lower_case in {SLOW}), and the vocabulary has "
+                "capitals. They are lower-cased, as in transformers; if the model was trained on cased text, load it "
+                'with settings={"lower_case": False}'
+            )
+        settings.put("transformers' BertTokenizer", lower_case=True, strip_accents=None, split_chinese=True)
+    settings.put("the folder, which is of Hugging Face's kind", tokenization="transformers")
     return vocabulary
 
 
-def _sentencepieces(
-    path: Path,
-    settings: Settings,
-    *,
-    fast: Mapping[str, Any],
-    slow: Mapping[str, Any],
-    special: Mapping[str, str],
-) -> Vocabulary:
-    normalizer = fast.get("normalizer")
-    if isinstance(normalizer, dict) and isinstance(steps := normalizer.get("normalizers"), list):
-        kinds = [step.get("type") for step in steps if isinstance(step, dict)]
-        settings.put(_FAST, lower_case="Lowercase" in kinds, strip_accents="StripAccents" in kinds)
+def _sentencepieces(files: _Files, path: Path, settings: Settings) -> Vocabulary:
+    special = _special_pieces(files, "sentencepiece")
+    vocabulary = sentencepiece_vocabulary(read_bytes(path), source=str(path), special=special)
+    finished = _finished(files, vocabulary, base=vocabulary.ids)
+    special_pieces = set(vocabulary.special)
+    if foreign := [token.content for token in finished.added if token.content not in special_pieces]:
+        raise UnsupportedModelError(
+            f"{files.folder} has the added tokens {', '.join(foreign[:8])}, which are not supported beside a "
+            "SentencePiece vocabulary"
+        )
+    slow = files.slow
+    if files.whole:
+        kinds = [step.get("type") for step in steps(files.fast, "normalizer", files.folder / FAST)]
+        settings.put(FAST, lower_case="Lowercase" in kinds, strip_accents="StripAccents" in kinds)
     if "do_lower_case" in slow:
-        settings.put(_SLOW, lower_case=slow["do_lower_case"])
+        settings.put(SLOW, lower_case=slow["do_lower_case"])
     if isinstance(slow.get("keep_accents"), bool):
-        settings.put(_SLOW, strip_accents=not slow["keep_accents"])
+        settings.put(SLOW, strip_accents=not slow["keep_accents"])
     settings.put("transformers' AlbertTokenizer", lower_case=True, strip_accents=True)
-    return sentencepiece_vocabulary(read_bytes(path), source=str(path), special={**ALBERT_SPECIAL, **special})
+    return vocabulary
 
 
 def _byte_pairs(
-    ids: Mapping[str, Any],
-    merges: list[str],
-    settings: Settings,
-    *,
-    source: Path,
-    fast: Mapping[str, Any],
-    slow: Mapping[str, Any],
-    special: Mapping[str, str],
+    files: _Files, ids: Mapping[str, Any], merges: list[str], settings: Settings, *, source: Path
 ) -> Vocabulary:
-    if slow.get("add_prefix_space") or any(step.get("add_prefix_space") for step in _byte_level(fast)):
-        raise UnsupportedModelError(
-            f"the tokenizer in {source.parent} has add_prefix_space set, and puts a space before every text, which is "
-            f"not supported. Remove the setting from {_SLOW} and {_FAST}, and put the space before the texts yourself"
-        )
+    special = _special_pieces(files, "byte_bpe")
+    vocabulary = byte_bpe_vocabulary(ids, merges, source=str(source), special=special)
     settings.put("byte-pair encoding, which keeps every byte", lower_case=False, strip_accents=False)
-    return byte_bpe_vocabulary(ids, merges, source=str(source), special={**ROBERTA_SPECIAL, **special})
-
-
-def _with_added(ids: Mapping[str, Any], fast: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The vocabulary with the added tokens of `tokenizer.json`, which stand beside it there."""
-    added = fast.get("added_tokens") or []
-    if not isinstance(added, list) or not all(
-        isinstance(token, dict) and isinstance(token.get("content"), str) for token in added
-    ):
-        raise CorruptFileError(f"added_tokens in {path} should be a list of objects with content and id")
-    return {**ids, **{token["content"]: token.get("id") for token in added}}
+    settings.put("the folder, which is of Hugging Face's kind", tokenization="transformers")
+    return _finished(files, vocabulary, base=vocabulary.ids)
 
 
 def _by_id(ids: Mapping[str, Any], path: Path) -> tuple[str, ...]:
@@ -217,13 +320,10 @@ def _by_id(ids: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     return tuple(sorted(ids, key=ids.__getitem__))
 
 
-def _byte_level(fast: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The steps of `tokenizer.json` that turn text into bytes."""
-    before = fast.get("pre_tokenizer")
-    steps = before.get("pretokenizers", [before]) if isinstance(before, dict) else []
-    if not isinstance(steps, list):
-        return []
-    return [step for step in steps if isinstance(step, dict) and step.get("type") == "ByteLevel"]
+def _is_byte_level(files: _Files) -> bool:
+    """Whether `tokenizer.json` turns text into bytes."""
+    found = steps(files.fast, "pre_tokenizer", files.folder / FAST)
+    return any(step.get("type") == "ByteLevel" for step in found)
 
 
 def _merges(merges: Any, path: Path) -> list[str]:

@@ -46,7 +46,9 @@ def read_google(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
         config=settings.config(found.kind, what=str(path or folder)),
         weights={canonical: bundle.array(name) for canonical, name in found.names.items()},
         vocabulary=vocabulary,
-        origin=Origin(format=FORMAT, folder=folder, settings=settings.sources, unused=found.unused),
+        origin=Origin(
+            format=FORMAT, folder=folder, settings=settings.sources, notes=tuple(settings.notes), unused=found.unused
+        ),
     )
 
 

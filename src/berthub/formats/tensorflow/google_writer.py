@@ -4,6 +4,7 @@ It is that of the releases: BERT's (2018), ALBERT's (2019), ELECTRA's and Mobile
 of its own code. What that code does not know cannot be written.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def write_google(checkpoint: Checkpoint, folder: Path) -> None:
         if vocabulary.algorithm == "sentencepiece":
             (unfinished / _SENTENCEPIECE).write_bytes(vocabulary.model)
         else:
-            write_vocabulary_files(vocabulary, unfinished)
+            write_vocabulary_files(dataclasses.replace(vocabulary, added=()), unfinished)
         write_bundle(unfinished / _CHECKPOINT, weights)
         (unfinished / form.config_file).write_text(stored + "\n", encoding="utf-8")
 
@@ -109,6 +110,8 @@ def _vocabulary_faults(vocabulary: Vocabulary, *, albert: bool) -> list[str]:
         piece != piece.strip() or "\n" in piece for piece in vocabulary.pieces
     ):
         return ["some pieces begin or end in blanks, which the lines of a vocab.txt cannot hold"]
+    if added := [token.content for token in vocabulary.added if token.content not in vocabulary.special]:
+        return [f"it has the added tokens {', '.join(added)}, which Google's code does not look for"]
     if other:
         return [f"its special pieces are not those built into Google's code: {', '.join(other)}"]
     return []

@@ -111,7 +111,13 @@ def read_model_garden(folder: Path, given: Mapping[str, Any] | None = None) -> C
         config=config,
         weights=weights,
         vocabulary=vocabulary,
-        origin=Origin(format=FORMAT, folder=folder, settings=settings.sources, unused=tuple(sorted(unused))),
+        origin=Origin(
+            format=FORMAT,
+            folder=folder,
+            settings=settings.sources,
+            notes=tuple(settings.notes),
+            unused=tuple(sorted(unused)),
+        ),
     )
 
 

@@ -4,7 +4,8 @@ The variables are in a TensorBundle under running numbers; the object graph give
 the architecture. What berthub itself exported says all of its settings in `assets.extra`; other models have some in
 Keras's metadata, a file of its own or inside `saved_model.pb`, and show the rest in shapes and in the graph.
 
-The encoder may hang anywhere in the model: what `model.save` wrote of a fine-tuned Keras 2 model is read, too.
+The encoder may hang anywhere in the model: what `model.save` wrote of a fine-tuned Keras 2 model is read, too. If it
+was saved with its preprocessing, texts are tokenized as that does.
 """
 
 import dataclasses
@@ -29,6 +30,7 @@ from berthub.formats.tensorflow.saved_model_names import architecture, is_of_enc
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects, Variable
 from berthub.formats.tensorflow.saved_model_settings import put_from_graph, put_shapes, without_foreign_head
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
+from berthub.formats.tensorflow.text_graph import TextGraph
 from berthub.formats.vocabularies import (
     ALBERT_SPECIAL,
     read_vocabulary_files,
@@ -78,6 +80,8 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
         put_declared_sizes(settings, own_layers, shaped)
         put_metadata(settings, own_layers, kind, source=path)
         put_from_graph(settings, kind, graph, sizes=shaped, source=path)
+    if description is None:
+        _put_tokenization(settings, meta_graph, path)
     lower_case = objects.child(encoder, "do_lower_case")
     case = [] if lower_case is None else objects.variables([lower_case])
     for variable in case:
@@ -104,10 +108,30 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
         config=config,
         weights=weights,
         vocabulary=vocabulary,
-        origin=Origin(format=FORMAT, folder=folder, settings=sources, unused=tuple(sorted(unused))),
+        origin=Origin(
+            format=FORMAT,
+            folder=folder,
+            settings=sources,
+            notes=tuple(settings.notes),
+            unused=tuple(sorted(unused)),
+        ),
         head=head,
         embedding=embedding,
     )
+
+
+def _put_tokenization(settings: Settings, meta_graph: Any, path: Path) -> None:
+    """What the operations on texts tell, in a model that was saved with its preprocessing: it has had no others."""
+    if "tokenization" in settings:
+        return
+    text = TextGraph.of([meta_graph.graph_def], path)
+    if text is not None:
+        settings.put(
+            "the operations on texts in the graph",
+            tokenization="tf_text",
+            lower_case=text.lower_case,
+            strip_accents=text.strip_accents(),
+        )
 
 
 def _meta_graph(path: Path) -> Any:

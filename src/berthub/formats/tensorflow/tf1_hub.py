@@ -70,7 +70,13 @@ def read_tf1_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Checkp
         config=config,
         weights={canonical: bundle.array(name) for canonical, name in names.items()},
         vocabulary=vocabulary,
-        origin=Origin(format=FORMAT, folder=folder, settings=settings.sources, unused=tuple(sorted(unused))),
+        origin=Origin(
+            format=FORMAT,
+            folder=folder,
+            settings=settings.sources,
+            notes=tuple(settings.notes),
+            unused=tuple(sorted(unused)),
+        ),
     )
 
 
