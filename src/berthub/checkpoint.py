@@ -38,6 +38,35 @@ class Origin:
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def unread_head(self) -> tuple[str, ...]:
+        """Those of the unused weights that are the kernel or bias of a task's head, by their names."""
+        return tuple(name for name in self.unused if any(part in name for part in _HEADS) and not _is_slot(name))
+
+
+# What is in the names of the weights that tasks put on an encoder, in the code of transformers, Google and Keras.
+_HEADS = (
+    "classifier",
+    "qa_outputs",
+    "output_weights",
+    "output_bias",
+    "start_logits",
+    "end_logits",
+    "sequence_summary",
+    "seq_relationship",
+    "discriminator_predictions",
+    "cls.predictions",
+    "cls/",
+    "logits",
+)
+# What an optimizer keeps of each weight.
+_SLOTS = ("adam", "optimizer", "/m", "/v", "lamb", "momentum")
+
+
+def _is_slot(name: str) -> bool:
+    lowered = name.lower()
+    return any(slot in lowered if slot[0] != "/" else lowered.endswith(slot) for slot in _SLOTS)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:

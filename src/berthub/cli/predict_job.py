@@ -22,7 +22,7 @@ from berthub.cli.tables.reading import TextColumns, reading
 from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.cli.tables.source import find_source
 from berthub.encoding.encoder import Encoder
-from berthub.encoding.prediction import Logits
+from berthub.encoding.prediction import Logits, require_head
 from berthub.errors import InputError, TruncationWarning
 from berthub.head import Head
 
@@ -108,6 +108,8 @@ def load_fine_tuned(
 ) -> tuple[Encoder, Head]:
     """The model and its head; `InputError` where it has none."""
     encoder = load_encoder(model, engine=engine, precision=precision, max_length=max_length)
+    if encoder.head is None and (unread := encoder.checkpoint.origin.unread_head):
+        require_head(None, unread=unread)
     if encoder.head is None:
         raise InputError(
             f"{model.name} was not fine-tuned, it has no head to predict with: give the folder of a training, or "

@@ -281,7 +281,7 @@ class Encoder:
         classify: float32 [n, labels] with rows that add up to 1; multi_label: float32 [n, labels], each between 0
         and 1; tag: n arrays float32 [words, labels]; regress: an `InputError`, since `predict` gives its values.
         """
-        require_head(self.head, probabilities=True)
+        require_head(self.head, probabilities=True, unread=self._checkpoint.origin.unread_head)
         return self._logits(texts, wanted_progress(progress, None)).probabilities()
 
     def logits(self, texts: TextsOrSentences, *, progress: bool = False) -> Logits:

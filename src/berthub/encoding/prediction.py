@@ -92,7 +92,8 @@ def compute_logits(
     that are computed each for itself. Nothing is warned of here: `Logits.truncated` tells. `InputError` for a model
     without a head, and for what are no texts, or no lists of words.
     """
-    head, config, vocabulary = require_head(checkpoint.head), checkpoint.config, checkpoint.vocabulary
+    head = require_head(checkpoint.head, unread=checkpoint.origin.unread_head)
+    config, vocabulary = checkpoint.config, checkpoint.vocabulary
 
     def run(tokens: Tokens) -> Generator[Result]:
         pad = vocabulary.ids[vocabulary.pad]
@@ -129,8 +130,17 @@ def compute_logits(
     return Logits(head, values, truncated, words.word_splits)
 
 
-def require_head(head: Head | None, *, probabilities: bool = False) -> Head:
-    """`head`, or `InputError` where there is none, or none that gives `probabilities` when they are wanted."""
+def require_head(head: Head | None, *, probabilities: bool = False, unread: Sequence[str] = ()) -> Head:
+    """`head`, or `InputError` where there is none, or none that gives `probabilities` when they are wanted.
+
+    `unread` are the weights of a head that lies in the files and is not read.
+    """
+    if head is None and unread:
+        raise InputError(
+            f"this model's files hold a head that is not read ({', '.join(unread[:4])}{' ...' if unread[4:] else ''}): "
+            "it is more than one dense layer on the vectors that berthub's heads see. encode() and embed() give the "
+            "encoder's vectors, and berthub.TextClassifier trains a new head"
+        )
     if head is None:
         raise InputError(
             "this model was not fine-tuned, it has no head to predict with: encode() and embed() give its vectors, "

@@ -107,8 +107,11 @@ def read_lines(path: Path) -> list[str]:
     `str.splitlines` would break them.
     """
     try:
-        text = read_bytes(path).decode("utf-8")
+        # A byte order mark, which some editors put before a text, is none of it.
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if read_bytes(path)[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise CorruptFileError(f"{path} is UTF-16 text, and a vocabulary is UTF-8: save it as UTF-8") from error
         raise CorruptFileError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start:,}") from error
     lines = [line.strip() for line in text.split("\n")]
     if lines and not lines[-1]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from berthub.checkpoint import Checkpoint
-from berthub.errors import ModelNotFoundError
+from berthub.errors import CorruptFileError, ModelNotFoundError
 from berthub.formats.huggingface.reader import read_huggingface
 from berthub.formats.keras_hub import WEIGHTS, read_keras_hub
 from berthub.formats.native import CONFIG, read_native
@@ -22,6 +22,8 @@ __all__ = ["LAYOUTS", "Layout", "find_model"]
 # Archives and wheels keep a model a few folders deep; a whole home directory is not searched.
 _DEPTH = 4
 _FOLDERS = 1000
+# What Git LFS leaves for a large file, and the size that it may have.
+_POINTER, _LARGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,21 @@ def find_model(folder: Path) -> tuple[Layout, Path]:
 
 
 def _layout(folder: Path) -> Layout | None:
+    for place in (folder, folder / "variables", folder / "assets"):
+        for path in place.glob("*"):
+            _refuse_pointer(path)
     return next((layout for layout in LAYOUTS if layout.fits(folder)), None)
+
+
+def _refuse_pointer(path: Path) -> None:
+    """`CorruptFileError` where Git has left a pointer in the place of a large file."""
+    if path.is_file() and path.stat().st_size < _LARGEST_POINTER:
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise CorruptFileError(
+                    f"{path} is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull` in the "
+                    "repository, or download the file"
+                )
 
 
 def _has(folder: Path, pattern: str) -> bool:

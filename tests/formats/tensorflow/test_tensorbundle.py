@@ -1,6 +1,7 @@
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from berthub.errors import CorruptFileError, ModelError, UnsupportedModelError
 from berthub.formats.protos import parse
+from berthub.formats.tensorflow import tensorbundle_writer
 from berthub.formats.tensorflow.sstable import read_table
 from berthub.formats.tensorflow.tensor_slices import TensorSlice
 from berthub.formats.tensorflow.tensorbundle import TensorBundle
@@ -227,3 +229,17 @@ def test_the_object_graph_is_read(models: Path) -> None:
     assert b"word_embeddings/embeddings" in bundle.string("_CHECKPOINTABLE_OBJECT_GRAPH")
     with pytest.raises(CorruptFileError, match="no single string"):
         bundle.string("variables/0/.ATTRIBUTES/VARIABLE_VALUE")
+
+
+@pytest.mark.parametrize("parts", [None, {"w": [((0, 2),), ((2, 2),)]}])
+def test_half_precision_becomes_float32_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: dict[str, list[Any]] | None
+) -> None:
+    values = np.array([1.5, -0.0, 3.140625, np.float32(2.0**-14)], np.float32)
+    stored = {19: values.astype(np.float16), 14: (values.view(np.uint32) >> 16).astype(np.uint16)}
+    for kind, array in stored.items():
+        monkeypatch.setitem(tensorbundle_writer._DTYPES, array.dtype, kind)
+        bundles.write_bundle(tmp_path / f"{kind}", {"w": array}, parts=parts)
+        found = TensorBundle(tmp_path / f"{kind}").array("w")
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found.view(np.uint32), values.view(np.uint32))

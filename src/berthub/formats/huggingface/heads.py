@@ -1,5 +1,6 @@
 """Task heads of Hugging Face folders: the dense layers that are a `Head`, there and back."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,6 +98,9 @@ def described_head(head: Head) -> dict[str, Any]:
 def _labels(stored: Any, count: int) -> tuple[str, ...]:
     """The names by their numbers; those of transformers where it has stored none."""
     if stored is None:
+        return tuple(f"LABEL_{index}" for index in range(count))
+    if isinstance(stored, dict) and all(re.fullmatch(r"LABEL_\d+", str(name)) for name in stored.values()):
+        # Nobody named them; configurations of 2020 may list two of more.
         return tuple(f"LABEL_{index}" for index in range(count))
     if (
         not isinstance(stored, dict)

@@ -1,5 +1,6 @@
 """Hugging Face folders: `config.json`, safetensors (one file or several), and a tokenizer's files."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     path = folder / "config.json"
     stored = read_json(path)
     architecture = _architecture(stored, path)
-    arrays = _arrays(folder)
+    arrays = _arrays(folder, _class_name(stored))
     feedforwards = {**architecture.left_out, **stored}.get("num_feedforward_networks")
     rules = architecture.reading(feedforwards=feedforwards if isinstance(feedforwards, int) else 1)
     renamed, unknown = rename(arrays, rules)
@@ -81,10 +82,21 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     )
 
 
+def _class_name(stored: Mapping[str, Any]) -> str:
+    """The class of transformers that the model is of: it keeps the head."""
+    classes = stored.get("architectures")
+    first = classes[0] if isinstance(classes, list) and classes else None
+    return first if isinstance(first, str) and first.isidentifier() else "AutoModel"
+
+
 def _architecture(stored: Mapping[str, Any], path: Path) -> Architecture:
-    architecture: Architecture = look_up(
-        ARCHITECTURES, stored.get("model_type"), setting="model_type", source=str(path)
-    )
+    kind = stored.get("model_type")
+    if kind is None:
+        # Configurations of 2019 and 2020 leave it to the class.
+        name = _class_name(stored)
+        titles = {each.title: each.model_type for each in ARCHITECTURES.values()}
+        kind = next((titles[title] for title in titles if re.fullmatch(rf"{title}(For[A-Z]\w*|Model)", name)), None)
+    architecture: Architecture = look_up(ARCHITECTURES, kind, setting="model_type", source=str(path))
     positions = stored.get("position_embedding_type", "absolute")
     if positions != "absolute":
         raise UnsupportedModelError(
@@ -98,7 +110,7 @@ def _architecture(stored: Mapping[str, Any], path: Path) -> Architecture:
     return architecture
 
 
-def _arrays(folder: Path) -> dict[str, npt.NDArray[Any]]:
+def _arrays(folder: Path, kind: str) -> dict[str, npt.NDArray[Any]]:
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if whole.is_file():
         return read_safetensors(whole)
@@ -107,7 +119,10 @@ def _arrays(folder: Path) -> dict[str, npt.NDArray[Any]]:
         raise UnsupportedModelError(
             f"{folder} has its weights in {found or 'no file'}, "
             "not in model.safetensors. pytorch_model.bin is a pickle, a program that reading would run. Convert it "
-            f'once: transformers.AutoModel.from_pretrained("{folder}").save_pretrained("{folder}")'
+            "once, into another folder, and load that:\n"
+            f"  from transformers import AutoTokenizer, {kind}\n"
+            f'  {kind}.from_pretrained("{folder}").save_pretrained("{folder}-safetensors")\n'
+            f'  AutoTokenizer.from_pretrained("{folder}").save_pretrained("{folder}-safetensors")'
         )
     parts = read_json(index).get("weight_map")
     if not isinstance(parts, dict) or not all(isinstance(part, str) for part in parts.values()):

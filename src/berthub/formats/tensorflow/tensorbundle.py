@@ -26,6 +26,7 @@ __all__ = ["TensorBundle"]
 
 _STRING = 7
 # DataType of tensorflow/core/framework/types.proto -> what NumPy calls it
+_BFLOAT16, _FLOAT16 = 14, 19
 _DTYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype("<f4"),
     2: np.dtype("<f8"),
@@ -35,7 +36,8 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     6: np.dtype("i1"),
     9: np.dtype("<i8"),
     10: np.dtype("?"),
-    19: np.dtype("<f2"),
+    _BFLOAT16: np.dtype("<u2"),  # bfloat16, by its bits
+    _FLOAT16: np.dtype("<f2"),
 }
 # NumPy takes no more than 64; a weight has at most three.
 _MOST_DIMENSIONS = 8
@@ -95,9 +97,12 @@ class TensorBundle:
         return self._entries[key].shape
 
     def array(self, key: str) -> npt.NDArray[Any]:
-        """A numeric tensor: a view of its shard, aligned or not, as the file has it; a partitioned one, a copy."""
+        """A numeric tensor: a view of its shard, aligned or not, as the file has it; a partitioned one, a copy.
+
+        float16 and bfloat16 become float32, which holds each of their values.
+        """
         entry = self._entries[key]
-        return self._joined(key, entry) if entry.slices else self._view(key, entry)
+        return _widened(self._joined(key, entry) if entry.slices else self._view(key, entry), entry.dtype)
 
     def _view(self, key: str, entry: _Entry) -> npt.NDArray[Any]:
         dtype = self._dtype(key, entry)
@@ -236,3 +241,9 @@ def _crc32c(data: npt.NDArray[np.uint8]) -> int:
     for start in range(0, len(data), _CHECKSUM_CHUNK):
         crc = google_crc32c.extend(crc, data[start : start + _CHECKSUM_CHUNK].tobytes())
     return crc
+
+
+def _widened(array: npt.NDArray[Any], kind: int) -> npt.NDArray[Any]:
+    if kind == _BFLOAT16:
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32) if kind == _FLOAT16 else array
