@@ -1,6 +1,7 @@
 """What the exit status of the command says, and the one place where errors become it."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+_OF_THE_SYSTEM = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+
 _CODES: dict[type[BerthubError], ExitCode] = {
     HandleError: ExitCode.NO_MODEL,
     FetchError: ExitCode.NO_MODEL,
@@ -68,3 +71,9 @@ def errors_as_exits() -> Iterator[None]:
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
         raise typer.Exit(ExitCode.BROKEN_PIPE) from error
+    except OSError as error:
+        if error.errno not in _OF_THE_SYSTEM or error.filename is None:
+            raise
+        # A disk that fails while it is only looked at, as may happen anywhere: what no code of ours can cause.
+        typer.echo(f"error: {error.filename} cannot be used: {error.strerror}; check the disk", err=True)
+        raise typer.Exit(ExitCode.BAD_INPUT) from error

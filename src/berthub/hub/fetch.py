@@ -4,6 +4,7 @@ What comes back is a folder of files or one archive, still to be unpacked. Whate
 becomes a `FetchError`, with what it said as the cause, without secrets, and what to do about it.
 """
 
+import errno
 import logging
 import os
 import re
@@ -92,6 +93,8 @@ def fetch_kaggle(handle: KaggleModel, scratch: Path) -> Path:
         with _quiet("kagglehub", unless="KAGGLEHUB_VERBOSITY"), redacted_logs(*_LOGGERS):
             came = Path(kagglehub.model_download(str(handle), output_dir=str(target)))
     except Exception as error:  # the client's errors have no common root
+        if _is_of_the_disk(error):
+            raise
         failure = error
     if failure is not None:
         said = f"Kaggle did not give {handle}: {_said(failure)}\n{_kaggle_advice(failure)}"
@@ -119,6 +122,8 @@ def fetch_hugging_face(handle: HuggingFaceModel, scratch: Path) -> Path:
                 allow_patterns=list(HUGGING_FACE_FILES),
             )
     except Exception as error:  # the client's errors have no common root
+        if _is_of_the_disk(error):
+            raise
         failure = error
     if failure is not None:
         said = f"Hugging Face did not give {handle}: {_said(failure)}\n{_hugging_face_advice(failure, handle)}"
@@ -193,6 +198,11 @@ def _remove(notes: Path) -> None:
 
 def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(redact(str(error), environment_secrets()).split())}"
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether it is the disk that failed, and not the network: the cache says what to do then."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def _kaggle_advice(error: Exception) -> str:
