@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from berthub.cli.main import app
+from berthub.engines.openvino import multiplies_bytes_exactly
 
 _ROOT = Path(__file__).parent.parent.parent
 _DOCUMENTS = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
@@ -17,7 +18,12 @@ _BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def _blocks(path: Path, language: str) -> list[str]:
     found = _BLOCK.findall(path.read_text(encoding="utf-8"))
-    return [code for name, options, code in found if name == language and "no-run" not in options]
+    return [code for name, options, code in found if name == language and _can_run(options)]
+
+
+def _can_run(options: str) -> bool:
+    """Unless it is marked as no program, or needs a processor that computes in bytes, and this one does not."""
+    return "no-run" not in options and ("int8" not in options or multiplies_bytes_exactly())
 
 
 @pytest.fixture(autouse=True)
