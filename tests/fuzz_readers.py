@@ -200,7 +200,7 @@ def _fingerprint(checkpoint: Checkpoint) -> dict[str, Any]:
         weights |= {"head/kernel": head.kernel, "head/bias": head.bias}
     return {
         "weights": {name: zlib.crc32(np.ascontiguousarray(weight).tobytes()) for name, weight in weights.items()},
-        "settings": checkpoint.config.to_dict(),
+        "settings": (checkpoint.config.to_dict(), checkpoint.embedding),
         "pieces": checkpoint.vocabulary,
         "head": None if head is None else (head.task, head.labels, head.pooling, head.max_length),
         "ids": tokens.ids.tolist(),
