@@ -34,7 +34,7 @@ def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path: Path, value: 
     assert encoder.encode(["w1"])["pooled_output"].shape == (1, 24)
     # A tokenizer needs no weights.
     assert Tokenizer.from_pretrained(str(tmp_path / "model"))
-    with pytest.raises(InputError, match="allow_nonfinite .*do not apply"):
+    with pytest.raises(InputError, match=r"allow_nonfinite .*do not apply"):
         hub.load(str(tmp_path / "model"), engine="tensorflow", allow_nonfinite=True)  # type: ignore[call-overload]
 
 
