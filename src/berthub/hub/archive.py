@@ -2,8 +2,8 @@
 
 Nothing that a header says is trusted: names are checked before a path is made of them, bytes are counted
 while they are copied, and permissions, owners and times are not taken over. Nothing remains on disk after a
-failure. Time grows with the bytes that come out, which are bounded, and memory stays below a few megabytes (for a zip
-archive, below the size of its directory and an object for each of at most `MAX_MEMBERS` entries).
+failure. Time grows with the bytes that come out, which are bounded, and memory grows with the names alone, to some
+70 MB at most (of a zip archive, with its directory and an object for each of at most `MAX_MEMBERS` entries too).
 """
 
 import io
