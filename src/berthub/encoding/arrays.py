@@ -11,7 +11,7 @@ from berthub.config import EncoderConfig
 from berthub.errors import InputError
 from berthub.networks.interface import POSITIONS
 
-__all__ = ["ArrayInputs", "array_inputs", "inputs_by_name"]
+__all__ = ["ArrayInputs", "array_inputs", "check_ranges", "inputs_by_name", "sizes_of"]
 
 _NAMES = {
     "input_word_ids": "ids",
@@ -59,19 +59,33 @@ def array_inputs(inputs: Any, config: EncoderConfig, *, pad: int) -> ArrayInputs
         raise InputError(f"the inputs have {ids.shape[1]} positions; the model has {config.max_positions}")
     mask = given.get("mask", np.not_equal(ids, pad))
     type_ids = given.get("type_ids", np.zeros_like(ids))
-    for name, value, size in (
-        ("ids", ids, config.vocab_size),
-        ("type_ids", type_ids, config.type_vocab_size),
-        ("mask", mask, 2),
-        ("positions", given.get("positions", np.zeros(0)), ids.shape[1]),
-    ):
-        if value.size and (value.min() < 0 or value.max() >= size):
-            wrong = np.argwhere((value < 0) | (value >= size))[0]
-            raise InputError(
-                f"the {name} must be from 0 to {size - 1}; at {tuple(wrong.tolist())} there is {value[tuple(wrong)]}"
-            )
+    check_ranges({**given, "type_ids": type_ids, "mask": mask}, config, width=ids.shape[1])
     positions = [given["positions"]] if "positions" in given else []
     return ArrayInputs(*(np.ascontiguousarray(value, np.int32) for value in (ids, mask, type_ids, *positions)))
+
+
+def check_ranges(named: Mapping[str, npt.NDArray[Any]], config: EncoderConfig, *, width: int) -> None:
+    """`InputError` for ids, type ids, masks or positions that a model does not have, in rows of `width` tokens."""
+    sizes = sizes_of(config, width=width)
+    for name, value in named.items():
+        size = sizes[name]
+        if not value.size:
+            continue
+        # A mask may be of floating-point numbers, too.
+        if name == "mask" and value.dtype.kind == "f":
+            outside = (value != 0) & (value != 1)
+        elif value.min() < 0 or value.max() >= size:
+            outside = (value < 0) | (value >= size)
+        else:
+            continue
+        if outside.any():
+            wrong = tuple(np.argwhere(outside)[0].tolist())
+            raise InputError(f"the {name} must be from 0 to {size - 1}; at {wrong} there is {value[wrong]}")
+
+
+def sizes_of(config: EncoderConfig, *, width: Any) -> dict[str, Any]:
+    """How many values each input can have, from 0 on."""
+    return {"ids": config.vocab_size, "mask": 2, "type_ids": config.type_vocab_size, "positions": width}
 
 
 def inputs_by_name(inputs: Any) -> dict[str, Any]:

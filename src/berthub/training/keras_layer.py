@@ -12,7 +12,6 @@ import numpy as np
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.config import EncoderConfig
 from berthub.embedding import UNSAID, Embedding
-from berthub.encoding.arrays import inputs_by_name
 from berthub.errors import CheckpointError, InputError
 from berthub.formats import read
 from berthub.formats.native import special_pieces, write_native
@@ -21,6 +20,7 @@ from berthub.hub.resolve import resolve
 from berthub.networks import network
 from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
 from berthub.networks.network import config_from_dict, weight_shapes
+from berthub.training.layer_inputs import checked_inputs, valid_rows
 from berthub.training.operations import operations
 from berthub.training.randomness import Use, seed_for, stream
 from berthub.training.weights import Floats, WeightGroup, group_of, initial_value
@@ -134,20 +134,14 @@ class KerasLayer(keras.layers.Layer):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """The outputs, for eager and for symbolic inputs; `InputError` for what are no inputs of a BERT."""
-        if _is_tensor(inputs):
-            inputs = [inputs]
-        named = {name: _as_tensor(name, value) for name, value in inputs_by_name(inputs).items()}
-        for name, value in named.items():
-            _check_input(name, value, self.config)
-            _check_shape(name, value, named["ids"])
-        if "positions" in named and not self.config.mlm:
-            raise InputError(f"{POSITIONS}: this model has no masked-language-model head")
+        named = checked_inputs(inputs, self.config)
         # Keras repeats the call with what it was given here: so in names that are accepted.
         arrays = {_INPUTS[name]: value for name, value in named.items()}
         return super().__call__(arrays, *args, **kwargs)
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """The outputs for inputs in TF Hub's names; dropout only in training, and if trainable."""
+        valid = valid_rows({name: inputs[key] for name, key in _INPUTS.items() if key in inputs}, self.config)
         ids = keras.ops.cast(inputs["input_word_ids"], "int32")
         mask = inputs.get("input_mask")
         type_ids = inputs.get("input_type_ids")
@@ -159,7 +153,7 @@ class KerasLayer(keras.layers.Layer):
         if unpadded is not None:
             ids, type_ids = unpadded.take(ids), unpadded.take(type_ids)
         seeds = self._seed_generator if training and self.trainable else None
-        ops = operations(self.compute_dtype, seeds, unpadded=unpadded)
+        ops = operations(self.compute_dtype, seeds, unpadded=unpadded, valid=valid)
         weights = {name: weight for group in self._groups for name, weight in group.weights_by_name.items()}
         pooled_only = self._wanted <= _POOLED and positions is None
         states = network.hidden_states(
@@ -362,49 +356,3 @@ def _checked_seed(seed: Any) -> int | None:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed={seed!r} does not fit: it is a whole number from 0, or None for another one every time")
     return int(seed)
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, keras.KerasTensor | np.ndarray) or keras.ops.is_tensor(value)
-
-
-def _as_tensor(name: str, value: Any) -> Any:
-    """What Keras's backend takes: lists and other libraries' tensors as arrays."""
-    if _is_tensor(value) and not isinstance(value, np.ndarray):
-        return value
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InputError(f"the {name} are no array: {error}; rows of different lengths must be padded") from error
-    if array.dtype.kind not in "biuf":
-        raise InputError(
-            f"the {name} are texts or objects; the layer takes numbers: make them with hub.Preprocessor(handle)(texts) "
-            "or hub.Tokenizer.from_pretrained(handle)(texts, padding=True, return_tensors=...)"
-        )
-    return array
-
-
-def _check_input(name: str, value: Any, config: EncoderConfig) -> None:
-    dtype = keras.backend.standardize_dtype(value.dtype)
-    if dtype == "string":
-        raise InputError(
-            f"the {name} are texts; the layer takes numbers: make them with hub.Preprocessor(handle)(texts)"
-        )
-    if name != "mask" and not ("int" in dtype or dtype == "bool"):
-        raise InputError(
-            f'the {name} are of type {dtype}, and must be integers: declare them as keras.Input((None,), dtype="int32")'
-        )
-    if len(value.shape) != 2:
-        raise InputError(f"the {name} have the shape {tuple(value.shape)}; accepted: [batch, seq]")
-    width = value.shape[1]
-    # While a model is traced or exported it may be None, or a symbol.
-    if isinstance(width, int) and not 1 <= width <= config.max_positions:
-        raise InputError(f"the {name} have {width} positions; the model has {config.max_positions}: cut the texts")
-
-
-def _check_shape(name: str, value: Any, ids: Any) -> None:
-    pairs = list(zip(value.shape, ids.shape, strict=True))[: 1 if name == "positions" else 2]
-    if any(isinstance(one, int) and isinstance(other, int) and one != other for one, other in pairs):
-        raise InputError(
-            f"the {name} have the shape {tuple(value.shape)} and the ids {tuple(ids.shape)}; they must be equal"
-        )

@@ -23,11 +23,13 @@ _DIGITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 class KerasOps(Ops[Tensor, Weight]):
     """`berthub.networks.ops.Ops` on `keras.ops`; computes in `dtype`, with float32 where small terms are summed.
 
-    `seed` is the generator that dropout draws from; None means no dropout.
+    `seed` is the generator that dropout draws from; None means no dropout. Texts that are not `valid`, bool [b], get
+    NaN for all that attention computes; None means that all are.
     """
 
-    def __init__(self, dtype: str, seed: Any | None) -> None:
+    def __init__(self, dtype: str, seed: Any | None, *, valid: Any | None = None) -> None:
         self._dtype = dtype
+        self._valid = valid
         self._seed = seed
 
     def gather(self, table: Weight, ids: Tensor) -> Tensor:
@@ -84,7 +86,9 @@ class KerasOps(Ops[Tensor, Weight]):
         return _ops.where(drawn < share, x * factor, _ops.zeros_like(x))
 
     def attention_bias(self, mask: Tensor) -> Tensor:
-        return _ops.cast(_ops.where(mask[:, None, None, :] != 0, 0.0, MASKED), "float32")
+        bias = _ops.cast(_ops.where(mask[:, None, None, :] != 0, 0.0, MASKED), "float32")
+        # The smallest tensor that all later ones depend on.
+        return bias if self._valid is None else _ops.where(self._valid[:, None, None, None], bias, float("nan"))
 
     def attention(
         self,
