@@ -83,7 +83,7 @@ register_when_keras_is_there()
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES and name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise importlib.import_module(f"{__name__}.old_names").unknown_name(__name__, name)
     from berthub.missing import missing_class, missing_module
 
     try:

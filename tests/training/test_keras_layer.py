@@ -238,3 +238,83 @@ def test_what_the_model_says_of_sentence_vectors_is_kept(models: Path, tmp_path:
     again = hub.KerasLayer.from_config(layer.get_config())
     assert again.get_config()["embedding"] == own.to_dict()
     assert "embedding" not in hub.KerasLayer(checkpoint).get_config()
+
+
+# Of two texts of four tokens: what is wrong with one of them.
+WRONG: list[tuple[int, Inputs, str]] = [
+    (
+        0,
+        {"input_ids": np.array([[1, -1, 7, 2], [1, 5, 6, 2]])},
+        "the ids must be from 0 to 1125; at (0, 1) there is -1",
+    ),
+    (1, {"input_ids": np.array([[1, 5, 7, 2], [1, 5, 1126, 2]])}, "at (1, 2) there is 1126"),
+    (1, {"input_ids": np.array([[1, 5, 7, 2], [1, 5, 2**31 - 1, 2]])}, "there is 2147483647"),
+    (0, {"token_type_ids": np.array([[0, 0, 2, 0], [0, 0, 0, 0]])}, "the type_ids must be from 0 to 1; at (0, 2)"),
+    (1, {"token_type_ids": np.array([[0, 0, 1, 0], [0, -1, 0, 0]])}, "the type_ids must be from 0 to 1; at (1, 1)"),
+    (
+        1,
+        {"attention_mask": np.array([[1, 1, 1, 0], [1, 1, 2, 0]])},
+        "the mask must be from 0 to 1; at (1, 2) there is 2",
+    ),
+]
+RIGHT: Inputs = {
+    "input_ids": np.array([[1, 3, 7, 2], [1, 5, 1125, 2]]),
+    "attention_mask": np.ones((2, 4), np.int64),
+    "token_type_ids": np.array([[0, 0, 0, 0], [0, 0, 1, 1]]),
+}
+
+
+@pytest.mark.parametrize(("row", "wrong", "message"), WRONG)
+def test_values_that_the_model_does_not_have_are_said(
+    keras: Any, layer: hub.KerasLayer, row: int, wrong: Inputs, message: str
+) -> None:
+    given = {**RIGHT, **wrong}
+    layer(RIGHT)
+    for form in (given, {name: keras.ops.convert_to_tensor(array, "int32") for name, array in given.items()}):
+        with pytest.raises(InputError, match=re.escape(message)):
+            layer(form)
+
+
+def test_a_mask_of_fractions_and_ragged_ids_are_said(keras: Any, layer: hub.KerasLayer) -> None:
+    halves = {**RIGHT, "attention_mask": np.full((2, 4), 0.5, np.float32)}
+    with pytest.raises(InputError, match=re.escape("the mask must be from 0 to 1; at (0, 0) there is 0.5")):
+        layer(halves)
+    _close(layer({**RIGHT, "attention_mask": np.ones((2, 4), np.float32)})["pooled_output"], layer(RIGHT)["default"])
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with pytest.raises(InputError, match=r"are a RaggedTensor; .*to_tensor"):
+            layer(tf.ragged.constant([[1, 2], [3]]))
+
+
+@pytest.fixture(scope="module")
+def compiled(keras: Any, layer: hub.KerasLayer) -> dict[bool, Any]:
+    """A model without XLA, and with; JAX has the one, and PyTorch the other."""
+    ways = {"tensorflow": (False, True), "jax": (True,), "torch": (False,)}[keras.config.backend()]
+    models = {}
+    for way in ways:
+        inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in RIGHT}
+        models[way] = keras.Model(inputs, layer(inputs)["sequence_output"])
+        models[way].compile(jit_compile=way)
+    return models
+
+
+@pytest.mark.parametrize(("row", "wrong", "message"), WRONG)
+def test_in_a_model_wrong_values_are_an_error_or_nan(
+    keras: Any, compiled: dict[bool, Any], layer: hub.KerasLayer, row: int, wrong: Inputs, message: str
+) -> None:
+    given = {name: array.astype(np.int32) for name, array in {**RIGHT, **wrong}.items()}
+    for way, model in compiled.items():
+        _close(model.predict(RIGHT, verbose=0), layer(RIGHT)["sequence_output"])
+        if way:
+            lost = np.isnan(model.predict(given, verbose=0)).all((1, 2))
+            assert lost.tolist() == [row == 0, row == 1]
+        elif keras.config.backend() == "tensorflow":
+            import tensorflow as tf
+
+            with pytest.raises(tf.errors.InvalidArgumentError, match=r"berthub: the .* must be from 0 to"):
+                model.predict(given, verbose=0)
+        else:
+            # Keras adds what was being called.
+            with pytest.raises((InputError, ValueError), match=re.escape(message)):
+                model.predict(given, verbose=0)

@@ -21,6 +21,7 @@ from berthub.networks import network
 from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
 from berthub.networks.network import config_from_dict, weight_shapes
 from berthub.training.layer_inputs import checked_inputs, valid_rows
+from berthub.training.old_programs import ResolvedObject, check_old_arguments
 from berthub.training.operations import operations
 from berthub.training.randomness import Use, seed_for, stream
 from berthub.training.weights import Floats, WeightGroup, group_of, initial_value
@@ -60,8 +61,8 @@ class KerasLayer(keras.layers.Layer):
     def __init__(
         self,
         handle: "str | os.PathLike[str] | Checkpoint | None" = None,
-        *,
         trainable: bool = False,
+        *,
         output_key: str | Sequence[str] | None = None,
         freeze_layers: int = 0,
         freeze_embeddings: bool = False,
@@ -74,6 +75,7 @@ class KerasLayer(keras.layers.Layer):
         offline: bool | None = None,
         **options: Any,
     ) -> None:
+        check_old_arguments(handle, options)
         super().__init__(trainable=trainable, **options)
         if isinstance(handle, Checkpoint | _Skeleton):
             model: Checkpoint | _Skeleton = handle
@@ -123,6 +125,11 @@ class KerasLayer(keras.layers.Layer):
         """Make the variables; they are there as soon as the layer is."""
         for group in self._groups:
             group.build()
+
+    @property
+    def resolved_object(self) -> ResolvedObject:
+        """What programs of `tensorflow_hub` read the vocabulary's file and the case from."""
+        return ResolvedObject(self.vocabulary, self.config)
 
     @property
     def groups(self) -> dict[str, WeightGroup]:

@@ -23,8 +23,8 @@ _DIGITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 class KerasOps(Ops[Tensor, Weight]):
     """`berthub.networks.ops.Ops` on `keras.ops`; computes in `dtype`, with float32 where small terms are summed.
 
-    `seed` is the generator that dropout draws from; None means no dropout. Texts that are not `valid`, bool [b], get
-    NaN for all that attention computes; None means that all are.
+    `seed` is the generator that dropout draws from; None means no dropout. Texts that are not `valid`, bool [b], become
+    NaN; None means that all are.
     """
 
     def __init__(self, dtype: str, seed: Any | None, *, valid: Any | None = None) -> None:
@@ -33,7 +33,11 @@ class KerasOps(Ops[Tensor, Weight]):
         self._seed = seed
 
     def gather(self, table: Weight, ids: Tensor) -> Tensor:
-        return _ops.cast(_ops.take(table.value, ids, axis=0), self._dtype)
+        rows = _ops.cast(_ops.take(table.value, ids, axis=0), self._dtype)
+        if self._valid is None:
+            return rows
+        # Here, where it goes through every residual connection: XLA's softmax loses a NaN of the scores.
+        return _ops.where(self._valid[:, None, None], rows, _ops.cast(float("nan"), self._dtype))
 
     def leading_rows(self, table: Weight, ids: Tensor, *, first: int = 0) -> Tensor:
         return _ops.cast(table.value[None, first : first + _ops.shape(ids)[1]], self._dtype)
@@ -86,9 +90,7 @@ class KerasOps(Ops[Tensor, Weight]):
         return _ops.where(drawn < share, x * factor, _ops.zeros_like(x))
 
     def attention_bias(self, mask: Tensor) -> Tensor:
-        bias = _ops.cast(_ops.where(mask[:, None, None, :] != 0, 0.0, MASKED), "float32")
-        # The smallest tensor that all later ones depend on.
-        return bias if self._valid is None else _ops.where(self._valid[:, None, None, None], bias, float("nan"))
+        return _ops.cast(_ops.where(mask[:, None, None, :] != 0, 0.0, MASKED), "float32")
 
     def attention(
         self,
