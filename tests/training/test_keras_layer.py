@@ -312,7 +312,8 @@ def test_in_a_model_wrong_values_are_an_error_or_nan(
         elif keras.config.backend() == "tensorflow":
             import tensorflow as tf
 
-            with pytest.raises(tf.errors.InvalidArgumentError, match=r"berthub: the .* must be from 0 to"):
+            # Or TensorFlow's own, if the rows are taken before the assertion runs.
+            with pytest.raises(tf.errors.InvalidArgumentError, match=r"must be from 0 to|indices.* is not in"):
                 model.predict(given, verbose=0)
         else:
             # Keras adds what was being called.

@@ -31,6 +31,17 @@ def test_a_terminal_shows_the_bar_and_a_line_for_each_epoch(monkeypatch: pytest.
     assert "3/3" in shown
 
 
-@pytest.mark.parametrize(("terminal", "shown"), [(False, True), (True, False)])
-def test_elsewhere_nothing_is_shown(monkeypatch: pytest.MonkeyPatch, terminal: bool, shown: bool) -> None:
-    assert _shown(monkeypatch, terminal=terminal, shown=shown) == ""
+def test_a_file_gets_a_line_for_each_epoch_and_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = _shown(monkeypatch, terminal=False, shown=True).splitlines()
+    epoch = ", loss 0.5000, seconds 2, examples_per_second 1,234"
+    assert lines == [f"epoch 1{epoch}", f"epoch 2{epoch}"]
+    monkeypatch.setattr(progress, "_SECONDS", 0.0)
+    lines = _shown(monkeypatch, terminal=False, shown=True).splitlines()
+    steps = [[f"epoch {number}/2, step {step}/3, loss 0.5000" for step in (1, 2, 3)] for number in (1, 2)]
+    assert lines == [*steps[0], f"epoch 1{epoch}", *steps[1], f"epoch 2{epoch}"]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_on_request_nothing_is_shown(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    monkeypatch.setattr(progress, "_SECONDS", 0.0)
+    assert _shown(monkeypatch, terminal=terminal, shown=False) == ""

@@ -2,7 +2,7 @@
 
 Eagerly, wrong values are an error. What a library can do where they are known only when a compiled graph runs:
 
-    TensorFlow, tf.function and Model.fit without XLA    `tf.errors.InvalidArgumentError`, which names the input
+    TensorFlow, tf.function and Model.fit without XLA    `tf.errors.InvalidArgumentError`
     TensorFlow with XLA, JAX under jit, Model.fit on JAX  all outputs of that text are NaN
     PyTorch                                               is never compiled by Keras, so the eager error
 

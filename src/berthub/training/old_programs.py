@@ -16,9 +16,7 @@ from berthub.vocabulary import Vocabulary
 
 __all__ = ["ResolvedObject", "check_old_arguments"]
 
-_PREPROCESSOR = (
-    "hub.Preprocessor(url)(texts) makes numbers of texts, with the URL of the preprocessing model or of the encoder"
-)
+_PREPROCESSOR = "hub.Preprocessor(url)(texts) makes numbers of texts, with the URL of either model"
 
 
 def check_old_arguments(handle: Any, options: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """How far training is, on the terminal."""
 
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -12,11 +13,19 @@ from berthub.training.trainer import Watcher
 __all__ = ["TrainingProgress"]
 
 
+# Between two lines in a file.
+_SECONDS = 30.0
+
+
 class TrainingProgress(Watcher):
-    """A bar for the epoch that is running, and a line for each that is done; on stderr, and on a terminal only."""
+    """A bar for the epoch that is running, and a line for each that is done, on stderr.
+
+    Where that is no terminal but a file or a pipe, there are lines instead of the bar, one every `_SECONDS`.
+    """
 
     def __init__(self, *, epochs: int, shown: bool) -> None:
         self._console = Console(stderr=True)
+        self._shown, self._epochs, self._last = shown, epochs, time.monotonic()
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
             BarColumn(),
@@ -48,12 +57,25 @@ class TrainingProgress(Watcher):
             self._bar.reset(self._task, total=steps, completed=step - 1, epoch=epoch, loss=loss)
         self._shown_loss = 0.95 * self._shown_loss + 0.05 * loss
         self._bar.update(self._task, completed=step, epoch=epoch, loss=self._shown_loss)
+        if self._shown and self._bar.disable and time.monotonic() - self._last >= _SECONDS:
+            self._say(f"epoch {epoch}/{self._epochs}, step {step:,}/{steps:,}, loss {self._shown_loss:.4f}")
 
     def epoch(self, entry: Mapping[str, float]) -> None:
         """Print what the history has of the epoch."""
-        if not self._bar.disable:
+        if self._shown:
             shown = ", ".join(
                 f"{name} {value:,.0f}" if name in ("epoch", "seconds", "examples_per_second") else f"{name} {value:.4f}"
                 for name, value in entry.items()
             )
-            self._console.print(shown, highlight=False)
+            self._say(shown)
+
+    def begin(self, what: str) -> None:
+        """Say with what training begins."""
+        if self._shown:
+            self._say(what)
+
+    def _say(self, line: str) -> None:
+        self._last = time.monotonic()
+        # A file gets each line whole, and at once.
+        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.file.flush()

@@ -138,7 +138,7 @@ class FineTuner(ABC):
         `dev` is what the epochs are scored on, texts and labels; without it the last epoch is kept. `run` names a
         folder that is made for the model and all about it (metrics, pictures, a model card), and that keeps the
         state of training meanwhile; with `resume` an interrupted training goes on there, and ends with the weights
-        that it would have had. `progress` shows a bar on a terminal. `data` says in the model card what the data
+        that it would have had. `progress` shows on stderr how far training is: a bar on a terminal, lines elsewhere. `data` says in the model card what the data
         are. `hyperparameters` are those of `berthub.Hyperparameters`: epochs, batch_size, learning_rate and so on.
 
         `history` has an entry for each epoch. `InputError` before training for what does not fit;
@@ -196,6 +196,11 @@ class FineTuner(ABC):
         if store is not None:
             store.begin()
         with TrainingProgress(epochs=wanted.epochs, shown=progress) as watcher:
+            goes_on = "" if resumed is None else f", going on after {resumed.progress.epoch} epochs"
+            watcher.begin(
+                f"training on {len(ready.examples):,} examples with Keras on {keras.config.backend()}, "
+                f"in {policy.removeprefix('mixed_')}{goes_on}"
+            )
             trained = train(
                 step,
                 ready.examples,
