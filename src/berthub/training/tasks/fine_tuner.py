@@ -138,8 +138,9 @@ class FineTuner(ABC):
         `dev` is what the epochs are scored on, texts and labels; without it the last epoch is kept. `run` names a
         folder that is made for the model and all about it (metrics, pictures, a model card), and that keeps the
         state of training meanwhile; with `resume` an interrupted training goes on there, and ends with the weights
-        that it would have had. `progress` shows on stderr how far training is: a bar on a terminal, lines elsewhere. `data` says in the model card what the data
-        are. `hyperparameters` are those of `berthub.Hyperparameters`: epochs, batch_size, learning_rate and so on.
+        that it would have had. `progress` shows on stderr how far training is: a bar on a terminal, lines elsewhere.
+        `data` says in the model card what the data are. `hyperparameters` are those of `berthub.Hyperparameters`:
+        epochs, batch_size, learning_rate and so on.
 
         `history` has an entry for each epoch. `InputError` before training for what does not fit;
         `TrainingDivergedError` where the loss ceases to be a number: the best epoch until then is kept.
