@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["OLD_ARGUMENTS", "old_argument_fault", "unknown_name"]
+__all__ = ["OLD_ARGUMENTS", "old_argument_fault", "unknown_attribute", "unknown_name"]
 
 _LAYER = "layer = berthub.KerasLayer(url), or bert = berthub.load(url) for vectors"
 _SAVE = "layer.export(folder) or berthub.export writes a SavedModel"
@@ -44,6 +44,28 @@ _ADVICE = {
 }
 # Of modules of TensorFlow 1, and of SavedModels; all of them compute what the layer returns.
 _SIGNATURES = ("default", "mlm", "serving_default", "tokens")
+
+
+# Of what tensorflow_hub's `load` returned.
+_OLD_ATTRIBUTES = {
+    "asset_paths": "the vocabulary is encoder.vocabulary",
+    "bert_pack_inputs": "berthub.Preprocessor(url) of the preprocessing model has it",
+    "graph": "a model's graph is never run; encoder.config has its settings",
+    "mlm": "encoder.fill_mask(text), or encoder(inputs)['mlm_logits'] with masked_lm_positions",
+    "resolved_object": "encoder.vocabulary and encoder.config.lower_case",
+    "signatures": "encoder(inputs) computes what the signatures did: call it with a dict of arrays",
+    "tokenize": "encoder.tokenizer(texts), or berthub.Preprocessor(url) of the preprocessing model",
+    "trainable_variables": "berthub.KerasLayer(url, trainable=True) can be trained",
+    "trainable_weights": "berthub.KerasLayer(url, trainable=True) can be trained",
+    "variables": "encoder.checkpoint.weights has the arrays by name; berthub.KerasLayer(url) can be trained",
+}
+
+
+def unknown_attribute(kind: str, name: str) -> AttributeError:
+    """The error for an attribute that an encoder has not, with what to write if tensorflow_hub's object had it."""
+    message = f"{kind!r} object has no attribute {name!r}"
+    old = _OLD_ATTRIBUTES.get(name)
+    return AttributeError(message if old is None else f"{message}, which tensorflow_hub's load returned: {old}")
 
 
 def unknown_name(module: str, name: str) -> AttributeError:

@@ -10,7 +10,7 @@ import pytest
 import berthub as hub
 from berthub.engines.engine import EngineName
 from berthub.engines.openvino.pages import _map
-from berthub.errors import InputError
+from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read
 from support.golden import READABLE
 from support.heads import with_head
@@ -79,3 +79,17 @@ def test_arrays_that_are_one_stay_one() -> None:
 def test_mmap_is_not_for_foreign_graphs(models: Path) -> None:
     with pytest.raises(InputError, match="mmap do not apply"):
         hub.load(models / "tf2_v4", engine="tensorflow", mmap=False)  # type: ignore[call-overload]
+
+
+def test_a_preprocessing_model_is_told_what_reads_it(models: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match=r"berthub\.Preprocessor\(handle\)") as caught:
+        hub.load(models / "preprocess")
+    assert "tensorflow" not in str(caught.value).replace(str(models), "")
+
+
+@pytest.mark.parametrize("name", ["signatures", "trainable_variables", "bert_pack_inputs", "mlm", "resolved_object"])
+def test_attributes_of_tensorflow_hubs_objects_say_what_to_write(models: Path, name: str) -> None:
+    encoder = hub.load(models / "tf2_v4", engine="numpy")
+    with pytest.raises(AttributeError, match=f"{name}', which tensorflow_hub's load returned: "):
+        getattr(encoder, name)
+    assert not hasattr(encoder, "nothing_of_the_kind")

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Never, Self
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from berthub.formats.native import write_native
 from berthub.head import Head
 from berthub.networks.interface import MLM_LOGITS
 from berthub.networks.outputs import Output
+from berthub.old_names import unknown_attribute
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import Vocabulary
@@ -100,6 +101,10 @@ class Encoder:
             f"<Encoder {config.architecture}, {config.num_layers} layers of {config.hidden_size}{task}, "
             f"{self._engine.name} {self.precision}, max_length {self.max_length}, from {origin.folder}>"
         )
+
+    def __getattr__(self, name: str) -> Never:
+        """Asked for what is not there only."""
+        raise unknown_attribute(type(self).__name__, name)
 
     @property
     def checkpoint(self) -> Checkpoint:

@@ -15,8 +15,9 @@ from berthub.encoding.graph_encoder import GraphEncoder
 from berthub.encoding.source import Source
 from berthub.engines.create import check_engine, create_engine
 from berthub.engines.engine import EngineName, Precision
-from berthub.errors import InputError, UnsupportedModelError
+from berthub.errors import InputError, ModelError, UnsupportedModelError
 from berthub.formats import read
+from berthub.formats.preprocessor import read_preprocessor
 from berthub.hub.resolve import resolve
 from berthub.tokenization.tokenizer import Text, Tokenizer
 
@@ -135,9 +136,23 @@ def _read(folder: Path, settings: Mapping[str, Any] | None, *, allow_nonfinite: 
     try:
         return read(folder, settings=settings, allow_nonfinite=allow_nonfinite)
     except UnsupportedModelError as error:
+        if _is_preprocessor(folder):
+            raise UnsupportedModelError(
+                f"{folder} holds a preprocessing model, which has no weights. berthub.Preprocessor(handle) makes the "
+                "inputs of an encoder with it, and has its tokenize and bert_pack_inputs; berthub.load wants the "
+                "encoder itself"
+            ) from error
         if not any(place for pattern in ("saved_model.pb", "*/saved_model.pb") for place in folder.glob(pattern)):
             raise
         raise UnsupportedModelError(
             f'{error}\n  If you trust its author, engine="tensorflow" runs the SavedModel as it is: it executes the '
             "graph in the file, and needs TensorFlow (pip install tensorflow)"
         ) from error
+
+
+def _is_preprocessor(folder: Path) -> bool:
+    try:
+        return read_preprocessor(folder) is not None
+    except ModelError:
+        # Whatever else it is: the error of who wanted an encoder tells.
+        return False

@@ -15,6 +15,7 @@ from berthub.hub import address, names
 from berthub.hub.checksum import is_sha256
 from berthub.hub.kinds import Handle, LocalArchive, LocalFolder
 from berthub.hub.redaction import public_spelling
+from berthub.hub.single_files import checkpoint_prefix, file_fault
 
 __all__ = ["parse", "split_pin"]
 
@@ -71,6 +72,9 @@ def _parse(text: str) -> Handle:
     # Face.
     if text[0] in "./~" or "\\" in text or _WINDOWS_PATH.match(text) or names.is_archive(text) or _exists(text):
         return _local(text)
+    if _exists(f"{text}.index"):
+        # A checkpoint has its name in the current folder, and is no file itself.
+        return _local(text)
     return _bare(text)
 
 
@@ -81,7 +85,9 @@ def _local(text: str) -> Handle:
     if _is_file(path):
         if names.is_archive(path.name):
             return LocalArchive(path)
-        raise HandleError(f"{text!r} is a file, and neither a folder nor an archive. Give the folder that holds it.")
+        raise HandleError(f"{text!r} is {file_fault(path)}.")
+    if said := checkpoint_prefix(path):
+        raise HandleError(f"{text!r} is {said}.")
     if _exists(path):
         raise HandleError(
             f"{text!r} is a pipe, a device or a socket. Give a folder, or an archive that is a regular file."
