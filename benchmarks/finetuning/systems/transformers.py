@@ -71,18 +71,25 @@ class Transformers(System):
             from berthub.training.examples import order_of_epoch
 
             lengths = np.array([len(row.ids) for row in rows])
-            return order_of_epoch(lengths, batch_size=size, seed=self._seed, epoch=epoch)
+            return order_of_epoch(lengths, batch_size=size, seed=self._seed_of_berthub(), epoch=epoch)
         order = list(range(len(rows)))
         self._random.shuffle(order)
         return [order[first : first + size] for first in range(0, len(rows), size)]
 
+    def _seed_of_berthub(self) -> int:
+        """That of the first fit of an object with this seed."""
+        from berthub.training.randomness import Use, seed_for
+
+        return seed_for(self._seed, Use.FIT, 0, bits=62)
+
     def _set_head(self, labels: int) -> None:
         """The head that berthub begins with."""
         from berthub import load
+        from berthub.training.randomness import Use, stream
         from berthub.training.weights import initial_value
 
         config = load(self._settings.model, engine="numpy").config
-        rng = np.random.default_rng(self._seed)
+        rng = stream(self._seed_of_berthub(), Use.HEAD)
         kernel = initial_value("head/kernel", (config.hidden_size, labels), config, rng)
         head = self._model.classifier
         with self._torch.no_grad():
