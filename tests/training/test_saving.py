@@ -188,3 +188,12 @@ def test_keras_exports_models_with_the_names_of_their_inputs(
     expected = hub.load(models / "tf2_v4", engine="numpy")(inputs)
     for name in ("pooled_output", "sequence_output"):
         np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_the_older_format_of_keras_is_refused_with_what_to_write(keras: Any, models: Path, tmp_path: Path) -> None:
+    ids = keras.Input((None,), dtype="int32", name="input_word_ids")
+    layer = hub.KerasLayer(models / "tf2_v4", output_key="pooled_output")
+    model = keras.Model(ids, keras.layers.Dense(1)(layer(ids)))
+    with pytest.raises(InputError, match=r"model\.save\(\"model\.keras\"\)"):
+        model.save(tmp_path / "model.h5")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.config import EncoderConfig
-from berthub.errors import CheckpointError
+from berthub.errors import CheckpointError, InputError
 from berthub.training.randomness import Use, stream
 
 __all__ = ["LowRank", "WeightGroup", "group_of", "initial_value"]
@@ -73,6 +73,13 @@ class WeightGroup(keras.layers.Layer):
             if self._rank is not None and name.endswith("/kernel"):
                 self.weights_by_name[name] = self._low_rank(name, variable, index)
         self._values = None
+
+    def get_config(self) -> dict[str, Any]:
+        """Asked for where Keras writes its older format, in which a group would stand beside its layer."""
+        raise InputError(
+            'a model with a berthub.KerasLayer is saved as .keras: model.save("model.keras"). Keras\'s older .h5 files '
+            "have no place for the vocabulary and the settings of a BERT"
+        )
 
     def save_own_variables(self, store: Any) -> None:
         """Put the weights into Keras's store, LoRA merged."""
