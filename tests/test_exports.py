@@ -71,6 +71,13 @@ def test_the_weights_go_through_every_form_bit_for_bit(
         assert model.weights.keys() == checkpoint.weights.keys(), to
         for name, weight in checkpoint.weights.items():
             np.testing.assert_array_equal(model.weights[name], weight, err_msg=f"{to}: {name}")
+        if to == "huggingface":
+            # Who reads that form tokenizes as transformers, which looks for the special pieces in texts.
+            assert model.config.tokenization == "transformers"
+            assert {token.content for token in model.vocabulary.added} <= set(checkpoint.vocabulary.pieces)
+            config = dataclasses.replace(checkpoint.config, tokenization="transformers")
+            vocabulary = dataclasses.replace(checkpoint.vocabulary, added=model.vocabulary.added)
+            checkpoint = dataclasses.replace(checkpoint, config=config, vocabulary=vocabulary)
         assert model.vocabulary == checkpoint.vocabulary, to
         assert model.config == checkpoint.config, to
 

@@ -94,11 +94,7 @@ def test_the_choice_of_engine_and_precision(models: Path) -> None:
 def test_a_processor_without_bfloat16(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from berthub.engines.openvino import engine as openvino
 
-    class Core:
-        def get_property(self, device: str, name: str) -> list[str]:
-            return ["FP32", "INT8"]
-
-    monkeypatch.setattr(openvino, "_core", Core)
+    monkeypatch.setattr(openvino, "processor_has_bfloat16", lambda: False)
     checkpoint = read(models / "tf2_v4")
     assert create_engine(checkpoint).precision == "float32"
     with pytest.raises(InputError, match="does not compute in bfloat16"):

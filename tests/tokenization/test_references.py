@@ -196,7 +196,9 @@ class TestChoice:
     def test_what_is_not_known(self, models: Path) -> None:
         with pytest.raises(InputError, match="tokenization='bert' is not known; use one of 'google', 'tf_text'"):
             hub.load(models / "tf2_v4", tokenization="bert")  # type: ignore[call-overload]
-        with pytest.raises(CheckpointError, match="tokenization must be one of google, tf_text, not 'bert'"):
+        with pytest.raises(
+            CheckpointError, match="tokenization must be one of google, tf_text, transformers, not 'bert'"
+        ):
             hub.load(models / "tf2_v4", settings={"tokenization": "bert"})
         for options in (
             {"strip_accents": False},

@@ -141,7 +141,9 @@ def test_an_export_has_the_interface_of_tensorflow_hub(
         np.testing.assert_array_equal(ours.weights[weight], value)
     # A foreign tool may leave the extra file out: the graph itself still tells what changes numbers.
     shutil.rmtree(tmp_path / "exported" / "assets.extra")
-    assert read(tmp_path / "exported").config == layer.config
+    # All but whose tokenization is meant, for which a graph of the encoder has no place.
+    ours = read(tmp_path / "exported").config
+    assert dataclasses.replace(ours, tokenization=layer.config.tokenization) == layer.config
     with pytest.raises(InputError, match="not an empty folder"):
         layer.export(tmp_path / "exported")
 

@@ -110,6 +110,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stopped.status or ExitCode.DONE
 
 
+class _Interrupt(KeyboardInterrupt):
+    """Ctrl-C, of a class of its own.
+
+    Of KeyboardInterrupt itself Python keeps in mind that it came up in an `exec` or `eval`, as imports have many, and
+    kills the process with SIGINT at its end, whatever status that was to have.
+    """
+
+
 class _Stopped:
     """Which signal told the command to stop, as the exit status of that; None if there was none."""
 
@@ -123,7 +131,7 @@ class _Stopped:
         self._number = number
         if number == signal.SIGINT:
             self.status = ExitCode.INTERRUPTED
-            raise KeyboardInterrupt
+            raise _Interrupt
         self.status = ExitCode.TERMINATED
         raise SystemExit(ExitCode.TERMINATED)
 

@@ -242,7 +242,9 @@ class _Findings:
         config, origin, algorithm = checkpoint.config, checkpoint.origin, checkpoint.vocabulary.algorithm
         if origin.settings.get("lower_case") == "given by the caller":
             return checkpoint
-        if algorithm == "byte_bpe" or config.tokenization != "google":
+        # sentence-transformers makes the text lower-case first: there a `[MASK]` written in it is one no more, which
+        # transformers' tokenization still finds here.
+        if algorithm == "byte_bpe" or config.tokenization not in ("google", "transformers"):
             self._unsupported.append(f"texts in lower case before {algorithm} (do_lower_case in {path.name})")
             return checkpoint
         changed: dict[str, Any] = {"lower_case": True}

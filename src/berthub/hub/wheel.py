@@ -12,6 +12,8 @@ from berthub.hub.checksum import open_regular
 __all__ = ["check_record"]
 
 _MAX_RECORD_BYTES = 16 << 20
+# In characters: a path of any system is shorter.
+_LONGEST_NAME = 4096
 # The format of wheels asks for SHA-256 or better.
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
@@ -50,7 +52,7 @@ def _read(path: Path, name: str) -> dict[str, tuple[str, str]]:
     listed: dict[str, tuple[str, str]] = {}
     try:
         for row in csv.reader(path.read_text(encoding="utf-8").splitlines(), strict=True):
-            if len(row) != 3 or row[0] in listed:
+            if len(row) != 3 or row[0] in listed or len(row[0]) > _LONGEST_NAME:
                 raise _error(name, f"a line of its RECORD is malformed or there twice: {','.join(row)[:80]!r}")
             listed[row[0]] = (row[1], row[2])
     except (csv.Error, UnicodeError) as error:
