@@ -96,6 +96,7 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "a delimiter of two": ("a.csv", b"text\n", {"delimiter": ";;"}, "one character"),
     "a quote as a delimiter": ("a.csv", b"text\n", {"delimiter": '"'}, "one character"),
     "no header": ("a.csv", b"A fine film.\nA bad one.\n", {}, "looks like a text: .* say --no-header"),
+    "no header, three words": ("a.csv", b"Hello there friend\nBye now\n", {}, "say --no-header"),
     "no header, many words": ("a.csv", b"one two three four five six seven\nfox\n", {}, "say --no-header"),
     "no header, columns": ("a.csv", b"1,A fine film\n2,fox\n", {}, "looks like a row: .* say --no-header"),
     "no header in JSON": ("a.jsonl", b'{"text": ""}\n', {"header": False}, "--no-header is for CSV and TSV"),

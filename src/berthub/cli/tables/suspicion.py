@@ -25,6 +25,8 @@ _FEWEST = 3
 _NAME = re.compile(r"[^\W\d][\w .:/()#-]{0,39}")
 _SENTENCE = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][\"')\u201d]?$|[,;!?]\s")
 _MOST_WORDS = 6
+# Of the name of the only column, which may as well be the first text of a file without a header.
+_MOST_WORDS_ALONE = 2
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
 # Which a header has, and a row of texts has not.
 _USUAL = {"text", "text_a", "words", "tokens", "label", "labels"}
@@ -47,7 +49,7 @@ def check_header(names: Sequence[str], name: str, columns: TextColumns, delimite
                 f"fields, and its header holds {DELIMITERS[other]}: {_shown(only)}. Say --delimiter "
                 f"{_typed(other)}, or, if that is the name of the only column, --text-column {_shown(only)}"
             )
-        if _is_sentence(only):
+        if _is_sentence(only) or len(only.split()) > _MOST_WORDS_ALONE:
             raise InputError(
                 f"the first line of {name} should name the only column, and looks like a text: {_shown(only)}. If the "
                 f"file has no header, say --no-header; if that is the column's name, --text-column {_shown(only)}"
