@@ -47,7 +47,7 @@ def show(texts: Sequence[Text], chunks: Sequence[Chunk], *, request: Request, en
         lines.append(f"{cut} of these texts cut to {encoder.max_length} tokens.")
     if more:
         lines.append(f"Only the first {len(texts)} texts are shown.")
-    lines.append("-o FILE.parquet (or .jsonl, .npy) writes the vectors whole.")
+    lines.append("-o FILE.parquet (or .jsonl, .csv, .npy) writes the vectors whole.")
     console.print(literal(" ".join(lines), "dim"))
 
 

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Never, Self
+from typing import TYPE_CHECKING, Any, Never, Self
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from berthub.encoding.prediction import (
 )
 from berthub.encoding.progress import Advance, shown_progress, unseen, wanted_progress
 from berthub.encoding.request import EMBEDDING, Layers, Request
-from berthub.encoding.source import Reference, Source
+from berthub.encoding.source import Source, StoredCheckpoint
 from berthub.encoding.summary import summary
 from berthub.encoding.texts import checked, listed
 from berthub.encoding.windows import Window
@@ -75,12 +75,12 @@ class Encoder:
 
     def __getstate__(self) -> dict[str, Any]:
         engine = (self._engine.name, self._engine.precision)
-        stored: Any = self._checkpoint if self._source is None else self._source.reference(self._checkpoint)
+        stored: Any = self._checkpoint if self._source is None else self._source.stored(self._checkpoint)
         return {**vars(self), "_checkpoint": stored, "_engine": engine}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
-        if isinstance(self._checkpoint, Reference):
+        if isinstance(self._checkpoint, StoredCheckpoint):
             self._checkpoint = self._checkpoint.read()
         engine, precision = state["_engine"]
         self._engine = create_engine(self._checkpoint, engine=engine, precision=precision)
@@ -102,9 +102,11 @@ class Encoder:
             f"{self._engine.name} {self.precision}, max_length {self.max_length}, from {origin.folder}>"
         )
 
-    def __getattr__(self, name: str) -> Never:
-        """Asked for what is not there only."""
-        raise unknown_attribute(type(self).__name__, name)
+    if not TYPE_CHECKING:
+        # Type checkers would take every name for an attribute.
+        def __getattr__(self, name: str) -> Never:
+            """Asked for what is not there only."""
+            raise unknown_attribute(type(self).__name__, name)
 
     @property
     def checkpoint(self) -> Checkpoint:

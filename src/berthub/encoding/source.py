@@ -16,7 +16,7 @@ from berthub.errors import CheckpointError
 from berthub.formats import read
 from berthub.quantization import Quantization
 
-__all__ = ["Reference", "Source"]
+__all__ = ["Source", "StoredCheckpoint"]
 
 # Of each weight so many values are looked at: a model that was trained further differs in all.
 _SAMPLE = 512
@@ -31,15 +31,15 @@ class Source:
     allow_nonfinite: bool = False
     mmap: bool = True
 
-    def reference(self, checkpoint: Checkpoint) -> "Reference":
+    def stored(self, checkpoint: Checkpoint) -> "StoredCheckpoint":
         """What a pickle holds in place of `checkpoint`, which was read from here."""
         settings = None if self.settings is None else dict(self.settings)
         source = dataclasses.replace(self, folder=Path.cwd() / self.folder, settings=settings)
-        return Reference(source, checkpoint.config, checkpoint.quantization, _fingerprint(checkpoint))
+        return StoredCheckpoint(source, checkpoint.config, checkpoint.quantization, _fingerprint(checkpoint))
 
 
 @dataclass(frozen=True)
-class Reference:
+class StoredCheckpoint:
     """A checkpoint without its weights and vocabulary, and a fingerprint by which it is known again."""
 
     source: Source

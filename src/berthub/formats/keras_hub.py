@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from berthub.checkpoint import Checkpoint, Origin
+from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.albert import PROJECTION, part_in_albert, without_identity
@@ -159,13 +159,7 @@ def read_keras_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Chec
         config=config,
         weights=weights,
         vocabulary=vocabulary,
-        origin=Origin(
-            format=FORMAT,
-            folder=folder,
-            settings=settings.sources,
-            notes=tuple(settings.notes),
-            unused=tuple(sorted(unknown)),
-        ),
+        origin=settings.origin(FORMAT, folder, unused=unknown),
     )
 
 

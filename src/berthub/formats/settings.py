@@ -1,9 +1,11 @@
 """Collects a model's settings with the place where each was read, and says which ones are stored nowhere."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
+from berthub.checkpoint import Origin
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, InputError, UnsupportedModelError
 from berthub.networks.network import known_settings
@@ -67,6 +69,18 @@ class Settings:
             if name not in self._values:
                 self._values[name] = value
                 self.sources[name] = source
+
+    def origin(
+        self, form: str, folder: Path, *, unused: Iterable[str], also: Mapping[str, str] | None = None
+    ) -> Origin:
+        """Where a checkpoint with these settings came from; `also` are sources of what is no setting of them."""
+        return Origin(
+            format=form,
+            folder=folder,
+            settings=self.sources | dict(also or {}),
+            notes=tuple(self.notes),
+            unused=tuple(sorted(unused)),
+        )
 
     def put_case(self, vocabulary: Vocabulary) -> None:
         """Where nothing else says so: lower-cased text can only be looked up in a vocabulary without capitals.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berthub.checkpoint import Checkpoint, Origin
+from berthub.checkpoint import Checkpoint
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.albert import without_identity
 from berthub.formats.files import read_json
@@ -71,13 +71,7 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
         config=config,
         weights=weights,
         vocabulary=vocabulary,
-        origin=Origin(
-            format=FORMAT,
-            folder=folder,
-            settings=settings.sources,
-            notes=tuple(settings.notes),
-            unused=tuple(sorted(arrays.keys() - used)),
-        ),
+        origin=settings.origin(FORMAT, folder, unused=arrays.keys() - used),
         head=head,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from berthub.checkpoint import Checkpoint, Origin
+from berthub.checkpoint import Checkpoint
 from berthub.formats.files import read_bytes
 from berthub.formats.protos import parse
 from berthub.formats.settings import Settings
@@ -46,9 +46,7 @@ def read_google(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
         config=settings.config(found.kind, what=str(path or folder)),
         weights={canonical: bundle.array(name) for canonical, name in found.names.items()},
         vocabulary=vocabulary,
-        origin=Origin(
-            format=FORMAT, folder=folder, settings=settings.sources, notes=tuple(settings.notes), unused=found.unused
-        ),
+        origin=settings.origin(FORMAT, folder, unused=found.unused),
     )
 
 

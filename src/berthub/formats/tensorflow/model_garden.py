@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from berthub.checkpoint import Checkpoint, Origin
+from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, ModelNotFoundError
 from berthub.formats.albert import FIRST_BLOCK, PROJECTION, part_in_albert
@@ -111,13 +111,7 @@ def read_model_garden(folder: Path, given: Mapping[str, Any] | None = None) -> C
         config=config,
         weights=weights,
         vocabulary=vocabulary,
-        origin=Origin(
-            format=FORMAT,
-            folder=folder,
-            settings=settings.sources,
-            notes=tuple(settings.notes),
-            unused=tuple(sorted(unused)),
-        ),
+        origin=settings.origin(FORMAT, folder, unused=unused),
     )
 
 

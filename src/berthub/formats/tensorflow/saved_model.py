@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from berthub.checkpoint import Checkpoint, Origin
+from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_bytes
@@ -103,18 +103,12 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     keys = {variable.key for variable in used}
     unused = {variable.name for variable in objects.all_variables if variable.key not in keys}
     embedding = read_embedding(described, folder / DESCRIPTION)
-    sources = settings.sources | {name: DESCRIPTION for name, value in embedding.to_dict().items() if value}
+    described_by = {name: DESCRIPTION for name, value in embedding.to_dict().items() if value}
     return Checkpoint(
         config=config,
         weights=weights,
         vocabulary=vocabulary,
-        origin=Origin(
-            format=FORMAT,
-            folder=folder,
-            settings=sources,
-            notes=tuple(settings.notes),
-            unused=tuple(sorted(unused)),
-        ),
+        origin=settings.origin(FORMAT, folder, unused=unused, also=described_by),
         head=head,
         embedding=embedding,
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from berthub.checkpoint import Checkpoint, Origin
+from berthub.checkpoint import Checkpoint
 from berthub.errors import ModelNotFoundError
 from berthub.formats.files import asset, assets, read_bytes
 from berthub.formats.protos import by_key, parse
@@ -70,13 +70,7 @@ def read_tf1_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Checkp
         config=config,
         weights={canonical: bundle.array(name) for canonical, name in names.items()},
         vocabulary=vocabulary,
-        origin=Origin(
-            format=FORMAT,
-            folder=folder,
-            settings=settings.sources,
-            notes=tuple(settings.notes),
-            unused=tuple(sorted(unused)),
-        ),
+        origin=settings.origin(FORMAT, folder, unused=unused),
     )
 
 
