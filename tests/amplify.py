@@ -21,7 +21,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ GROWTH = 3.2
 """How much longer twice the size may take: linear is 2, quadratic 4."""
 SHORT = 0.3
 """Seconds under which growth is noise."""
+_TRIES = 3
+"""How often time is measured where it seems to grow too much: whatever else the machine does only adds to it."""
 
 
 @dataclass(frozen=True)
@@ -71,21 +73,37 @@ class Cost:
 
 def faults(attack: Attack, name: str, *, scale: float = 1.0) -> tuple[list[str], list[Cost]]:
     """What the attack costs beyond the promise, in sentences, and the costs of both sizes."""
-    costs = []
-    for factor in (1, 2):
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            attack.build(folder, int(attack.size * scale) * factor)
-            costs.append(_measure(name, folder))
+    costs = _costs(attack, name, scale)
+    for _ in range(_TRIES - 1):
+        if not _grows(*costs):
+            break
+        again = _costs(attack, name, scale)
+        costs = [replace(one, seconds=min(one.seconds, other.seconds)) for one, other in zip(costs, again, strict=True)]
     small, large = costs
     found = [
         f"{name}: {cost.memory / 1e6:.0f} MB of memory for {cost.files / 1e6:.2f} MB of files"
         for cost in costs
         if cost.memory > MULTIPLE * cost.files + BASE
     ]
-    if large.seconds > SHORT and large.seconds > GROWTH * small.seconds:
+    if _grows(small, large):
         found.append(f"{name}: {small.seconds:.2f} s, and {large.seconds:.2f} s for twice the size")
     return found, costs
+
+
+def _costs(attack: Attack, name: str, scale: float) -> list[Cost]:
+    """Of both sizes, the smaller one first."""
+    costs = []
+    for factor in (1, 2):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            attack.build(folder, int(attack.size * scale) * factor)
+            costs.append(_measure(name, folder))
+    return costs
+
+
+def _grows(small: Cost, large: Cost) -> bool:
+    """Whether twice the size takes longer than is promised."""
+    return large.seconds > SHORT and large.seconds > GROWTH * small.seconds
 
 
 def _measure(name: str, folder: Path) -> Cost:
