@@ -3,7 +3,6 @@
 import errno
 import mmap
 import os
-import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from berthub.errors import CorruptFileError, ModelError, ModelNotFoundError
 from berthub.formats.strict_json import parse_json
+from berthub.regular_files import NotRegularFileError, open_regular
 
 __all__ = [
     "asset",
@@ -24,16 +24,6 @@ __all__ = [
     "read_json_list",
     "read_lines",
 ]
-
-# A pipe that nobody writes to would be waited for, and a terminal taken over.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
-_KINDS = {
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFDIR: "a folder",
-}
 
 
 def assets(folder: Path) -> dict[str, Path]:
@@ -58,20 +48,12 @@ def open_file(path: Path) -> BinaryIO:
     `ModelError` if it cannot be read, and for what is no regular file: reading a pipe or a device may take for ever.
     """
     try:
-        # Before and after: opening a device may have effects, and what the name stands for may change in between.
-        _check_regular(path, path.stat().st_mode)
-        descriptor = os.open(path, _FLAGS)
-        try:
-            _check_regular(path, os.fstat(descriptor).st_mode)
-            return os.fdopen(descriptor, "rb")
-        except BaseException:
-            os.close(descriptor)
-            raise
+        return open_regular(path)
+    except NotRegularFileError as error:
+        raise ModelError(f"{path} cannot be read: it is {error.kind}, and a model's files are regular files") from error
     except OSError as error:
         raise _unreadable(path, error) from error
     except ValueError as error:  # a name that no file can have
-        if isinstance(error, ModelError):
-            raise
         raise ModelError(f"{str(path)!r} cannot be read: {error}") from error
 
 
@@ -136,12 +118,6 @@ def map_file(file: BinaryIO, path: Path) -> npt.NDArray[np.uint8]:
         return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     except OSError as error:
         raise _unreadable(path, error) from error
-
-
-def _check_regular(path: Path, mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        kind = _KINDS.get(stat.S_IFMT(mode), "of an unknown kind")
-        raise ModelError(f"{path} cannot be read: it is {kind}, and a model's files are regular files")
 
 
 def _unreadable(path: Path, error: OSError) -> ModelError:

@@ -22,7 +22,7 @@ from typing import IO
 from berthub.errors import ArchiveError
 from berthub.hub import archive_tar, archive_zip
 from berthub.hub.archive_tar import Readable
-from berthub.hub.checksum import open_regular
+from berthub.regular_files import open_regular
 
 __all__ = ["MAX_COMPRESSION_RATIO", "MAX_MEMBERS", "MAX_UNPACKED_BYTES", "RATIO_FLOOR_BYTES", "unpack"]
 

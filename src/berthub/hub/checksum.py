@@ -2,18 +2,16 @@
 
 import fnmatch
 import hashlib
-import io
-import os
 import re
-import stat
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from berthub.errors import ChecksumError, InputError
+from berthub.regular_files import open_regular
 
-__all__ = ["Pins", "check_file", "check_folder", "hash_file", "is_sha256", "open_regular", "read_pins"]
+__all__ = ["Pins", "check_file", "check_folder", "hash_file", "is_sha256", "read_pins"]
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # TensorFlow's raw data shards are named by this pattern, whatever stands before it.
@@ -53,19 +51,6 @@ def read_pins(sha256: str | Mapping[str, str] | None) -> Pins:
     if not is_sha256(sha256):
         raise _malformed(f"sha256={sha256!r}")
     return Pins(whole=sha256.lower())
-
-
-def open_regular(path: Path) -> io.BufferedReader:
-    """Open a file for reading; raises `OSError` for a pipe, a device or a socket, which could be read for ever."""
-    # A pipe that nobody writes to would hold the process already while it is opened.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path} is no regular file, but a pipe, a device or a folder")
-        return open(descriptor, "rb")  # noqa: PTH123 - it is open already
-    except BaseException:
-        os.close(descriptor)
-        raise
 
 
 def hash_file(path: Path) -> str:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from berthub.errors import ArchiveError
-from berthub.hub.checksum import open_regular
+from berthub.regular_files import open_regular
 
 __all__ = ["check_record"]
 
