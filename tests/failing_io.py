@@ -314,7 +314,7 @@ def _exporting(to: Any) -> Work:
 
 def _caching(scratch: Path) -> Work:
     from berthub.formats import read
-    from berthub.hub.resolve import resolve
+    from berthub.sources.resolve import resolve
 
     archive = Path(shutil.make_archive(str(scratch / "model"), "gztar", MODELS / "tf2_v4"))
     known = read(MODELS / "tf2_v4")

@@ -180,8 +180,8 @@ def run(folder: Path, *, finetune: bool = False) -> tuple[list[str], dict[str, s
     `folder` is to be empty; the environment is changed.
     """
     import berthub
-    from berthub.hub import download
-    from berthub.hub.resolve import parse, resolve
+    from berthub.sources import download
+    from berthub.sources.resolve import parse, resolve
 
     server, watch = Routes(archive()), Watch()
     cache = folder / "cache"

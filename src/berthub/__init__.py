@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from berthub.encoding.encoder import Encoder
     from berthub.encoding.encodings import Encodings
     from berthub.encoding.load import load
-    from berthub.encoding.preprocessor import Preprocessor
     from berthub.errors import BerthubError, TruncationWarning
     from berthub.exports import export
-    from berthub.hub.resolve import resolve
     from berthub.networks.bert import BertConfig
+    from berthub.preprocessing.preprocessor import Preprocessor
+    from berthub.sources.resolve import resolve
     from berthub.tokenization.tokenizer import Tokenizer
     from berthub.training.hyperparameters import Hyperparameters
     from berthub.training.keras_layer import KerasLayer
@@ -60,7 +60,7 @@ _HOMES = {
     "Encodings": "encoding.encodings",
     "Hyperparameters": "training.hyperparameters",
     "KerasLayer": "training.keras_layer",
-    "Preprocessor": "encoding.preprocessor",
+    "Preprocessor": "preprocessing.preprocessor",
     "TextClassifier": "training.tasks.text_classifier",
     "TextRegressor": "training.tasks.text_regressor",
     "TokenClassifier": "training.tasks.token_classifier",
@@ -69,7 +69,7 @@ _HOMES = {
     "Vocabulary": "vocabulary",
     "export": "exports",
     "load": "encoding.load",
-    "resolve": "hub.resolve",
+    "resolve": "sources.resolve",
 }
 
 

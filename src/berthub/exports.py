@@ -16,8 +16,8 @@ from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError, MissingDependencyError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.native import write_native
-from berthub.hub.resolve import resolve
 from berthub.networks.network import weight_shapes
+from berthub.sources.resolve import resolve
 
 if TYPE_CHECKING:
     from berthub.training.keras_layer import KerasLayer

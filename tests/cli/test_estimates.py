@@ -7,8 +7,8 @@ from berthub.cli.estimates import LENGTH, flops_per_token, parameters_by_part, p
 from berthub.cli.published import config_of
 from berthub.encoding.planner import BUDGET
 from berthub.engines.numpy import NumpyOps
-from berthub.hub.catalogue import find_tfhub
 from berthub.networks.outputs import Output, build
+from berthub.sources.catalogue import find_tfhub
 from support.tiny import ARCHITECTURES, tiny_checkpoint
 
 

@@ -78,7 +78,7 @@ def test_exit_codes(cli: Any, monkeypatch: pytest.MonkeyPatch, error: BerthubErr
     def fail(*args: Any, **options: Any) -> None:
         raise error
 
-    monkeypatch.setattr("berthub.hub.resolve.resolve", fail)
+    monkeypatch.setattr("berthub.sources.resolve.resolve", fail)
     result = cli("inspect", "some/model")
     assert result.exit_code == code
     assert result.stderr == "error: x\n"
@@ -90,7 +90,7 @@ def test_a_bug_shows_its_traceback(
     def fail(*args: Any, **options: Any) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("berthub.hub.resolve.resolve", fail)
+    monkeypatch.setattr("berthub.sources.resolve.resolve", fail)
     assert main_module.main(["inspect", "some/model"]) == ExitCode.BUG
     told = capsys.readouterr().err
     assert "ZeroDivisionError: oh" in told

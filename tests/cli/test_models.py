@@ -9,8 +9,8 @@ import pytest
 from berthub.cli.estimates import parameters_by_part
 from berthub.cli.published import config_of
 from berthub.errors import FetchError
-from berthub.hub import resolve as resolving
-from berthub.hub.catalogue import entries, find_tfhub, newest
+from berthub.sources import resolve as resolving
+from berthub.sources.catalogue import entries, find_tfhub, newest
 
 BASE = "tensorflow/bert_en_uncased_L-12_H-768_A-12/4"
 LARGE = "tensorflow/talkheads_ggelu_bert_en_large/2"

@@ -7,7 +7,7 @@ import pytest
 
 import berthub
 from berthub.formats import read
-from berthub.hub.resolve import resolve
+from berthub.sources.resolve import resolve
 
 
 @pytest.fixture

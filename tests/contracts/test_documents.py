@@ -32,7 +32,7 @@ def _tiny_model(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         # What an example has saved is loaded from where it is.
         return Path(str(handle)) if handle is not None and Path(str(handle)).is_dir() else models / "tf2_v4_mlm"
 
-    homes = ["encoding.load", "exports", "encoding.preprocessor", "hub.resolve", "tokenization.tokenizer"]
+    homes = ["encoding.load", "exports", "preprocessing.preprocessor", "sources.resolve", "tokenization.tokenizer"]
     if importlib.util.find_spec("keras"):
         homes += ["training.keras_layer", "training.tasks.fine_tuner"]
     for home in homes:

@@ -15,8 +15,8 @@ from tests.support.references import vocabulary_of
 from tokenizers import normalizers, pre_tokenizers
 
 import berthub as hub
-from berthub.encoding.preprocessor import Preprocessor
 from berthub.errors import CheckpointError, InputError
+from berthub.preprocessing.preprocessor import Preprocessor
 from berthub.tokenization.google import BasicTokenizer, needs_care
 from berthub.tokenization.pipeline import without_surrogates
 from berthub.tokenization.tf_text import Spacer

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from berthub.cli.languages import LANGUAGES
 from berthub.errors import HandleError, InputError
-from berthub.hub import catalogue
-from berthub.hub.cache import Cache, Entry, Key
-from berthub.hub.catalogue import CatalogueEntry
+from berthub.sources import catalogue
+from berthub.sources.cache import Cache, Entry, Key
+from berthub.sources.catalogue import CatalogueEntry
 
 __all__ = ["Listed", "Query", "cached_entry", "find"]
 

@@ -12,7 +12,7 @@ from berthub.cli.catalogue_query import Listed
 from berthub.cli.console import OutputConsole, literal
 from berthub.cli.estimates import BYTES, parameters_by_part
 from berthub.cli.published import config_of
-from berthub.hub import catalogue
+from berthub.sources import catalogue
 
 __all__ = ["as_records", "show"]
 

@@ -13,8 +13,8 @@ from berthub.errors import ModelError
 from berthub.formats import read
 from berthub.formats.layouts import find_model
 from berthub.formats.preprocessor import PreprocessorFiles, read_preprocessor
-from berthub.hub.checksum import hash_file
 from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
+from berthub.sources.checksum import hash_file
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["report_on"]
@@ -28,7 +28,7 @@ def report_on(handle: str, options: ModelOptions) -> dict[str, Any]:
 
     Raises what `berthub.resolve` and the readers raise.
     """
-    from berthub.hub.resolve import resolve
+    from berthub.sources.resolve import resolve
 
     folder = resolve(options.handle, **options.fetching)
     try:

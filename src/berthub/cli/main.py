@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if stopped.status:
                 # Libraries make errors of their own of an exception that comes up in the middle of them.
                 return stopped.status
-            from berthub.hub.redaction import redact, secrets_of
+            from berthub.sources.redaction import redact, secrets_of
 
             secrets = [secret for argument in argv or sys.argv for secret in secrets_of(argument)]
             print(redact(traceback.format_exc(), secrets), file=sys.stderr, end="")

@@ -33,8 +33,8 @@ class ModelOptions:
     @property
     def name(self) -> str:
         """The handle as it may be shown and written, without a password or a token."""
-        from berthub.hub.redaction import public_spelling
-        from berthub.hub.resolve import DEFAULT_HANDLE
+        from berthub.sources.redaction import public_spelling
+        from berthub.sources.resolve import DEFAULT_HANDLE
 
         return public_spelling(self.handle or DEFAULT_HANDLE)
 
@@ -45,14 +45,14 @@ class ModelOptions:
 
     @property
     def fetching(self) -> Mapping[str, Any]:
-        """What `berthub.hub.resolve` takes beside the handle."""
+        """What `berthub.sources.resolve` takes beside the handle."""
         return {"sha256": _pins(self.sha256), "cache_dir": self.cache_dir, "offline": self.offline}
 
 
 def load_checkpoint(options: ModelOptions) -> Checkpoint:
     """The model's configuration, weights and vocabulary."""
     from berthub.formats import read
-    from berthub.hub.resolve import resolve
+    from berthub.sources.resolve import resolve
 
     return read(resolve(options.handle, **options.fetching), settings=options.settings)
 

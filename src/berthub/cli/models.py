@@ -48,7 +48,7 @@ def models(
     from berthub.cli.catalogue_query import Query, find
     from berthub.cli.catalogue_table import as_records, show
     from berthub.cli.json_output import print_json
-    from berthub.hub.cache import Cache
+    from berthub.sources.cache import Cache
 
     query = Query(
         words=tuple(words or ()),

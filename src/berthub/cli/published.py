@@ -3,8 +3,8 @@
 from typing import Any
 
 from berthub.config import EncoderConfig
-from berthub.hub.catalogue import CatalogueEntry
 from berthub.networks.network import CONFIGS
+from berthub.sources.catalogue import CatalogueEntry
 
 __all__ = ["config_of"]
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.planner import cut
-from berthub.encoding.texts import listed
 from berthub.engines.calibration import calibrate
 from berthub.errors import InputError
+from berthub.tokenization.texts import listed
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 

@@ -30,7 +30,6 @@ from berthub.encoding.progress import Advance, shown_progress, unseen, wanted_pr
 from berthub.encoding.request import EMBEDDING, Layers, Request
 from berthub.encoding.source import Source, StoredCheckpoint
 from berthub.encoding.summary import summary
-from berthub.encoding.texts import checked, listed
 from berthub.encoding.windows import Window
 from berthub.engines.create import create_engine
 from berthub.engines.engine import Batch, Engine, Floats
@@ -40,6 +39,7 @@ from berthub.head import Head
 from berthub.networks.interface import MLM_LOGITS
 from berthub.networks.outputs import Output
 from berthub.old_names import unknown_attribute
+from berthub.tokenization.texts import checked, listed
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import Vocabulary

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.encoding.normalize import unit_length
-from berthub.encoding.texts import listed
 from berthub.engines.engine import Floats
 from berthub.engines.tensorflow import Program
 from berthub.errors import InputError, ModelNotFoundError
+from berthub.tokenization.texts import listed
 from berthub.tokenization.tokenizer import Text
 
 __all__ = ["GraphEncoder"]

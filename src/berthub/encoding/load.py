@@ -18,7 +18,7 @@ from berthub.engines.engine import EngineName, Precision
 from berthub.errors import InputError, ModelError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.preprocessor import read_preprocessor
-from berthub.hub.resolve import resolve
+from berthub.sources.resolve import resolve
 from berthub.tokenization.tokenizer import Text, Tokenizer
 
 __all__ = ["load"]
@@ -86,7 +86,7 @@ def load(
     {"lower_case": False}. Weights with NaN or infinity are refused, unless `allow_nonfinite` is true. They are views of
     the model's mapped files; `mmap=False` copies them into memory, for files that somebody may overwrite in place while
     the model is in use. `sha256` pins the files, `cache_dir` and `offline` govern fetching (see
-    `berthub.hub.resolve`). Raises `BerthubError`s only.
+    `berthub.sources.resolve`). Raises `BerthubError`s only.
 
     `engine="tensorflow"` is for SavedModels of other kinds, such as sentence-T5: TensorFlow runs the graph that is in
     the file, which is a program of its author's; it takes none of the options about the model.

@@ -14,12 +14,12 @@ from berthub.checkpoint import Checkpoint
 from berthub.encoding.planner import BUDGET, cut
 from berthub.encoding.progress import Advance, counted, unseen
 from berthub.encoding.repeats import without_repeats
-from berthub.encoding.texts import listed
 from berthub.engines.engine import Engine, Floats, Result
 from berthub.errors import InputError
 from berthub.head import Head
 from berthub.networks.outputs import Output
 from berthub.tokenization.assemble import ranges
+from berthub.tokenization.texts import listed
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 from berthub.tokenization.words import word_tokens

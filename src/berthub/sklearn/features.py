@@ -9,11 +9,11 @@ import numpy as np
 from berthub.config import Pooling
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.load import load
-from berthub.encoding.texts import checked
 from berthub.engines.engine import EngineName, Floats, Precision
 from berthub.errors import InputError, MissingDependencyError
-from berthub.hub.redaction import public_spelling, redact
 from berthub.networks.outputs import Output
+from berthub.sources.redaction import public_spelling, redact
+from berthub.tokenization.texts import checked
 from berthub.tokenization.tokenizer import Text
 
 try:

@@ -14,7 +14,7 @@ from berthub.config import REFERENCES, Reference
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats import read
 from berthub.formats.vocabularies import vocabulary_at
-from berthub.hub.resolve import resolve
+from berthub.sources.resolve import resolve
 from berthub.tokenization.assemble import Segments, Template, assemble
 from berthub.tokenization.beginnings import beginning
 from berthub.tokenization.tensors import check_framework, to_tensor

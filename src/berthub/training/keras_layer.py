@@ -16,10 +16,10 @@ from berthub.errors import CheckpointError, InputError
 from berthub.formats import read
 from berthub.formats.native import special_pieces, write_native
 from berthub.formats.vocabularies import read_vocabulary_files, write_vocabulary_files
-from berthub.hub.resolve import resolve
 from berthub.networks import network
 from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
 from berthub.networks.network import config_from_dict, weight_shapes
+from berthub.sources.resolve import resolve
 from berthub.training.layer_inputs import checked_inputs, valid_rows
 from berthub.training.old_programs import ResolvedObject, check_old_arguments
 from berthub.training.operations import operations

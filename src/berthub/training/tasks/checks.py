@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from berthub.config import EncoderConfig
-from berthub.encoding.texts import listed
 from berthub.errors import InputError
+from berthub.tokenization.texts import listed
 from berthub.training.model import Adaptation
 
 __all__ = [

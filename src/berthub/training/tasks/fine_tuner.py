@@ -22,8 +22,8 @@ from berthub.evaluation.scores import scores
 from berthub.formats import read
 from berthub.formats.native import write_native
 from berthub.head import Head, Task
-from berthub.hub.redaction import public_spelling
-from berthub.hub.resolve import resolve
+from berthub.sources.redaction import public_spelling
+from berthub.sources.resolve import resolve
 from berthub.tokenization.tokenizer import Tokenizer
 from berthub.training.examples import Examples
 from berthub.training.fingerprint import fingerprint_of_model

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from berthub.errors import ChecksumError, InputError
-from berthub.hub.checksum import Pins, check_file, check_folder, hash_file, is_sha256, read_pins
+from berthub.sources.checksum import Pins, check_file, check_folder, hash_file, is_sha256, read_pins
 
 A, B, C = (letter * 64 for letter in "abc")
 

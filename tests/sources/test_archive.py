@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from berthub.errors import ArchiveError
-from berthub.hub import archive
-from berthub.hub.archive import unpack
+from berthub.sources import archive
+from berthub.sources.archive import unpack
 
 Header = tuple[tarfile.TarInfo, bytes]
 

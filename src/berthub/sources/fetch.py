@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import assert_never
 
 from berthub.errors import FetchError
-from berthub.hub import catalogue
-from berthub.hub.download import MAX_SECONDS, download
-from berthub.hub.kinds import HuggingFaceModel, KaggleModel, PyPIWheel, UrlArchive
-from berthub.hub.redaction import client_error, environment_secrets, redact, redacted_logs
+from berthub.sources import catalogue
+from berthub.sources.download import MAX_SECONDS, download
+from berthub.sources.kinds import HuggingFaceModel, KaggleModel, PyPIWheel, UrlArchive
+from berthub.sources.redaction import client_error, environment_secrets, redact, redacted_logs
 
 __all__ = ["Remote", "fetch", "fetch_hugging_face", "fetch_kaggle", "fetch_url", "fetch_wheel"]
 

@@ -24,8 +24,8 @@ from typing import Self
 
 from berthub.atomic import remove_folder, unfinished_beside, written_file, written_folder
 from berthub.errors import BerthubError, FetchError, InputError, WriteError
-from berthub.hub.checksum import hash_file
 from berthub.regular_files import open_regular
+from berthub.sources.checksum import hash_file
 
 __all__ = ["Cache", "Entry", "FileRecord", "Key", "default_cache_dir"]
 

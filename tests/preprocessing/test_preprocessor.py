@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from berthub.encoding.preprocessor import Preprocessor
 from berthub.errors import CorruptFileError, InputError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.preprocessor import read_preprocessor
 from berthub.formats.protos import parse
+from berthub.preprocessing.preprocessor import Preprocessor
 from berthub.tokenization.tokenizer import Tokenizer
 
 KEYS = ["input_word_ids", "input_mask", "input_type_ids"]
@@ -115,7 +115,7 @@ def test_wrong_input_is_named(preprocessor: Preprocessor, method: str, arguments
 
 def test_tensorflow_is_not_imported(models: Path) -> None:
     code = (
-        "import sys; from berthub.encoding.preprocessor import Preprocessor\n"
+        "import sys; from berthub.preprocessing.preprocessor import Preprocessor\n"
         f"made = Preprocessor({str(models / 'preprocess')!r})(['a text'])\n"
         "print(made['input_mask'].shape, [name for name in ('tensorflow', 'keras') if name in sys.modules])"
     )
@@ -338,7 +338,7 @@ class TestTensorFlow:
         code = f"""
 import keras, numpy, tensorflow
 from berthub.errors import InputError
-from berthub.encoding.preprocessor import Preprocessor
+from berthub.preprocessing.preprocessor import Preprocessor
 preprocessor = Preprocessor({str(models / "preprocess")!r}, 16)
 texts = keras.Input(shape=(), dtype="string")
 inputs = preprocessor(texts)

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from berthub.errors import HandleError
-from berthub.hub.handle import parse
-from berthub.hub.kinds import LocalFolder
+from berthub.sources.handle import parse
+from berthub.sources.kinds import LocalFolder
 
 
 @pytest.mark.parametrize(

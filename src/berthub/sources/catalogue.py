@@ -98,7 +98,7 @@ class CatalogueEntry:
 @cache
 def entries() -> tuple[CatalogueEntry, ...]:
     """Every row of the packaged table, in its order."""
-    text = (files("berthub.hub") / "catalogue.tsv").read_text(encoding="utf-8")
+    text = (files("berthub.sources") / "catalogue.tsv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
     return tuple(_entry(row) for row in rows)
 

@@ -2,8 +2,8 @@
 
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
-from berthub.hub import names
-from berthub.hub.kinds import Handle, HuggingFaceModel, KaggleModel, UrlArchive
+from berthub.sources import names
+from berthub.sources.kinds import Handle, HuggingFaceModel, KaggleModel, UrlArchive
 
 __all__ = ["HOSTS", "read", "split"]
 

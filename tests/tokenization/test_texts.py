@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 import berthub
-from berthub.encoding.texts import checked, listed
 from berthub.errors import InputError
+from berthub.tokenization.texts import checked, listed
 
 TEXTS = ["fox", "", "S\u00e3o"]
 BYTES = [text.encode() for text in TEXTS]

@@ -9,15 +9,23 @@ from pathlib import Path
 from types import MappingProxyType
 
 from berthub.errors import InputError, OfflineError
-from berthub.hub.archive import unpack
-from berthub.hub.cache import Cache, Entry, Key, default_cache_dir
-from berthub.hub.checksum import Pins, check_file, check_folder, hash_file, read_pins
-from berthub.hub.fetch import fetch
-from berthub.hub.handle import parse, split_pin
-from berthub.hub.kinds import Handle, HuggingFaceModel, KaggleModel, LocalArchive, LocalFolder, PyPIWheel, UrlArchive
-from berthub.hub.names import DEFAULT_WHEEL
-from berthub.hub.redaction import without_credentials
-from berthub.hub.wheel import check_record
+from berthub.sources.archive import unpack
+from berthub.sources.cache import Cache, Entry, Key, default_cache_dir
+from berthub.sources.checksum import Pins, check_file, check_folder, hash_file, read_pins
+from berthub.sources.fetch import fetch
+from berthub.sources.handle import parse, split_pin
+from berthub.sources.kinds import (
+    Handle,
+    HuggingFaceModel,
+    KaggleModel,
+    LocalArchive,
+    LocalFolder,
+    PyPIWheel,
+    UrlArchive,
+)
+from berthub.sources.names import DEFAULT_WHEEL
+from berthub.sources.redaction import without_credentials
+from berthub.sources.wheel import check_record
 
 __all__ = ["DEFAULT_HANDLE", "DEFAULT_SHA256", "default_cache_dir", "parse", "resolve"]
 

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from berthub.errors import ArchiveError
-from berthub.hub import archive, archive_tar
-from berthub.hub.archive import unpack
+from berthub.sources import archive, archive_tar
+from berthub.sources.archive import unpack
 
 END = bytes(2 * tarfile.BLOCKSIZE)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from berthub.hub.redaction import public_spelling
+from berthub.sources.redaction import public_spelling
 
 __all__ = [
     "Handle",

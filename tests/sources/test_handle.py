@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berthub.errors import HandleError
-from berthub.hub.catalogue import CatalogueEntry, entries, find_kaggle
-from berthub.hub.handle import parse, split_pin
-from berthub.hub.kinds import HuggingFaceModel, KaggleModel, LocalArchive, LocalFolder, PyPIWheel, UrlArchive
+from berthub.sources.catalogue import CatalogueEntry, entries, find_kaggle
+from berthub.sources.handle import parse, split_pin
+from berthub.sources.kinds import HuggingFaceModel, KaggleModel, LocalArchive, LocalFolder, PyPIWheel, UrlArchive
 
 HEX = "0123456789abcdef" * 4
 KNOWN = [entry for entry in entries() if entry.kaggle]
@@ -221,7 +221,7 @@ def test_the_error_lists_the_accepted_forms_and_near_names() -> None:
 
 
 def test_each_example_in_the_list_is_accepted() -> None:
-    from berthub.hub.names import ACCEPTED
+    from berthub.sources.names import ACCEPTED
 
     words = [word.strip(",()") for line in ACCEPTED.splitlines() for word in line.split()]
     remote = [word for word in words if ("/" in word or ":" in word) and word[0] != "." and word[-1] != ":"]

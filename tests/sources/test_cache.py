@@ -12,8 +12,8 @@ import pytest
 
 import berthub.errors
 from berthub.errors import ChecksumError, FetchError, InputError
-from berthub.hub import cache as cache_module
-from berthub.hub.cache import Cache, Entry, Key, default_cache_dir
+from berthub.sources import cache as cache_module
+from berthub.sources.cache import Cache, Entry, Key, default_cache_dir
 
 KEY = Key("kaggle", "google/electra/tensorFlow2/small/2", "google/electra/tensorFlow2/small/2")
 SRC = Path(berthub.errors.__file__).parents[1]
@@ -218,7 +218,7 @@ def test_a_cache_folder_that_cannot_be_used(tmp_path: Path, files: Mapping[str, 
 SCRIPT = """
 import os, sys, time
 from pathlib import Path
-from berthub.hub.cache import Cache, Key
+from berthub.sources.cache import Cache, Key
 def fill(scratch):
     (scratch / "came").mkdir()
     (scratch / "came" / "f").write_bytes(b"half")

@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 
 from berthub.errors import HandleError
-from berthub.hub import catalogue, short_names, suggestions
-from berthub.hub.kinds import HuggingFaceModel, KaggleModel, PyPIWheel
-from berthub.hub.redaction import public_spelling
+from berthub.sources import catalogue, short_names, suggestions
+from berthub.sources.kinds import HuggingFaceModel, KaggleModel, PyPIWheel
+from berthub.sources.redaction import public_spelling
 
 __all__ = [
     "ACCEPTED",

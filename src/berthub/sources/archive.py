@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO
 
 from berthub.errors import ArchiveError
-from berthub.hub import archive_tar, archive_zip
-from berthub.hub.archive_tar import Readable
 from berthub.regular_files import open_regular
+from berthub.sources import archive_tar, archive_zip
+from berthub.sources.archive_tar import Readable
 
 __all__ = ["MAX_COMPRESSION_RATIO", "MAX_MEMBERS", "MAX_UNPACKED_BYTES", "RATIO_FLOOR_BYTES", "unpack"]
 

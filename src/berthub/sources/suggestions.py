@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from berthub.hub import catalogue, short_names
+from berthub.sources import catalogue, short_names
 
 __all__ = ["nearest"]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from berthub.errors import HandleError
-from berthub.hub import address, names
-from berthub.hub.checksum import is_sha256
-from berthub.hub.kinds import Handle, LocalArchive, LocalFolder
-from berthub.hub.redaction import public_spelling
-from berthub.hub.single_files import checkpoint_prefix, file_fault
+from berthub.sources import address, names
+from berthub.sources.checksum import is_sha256
+from berthub.sources.kinds import Handle, LocalArchive, LocalFolder
+from berthub.sources.redaction import public_spelling
+from berthub.sources.single_files import checkpoint_prefix, file_fault
 
 __all__ = ["parse", "split_pin"]
 

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from berthub.errors import FetchError
-from berthub.hub import download as module
-from berthub.hub.download import download
+from berthub.sources import download as module
+from berthub.sources.download import download
 
 
 @pytest.fixture(autouse=True)

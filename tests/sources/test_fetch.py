@@ -14,10 +14,10 @@ import requests
 from huggingface_hub import errors as hf_errors
 
 from berthub.errors import FetchError
-from berthub.hub import fetch as module
-from berthub.hub.fetch import HUGGING_FACE_FILES, fetch
-from berthub.hub.kinds import HuggingFaceModel, KaggleModel, PyPIWheel, UrlArchive
-from berthub.hub.redaction import ClientError
+from berthub.sources import fetch as module
+from berthub.sources.fetch import HUGGING_FACE_FILES, fetch
+from berthub.sources.kinds import HuggingFaceModel, KaggleModel, PyPIWheel, UrlArchive
+from berthub.sources.redaction import ClientError
 
 ELECTRA = KaggleModel("google", "electra", "tensorFlow2", "small", 2)
 BERT = HuggingFaceModel("bert-org/bert", "v1")

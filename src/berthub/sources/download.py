@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from berthub.errors import FetchError
-from berthub.hub.redaction import client_error, public_spelling, redact, redacted_logs, secrets_of
-from berthub.hub.watchdog import Watchdog
+from berthub.sources.redaction import client_error, public_spelling, redact, redacted_logs, secrets_of
+from berthub.sources.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import requests

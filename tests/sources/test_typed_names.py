@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from berthub.errors import HandleError
-from berthub.hub import catalogue, short_names
-from berthub.hub.catalogue import entries
-from berthub.hub.handle import parse
-from berthub.hub.resolve import DEFAULT_HANDLE
-from berthub.hub.suggestions import nearest
+from berthub.sources import catalogue, short_names
+from berthub.sources.catalogue import entries
+from berthub.sources.handle import parse
+from berthub.sources.resolve import DEFAULT_HANDLE
+from berthub.sources.suggestions import nearest
 
 ELECTRA = "google/electra/tensorFlow2/small/2"
 UNCASED_3 = "tensorflow/bert/tensorFlow2/en-uncased-l-12-h-768-a-12/3"
