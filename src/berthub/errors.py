@@ -18,7 +18,7 @@
     ├── ForkError (RuntimeError)               a forked process that cannot use what its parent was using
     └── MissingDependencyError (ImportError)   an optional library that is not installed
 
-A `TruncationWarning` is no error: it reports, once a call, that texts were cut to the model's length. Nor is an
+A `TruncationWarning` is no error: it reports, once a call, that texts were truncated to the model's length. Nor is an
 `InferredSettingWarning`, which reports what a model's files do not say and other facts leave open.
 
 Messages say what failed, what was received, what is accepted and what to do about it.
@@ -123,4 +123,4 @@ class InferredSettingWarning(UserWarning):
 
 
 class TruncationWarning(UserWarning):
-    """Texts were longer than the model's maximum length and were cut."""
+    """Texts were longer than the model's maximum length and were truncated."""

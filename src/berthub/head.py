@@ -25,7 +25,7 @@ class Head(Brief):
 
     `labels` are the names of the outputs; a regression has one. `pooling` says what of a text the layer sees
     (`berthub.networks.outputs`), None for `tag`, where it sees every token of the last layer. `max_length` is the
-    length to which texts were cut in training. Making one validates it (`CheckpointError`).
+    length to which texts were truncated in training. Making one validates it (`CheckpointError`).
     """
 
     task: Task

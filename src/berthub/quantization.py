@@ -28,11 +28,12 @@ _MIDDLE = 128
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DenseQuantization(Brief):
-    """What makes bytes of the inputs of one dense layer.
+    """How the inputs of one dense layer are rounded to bytes.
 
-    An input `x` becomes `round((x - shift) / smoothing / scale) + 128`, cut to 0 to 255. `shift` and `smoothing` are
-    float32 [in], and `exact` bool [in] tells the components that are multiplied as they are. `correction` float32 [out]
-    is added to the bias: what rounding takes from the outputs on average. Making one validates it (`CheckpointError`).
+    An input `x` becomes `round((x - shift) / smoothing / scale) + 128`, clipped to 0 to 255. `shift` and `smoothing`
+    are float32 [in], and `exact` bool [in] tells the components that are multiplied as they are. `correction` float32
+    [out] is added to the bias: what rounding takes from the outputs on average. Making one validates it
+    (`CheckpointError`).
     """
 
     shift: Floats
@@ -59,7 +60,7 @@ class DenseQuantization(Brief):
 
     @property
     def low(self) -> float:
-        """The smallest input that is not cut, after shift and smoothing."""
+        """The smallest input that is not clipped, after shift and smoothing."""
         return -_MIDDLE * self.scale
 
     @property

@@ -1,4 +1,4 @@
-"""A model's vocabulary: its pieces in the order of their ids, the five special ones by role, and how text is cut."""
+"""A model's vocabulary: its pieces in the order of their ids, the five special ones by role, and its algorithm."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from berthub.errors import CheckpointError
 __all__ = ["ALGORITHMS", "CONTINUED", "AddedToken", "Algorithm", "Vocabulary"]
 
 Algorithm = Literal["byte_bpe", "sentencepiece", "wordpiece"]
-"""How words are cut into pieces: BERT's WordPiece (Wu et al., 2016, https://arxiv.org/abs/1609.08144), SentencePiece
+"""How words are split into pieces: BERT's WordPiece (Wu et al., 2016, https://arxiv.org/abs/1609.08144), SentencePiece
 (Kudo and Richardson, 2018, https://arxiv.org/abs/1808.06226), or byte-pair encoding of UTF-8 bytes as in GPT-2 and
 RoBERTa (Radford et al., 2019)."""
 

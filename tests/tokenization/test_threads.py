@@ -41,7 +41,7 @@ def test_two_at_a_time_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
         together.wait(30)
         return 10 * part
 
-    assert [*threads.in_turn(do, range(6))] == [0, 10, 20, 30, 40, 50]
+    assert [*threads.map_concurrently(do, range(6))] == [0, 10, 20, 30, 40, 50]
 
 
 @pytest.mark.parametrize("offsets", [False, True])

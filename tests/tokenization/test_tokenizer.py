@@ -149,7 +149,9 @@ class TestCalledAsBertTokenizer:
 
     def test_max_length_alone_cuts_and_says_so(self, tokenizer: hub.Tokenizer) -> None:
         long = "the " * 100
-        with pytest.warns(TruncationWarning, match="1 of 2 texts had more than max_length=10 tokens and were cut"):
+        with pytest.warns(
+            TruncationWarning, match="1 of 2 texts had more than max_length=10 tokens and were truncated"
+        ):
             assert [len(row) for row in tokenizer([long, "the"], max_length=10).input_ids] == [10, 3]
         assert len(tokenizer("the", max_length=10).input_ids) == 3
         assert len(tokenizer(long, max_length=10, truncation=False).input_ids) == 102

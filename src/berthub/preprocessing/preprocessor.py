@@ -28,7 +28,7 @@ __all__ = ["Preprocessor"]
 
 Ints = npt.NDArray[np.int32]
 
-# What TF Hub's preprocessing models pad and cut to.
+# What TF Hub's preprocessing models pad and truncate to.
 _SEQ_LENGTH = 128
 
 
@@ -76,13 +76,13 @@ class Preprocessor:
         return f"<Preprocessor seq_length {self.seq_length}, {self.tokenizer!r}>"
 
     def __call__(self, texts: Any, text_pairs: Any = None) -> dict[str, Any]:
-        """The inputs of texts, or of pairs whose second texts are `text_pairs`; longer ones are cut.
+        """The inputs of texts, or of pairs whose second texts are `text_pairs`; longer ones are truncated.
 
         `texts` is a list, tuple, one-dimensional array or other iterable of str (or of UTF-8 bytes), or of pairs of
         them as tuples; one string is a batch of one. That gives NumPy arrays. A `tf.string` tensor [batch] gives
         TensorFlow's tensors, and one of shape [] gives [seq_length], so that this can be mapped over a `tf.data`
         dataset, batched or not. A Keras input of dtype "string" gives symbolic tensors, on the TensorFlow backend.
-        Pairs are cut as in `bert_pack_inputs`. `InputError` for anything else.
+        Pairs are truncated as in `bert_pack_inputs`. `InputError` for anything else.
         """
         if any(is_tensor(value) or is_keras_tensor(value) for value in (texts, text_pairs)):
             tensors = [texts] if text_pairs is None else [texts, text_pairs]
@@ -103,7 +103,7 @@ class Preprocessor:
         return self._inputs([first, second])
 
     def tokenize(self, texts: Any) -> Any:
-        """The piece ids of texts without special tokens, uncut: a list of lists of int, one for each text.
+        """The piece ids of texts without special tokens, not truncated: a list of lists of int, one for each text.
 
         A `tf.string` tensor [batch] gives a `tf.RaggedTensor` [batch, (pieces)]. Pieces of all words stand in one
         row, where TF Hub's models had a further level for words. Pairs are tokenized segment by segment.

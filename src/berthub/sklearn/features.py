@@ -103,7 +103,7 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         Texts are a list, tuple, one-dimensional array, pandas Series or other iterable of str, or of pairs as
         tuples; a single string and tables of any number of columns are refused with `InputError`. Texts of more than
-        `max_length` tokens are cut and reported in one `TruncationWarning`.
+        `max_length` tokens are truncated and reported in one `TruncationWarning`.
         """
         check_is_fitted(self)
         *_, pooling, normalize = self._fitted

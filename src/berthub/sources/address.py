@@ -1,4 +1,4 @@
-"""How is a model's address (URL) read, in every spelling that its hub ever had?"""
+"""Read a model's address (URL), in every spelling that its hub ever had."""
 
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 

@@ -1,4 +1,4 @@
-"""How is an archive of unknown origin unpacked without harm?
+"""Unpack an archive of unknown origin safely.
 
 Nothing that a header says is trusted: names are checked before a path is made of them, bytes are counted
 while they are copied, and permissions, owners and times are not taken over. Nothing remains on disk after a

@@ -1,4 +1,4 @@
-"""What does a tar archive of unknown origin hold? Its members, read as a stream.
+"""Read a tar archive of unknown origin: its members, as a stream.
 
 The standard library's reader searches extended headers with patterns whose time grows with the square of the
 header's length (before Python 3.11.10 and 3.12.6), so that some hundred bytes hold a process for hours. Here a

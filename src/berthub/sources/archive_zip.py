@@ -1,4 +1,4 @@
-"""What does a zip archive of unknown origin hold? Its members, with their content bounded.
+"""Read a zip archive of unknown origin: its members, with their content bounded.
 
 The standard library reads the headers; what it takes on trust is looked at here: how long the directory is, before an
 object is made for each entry, and whether two members claim the same bytes.

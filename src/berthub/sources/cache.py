@@ -1,4 +1,4 @@
-"""Where do fetched models live, and how does an entry become whole, once, whoever asks at the same time?
+"""The cache of fetched models: a folder whose entries become whole at once, whoever asks at the same time.
 
     CACHE/kaggle/NAME/files/...      the model
     CACHE/kaggle/NAME/entry.json     the SHA-256, size and time of each file

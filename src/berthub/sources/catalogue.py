@@ -1,4 +1,4 @@
-"""Which BERT-like models did TensorFlow Hub publish, and under which name does Kaggle hold each of them?"""
+"""The catalogue: which BERT-like models TensorFlow Hub published, and under which name Kaggle has each."""
 
 import csv
 import difflib

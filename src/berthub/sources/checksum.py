@@ -1,4 +1,4 @@
-"""Is a file the one that was pinned? SHA-256 pins, read and compared."""
+"""SHA-256 pins: reading them, and comparing files with them."""
 
 import fnmatch
 import hashlib

@@ -1,4 +1,4 @@
-"""How is one file downloaded over http(s): retried, resumed, bounded in size and time, and known to be whole?"""
+"""Download one file over http(s): retried, resumed, bounded in size and time, checked to be whole."""
 
 import re
 import time

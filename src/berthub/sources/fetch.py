@@ -1,4 +1,4 @@
-"""How does a model come from its source? One function a source; each works in a folder that it is given.
+"""Fetch a model from its source: one function for each source, which works in a folder that it is given.
 
 What comes back is a folder of files or one archive, still to be unpacked. Whatever a source's client raises
 becomes a `FetchError`, with what it said as the cause, without secrets, and what to do about it.

@@ -1,4 +1,4 @@
-"""What does a model handle mean? Text or a path becomes one of the kinds of `Handle`.
+"""Parse a model handle: a text or a path becomes one of the kinds of `Handle`.
 
 Nothing is fetched here; the file system is asked only whether a folder or a file of that name exists, for an
 existing local folder wins over every other reading.

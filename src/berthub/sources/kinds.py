@@ -1,4 +1,4 @@
-"""Which kinds of handle are there? One frozen dataclass each, and their union."""
+"""The kinds of handles: one frozen dataclass each, and their union, `Handle`."""
 
 import dataclasses
 from dataclasses import dataclass

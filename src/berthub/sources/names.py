@@ -1,4 +1,4 @@
-"""How is a model's name read, at TensorFlow Hub, Kaggle, Hugging Face and PyPI, and refused when it is none?
+"""Read a model's name at TensorFlow Hub, Kaggle, Hugging Face or PyPI, and refuse what is no name there.
 
 Each reader is given the text as it was typed too, which its `HandleError` quotes.
 """

@@ -1,4 +1,4 @@
-"""How do the secrets of an address stay out of all that is shown or written?
+"""Keep the secrets of an address out of all that is shown or written.
 
 A password, a token or a signature may stand in an address that the user gives, in one that a server redirects to, in
 the environment (proxies, pip's index, the hubs' tokens), and so in whatever the clients of the network say. Two rules

@@ -1,4 +1,4 @@
-"""A model handle becomes a local folder that holds its files: the way into this package."""
+"""Resolve a model handle to a local folder with its files: the way into this package."""
 
 import hashlib
 import logging

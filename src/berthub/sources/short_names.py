@@ -1,4 +1,4 @@
-"""Which names without a publisher are models of Hugging Face's hub?
+"""Names without a publisher that are models of Hugging Face's hub.
 
 Its oldest models had none, and got one in 2024; the hub itself redirects, and transformers takes both. The library
 sentence-transformers puts its own name before one that has no publisher.

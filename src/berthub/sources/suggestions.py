@@ -1,4 +1,4 @@
-"""What may somebody have meant who typed a name that there is not? Names that look alike, found without a network."""
+"""Suggest names for a mistyped handle: those that look alike, found without a network."""
 
 import difflib
 import re

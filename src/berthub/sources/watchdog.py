@@ -1,4 +1,4 @@
-"""How is a server that answers a byte a minute got rid of?
+"""Give up a connection over which almost nothing comes.
 
 Timeouts of a client hold between two bytes, and in the answer's headers, in a proxy's answer and in the secure
 handshake as well. So a thread watches the connections: when the time is up, or too few bytes have come for a while,

@@ -1,4 +1,4 @@
-"""Does a wheel hold what it was built of? Its RECORD lists every file with its hash."""
+"""Check a wheel against its RECORD, which lists every file with its hash."""
 
 import base64
 import csv

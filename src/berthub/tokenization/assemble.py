@@ -1,4 +1,4 @@
-"""Pieces of texts become model inputs, such as `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, cut to a length."""
+"""Pieces of texts become model inputs, such as `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, truncated to a length."""
 
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ def assemble(
 ) -> Tokens:
     """Join the pieces of each row.
 
-    `second` has a segment for every row, empty where `has_second` is false. Rows longer than `max_length` are cut
+    `second` has a segment for every row, empty where `has_second` is false. Rows longer than `max_length` are truncated
     by `longest_first`; None keeps everything.
     """
     kept_first, kept_second = first.lengths, second.lengths

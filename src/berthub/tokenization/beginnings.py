@@ -1,14 +1,14 @@
-"""Of a text that will be truncated, the beginning that is tokenized: pieces of all of it take 100 times its memory."""
+"""Shorten a long text before it is tokenized and truncated: the pieces of all of it take 100 times its memory."""
 
 import re
 from collections.abc import Callable
 
 __all__ = ["beginning"]
 
-# Characters that are tried first, for each token that is kept and beside them.
+# How many characters are tried first: so many for each token that is kept, and so many more.
 _PER_TOKEN, _MORE = 8, 1024
 _GROWTH = 4
-# Pieces behind those that are kept, which would show that a text was tokenized across the place where it ends.
+# The beginning must have so many pieces more than are kept, in case that its last word was split off wrongly.
 _MARGIN = 32
 _BLANK = re.compile(r"[ \t\r\n]")
 # Chinese characters are words of their own.
@@ -16,10 +16,10 @@ _BLANK_OR_CHINESE = re.compile(r"[ \t\r\n]|(?<=[\u4e00-\u9fff])(?=[\u4e00-\u9fff
 
 
 def beginning(text: str, limit: int, count: Callable[[str], int], *, chinese: bool) -> str:
-    """A beginning with more than `limit` pieces, which has the same first ones as the whole text; or the text.
+    """A beginning of the text whose first `limit` pieces are those of the whole text; or the whole text.
 
     `count` tells how many pieces a text has. The text ends where one word does: at a blank or, where `chinese` texts
-    are split, between two Chinese characters. So only tokenizers may use this for which these are no parts of words.
+    are split, between two Chinese characters. Only tokenizers that split there may use this.
     """
     size = _PER_TOKEN * limit + _MORE
     while 2 * size < len(text):

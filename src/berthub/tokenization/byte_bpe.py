@@ -1,4 +1,4 @@
-"""RoBERTa's cut: byte-pair encoding of UTF-8 bytes, as in GPT-2 (Radford et al., 2019)."""
+"""Tokenization as in RoBERTa: byte-pair encoding of UTF-8 bytes, as in GPT-2 (Radford et al., 2019)."""
 
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -12,7 +12,7 @@ __all__ = ["ByteBPE"]
 
 
 class ByteBPE:
-    """Cuts texts as transformers' `RobertaTokenizer`; a blank belongs to the word behind it.
+    """Tokenizes as transformers' `RobertaTokenizer`; a blank belongs to the word that follows it.
 
     Offsets leave blanks out. Where bytes of one character fall into several pieces, each has the whole character.
     With `added` it looks for added and special tokens first, as that class does.

@@ -1,7 +1,8 @@
 """Google's basic tokenization, to the letter (https://github.com/google-research/bert, `tokenization.py`, 2018).
 
 The tokenizers library's BERT settings differ from it on some hundred characters, and in capital sigma at a word's end.
-Texts that hold none of these (`needs_care`) go through the library; the others through this, which is slower and exact.
+Texts that hold none of these go through the library (`differs_from_library` tells); the others go through this module,
+which is slower and exact.
 """
 
 import functools
@@ -30,7 +31,7 @@ from berthub.tokenization.unicode_table import (
     character_class,
 )
 
-__all__ = ["BasicTokenizer", "Word", "needs_care"]
+__all__ = ["BasicTokenizer", "Word", "differs_from_library"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Word:
     origins: list[int]
 
 
-def needs_care(text: str) -> bool:
-    """Whether the tokenizers library might cut this text otherwise than Google's code."""
+def differs_from_library(text: str) -> bool:
+    """Whether the tokenizers library might split this text otherwise than Google's code."""
     return not text.isascii() and _unlike().search(text) is not None
 
 
@@ -106,13 +107,13 @@ class BasicTokenizer:
                 return " "
             case kind:
                 words = self._normalized(character, [0])[0]
-                cut = "".join(
+                split = "".join(
                     " " if part.isspace() else f" {part} " if _is_punctuation(part) else part for part in words
                 )
-                return f" {cut} " if kind == "chinese" and self._split_chinese else cut
+                return f" {split} " if kind == "chinese" and self._split_chinese else split
 
     def _tokens(self, text: str) -> list[tuple[str, list[int]]]:
-        """Cleaned, cut at white space and around Chinese characters."""
+        """The tokens of the cleaned text, split at white space and around Chinese characters."""
         tokens: list[tuple[str, list[int]]] = []
         characters: list[str] = []
         places: list[int] = []
@@ -145,11 +146,11 @@ class BasicTokenizer:
         return _without_marks(token, places) if self._strip_accents else (token, places)
 
 
-# Beyond the first 65,536 code points: emoji and Chinese, on which the two agree; all others are taken with care.
+# Beyond the first 65,536 code points: emoji and Chinese, on which the two agree; all others go through this module.
 _AGREED = ((0x1F300, 0x1F6D7), (0x20000, 0x2A6DF), (0x2A700, 0x2B738), (0x2B740, 0x2B81D), (0x2F800, 0x2FA1D))
 _PRIVATE = (0xE000, 0xF8FF)
 _SIGMA, _SMALL_SIGMAS = "\u03a3", "\u03c3\u03c2"
-# The reference cuts with `str.split`, which knows these two beside the spaces.
+# The original splits with `str.split`, which knows these two beside the spaces.
 _SEPARATORS = ((0x2028, 0x2029),)
 _DROPPED = ((0, 8), (0xB, 0xC), (0xE, 0x1F), (0xFFFD, 0xFFFD), *(pair for pair in CONTROL if pair[0] >= 0x7F))
 _BLANK = ((9, 10), (13, 13), *SPACE, *_SEPARATORS)
@@ -229,7 +230,7 @@ def _combining(character: str) -> int:
 
 
 def _split_punctuation(token: str, places: list[int]) -> list[tuple[str, list[int]]]:
-    """The parts of a token: each punctuation character alone; also cut where its characters have become blanks."""
+    """The parts of a token: each punctuation character alone; also split where its characters have become blanks."""
     parts: list[tuple[list[str], list[int]]] = []
     new = True
     for character, place in zip(token, places, strict=True):

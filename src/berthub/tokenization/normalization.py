@@ -1,4 +1,4 @@
-"""How texts are changed before a SentencePiece model cuts them, and which character came from where."""
+"""Normalize texts before a SentencePiece model tokenizes them, and tell which character came from where."""
 
 import functools
 import itertools
@@ -32,7 +32,7 @@ class Aligned:
 
 
 class Normalizer:
-    """Changes texts, which have no lone surrogates, before SentencePiece cuts them, as `reference` does.
+    """Normalizes texts, which have no lone surrogates, as `reference` does before SentencePiece tokenizes them.
 
     `google` is `preprocess_text` of ALBERT's tokenization.py (https://github.com/google-research/albert), `tf_text`
     what TF Hub's preprocessing models do with the operations of TensorFlow Text.
@@ -74,9 +74,9 @@ class Normalizer:
 
     def _units(self, text: str, total: int) -> list[tuple[int, int]]:
         """The lengths of parts of the text that change by themselves, before and after."""
-        for cut in (self._characters, _WORD_OR_BLANKS.findall):
+        for split in (self._characters, _WORD_OR_BLANKS.findall):
             units = [
-                (len(part), self._size(part) if len(part) == 1 else len(self._changed(part))) for part in cut(text)
+                (len(part), self._size(part) if len(part) == 1 else len(self._changed(part))) for part in split(text)
             ]
             if sum(size for _, size in units) == total:
                 return units

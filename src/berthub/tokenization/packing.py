@@ -17,7 +17,7 @@ __all__ = ["pack", "padded_inputs", "to_segments"]
 
 
 def pack(first: Segments, second: Segments | None, *, seq_length: int, vocabulary: Vocabulary) -> Tokens:
-    """`[CLS] a [SEP]` or, with `second`, `[CLS] a [SEP] b [SEP]` (`Template`), each row cut to `seq_length` tokens.
+    """`[CLS] a [SEP]` or, with `second`, `[CLS] a [SEP] b [SEP]` (`Template`), truncated to `seq_length` tokens.
 
     Two segments that do not fit are given places turn by turn until these are used up, the first segment first, as
     TensorFlow Text's `RoundRobinTrimmer` does. `InputError` for segments of different numbers of rows.

@@ -1,4 +1,4 @@
-"""Texts through a pipeline of the tokenizers library, whose results become `Segments`."""
+"""Run texts through a pipeline of the tokenizers library; the result is `Segments`."""
 
 import itertools
 import os
@@ -18,7 +18,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def run(pipeline: Tokenizer, texts: list[str], *, offsets: bool) -> Segments:
-    """The pieces that `pipeline` cuts texts into, without what a post-processor adds."""
+    """The pieces that `pipeline` splits texts into, without what a post-processor adds."""
     encode = _encoding(pipeline, offsets=offsets)
     try:
         encodings = encode(texts, add_special_tokens=False)

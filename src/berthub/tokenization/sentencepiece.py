@@ -1,4 +1,7 @@
-"""ALBERT's cut: text normalization, then SentencePiece (Kudo and Richardson, 2018, https://arxiv.org/abs/1808.06226)."""
+"""Tokenization as in ALBERT: normalization, then SentencePiece (Kudo and Richardson, 2018).
+
+The paper: https://arxiv.org/abs/1808.06226.
+"""
 
 import functools
 import itertools
@@ -30,7 +33,7 @@ _Piece = tuple[int, int, int]
 
 
 class SentencePiece:
-    """Cuts texts as ALBERT's tokenization.py, or as TF Hub's preprocessing models; see `Normalizer`.
+    """Tokenizes as ALBERT's tokenization.py, or as TF Hub's preprocessing models; see `Normalizer`.
 
     Offsets leave blanks out: a piece that is a blank alone has an empty range.
     """
@@ -46,10 +49,10 @@ class SentencePiece:
                 f"the vocabulary has {len(vocabulary):,} pieces, and its SentencePiece model "
                 f"{self._processor.vocab_size():,}; they must be the same"
             )
-        recut = [reference == "google" and _is_number_with_comma(piece) for piece in vocabulary.pieces]
+        resplit = [reference == "google" and _is_number_with_comma(piece) for piece in vocabulary.pieces]
         # Without a comma of its own, one is part of an unknown piece.
-        recut[self._processor.unk_id()] = reference == "google" and "," not in vocabulary.ids
-        self._recut = np.array(recut) if any(recut) else None
+        resplit[self._processor.unk_id()] = reference == "google" and "," not in vocabulary.ids
+        self._resplit = np.array(resplit) if any(resplit) else None
         self._sizes = np.array([len(piece.replace(_BLANK, "")) for piece in vocabulary.pieces])
         # It may stand for more or fewer characters than its name has.
         self._sizes[self._processor.unk_id()] = 0
@@ -66,7 +69,7 @@ class SentencePiece:
         normalized = [*map(self._normalizer, texts)]
         rows = self._encode_all(normalized, int)
         segments = _segments(rows)
-        again = self._to_recut(segments)
+        again = self._rows_to_resplit(segments)
         if not len(again):
             return segments
         for index in again.tolist():
@@ -78,7 +81,7 @@ class SentencePiece:
         found = self._encode_all([text.text for text in aligned], "offset_mapping")
         rows = [row["offsets"] for row in found]
         segments = _segments([row["ids"] for row in found])
-        again = self._to_recut(segments)
+        again = self._rows_to_resplit(segments)
         if len(again):
             ids = [row["ids"] for row in found]
             for index in again.tolist():
@@ -97,11 +100,11 @@ class SentencePiece:
         rows: list[Any] = self._processor.encode(texts, return_type=form, num_threads=thread_count())
         return rows
 
-    def _to_recut(self, segments: Segments) -> Ints:
-        """The rows with pieces that ALBERT's tokenization.py cuts once more."""
-        if self._recut is None:
+    def _rows_to_resplit(self, segments: Segments) -> Ints:
+        """The rows with pieces that ALBERT's tokenization.py splits once more."""
+        if self._resplit is None:
             return np.zeros(0, np.int64)
-        places = np.flatnonzero(self._recut[segments.ids])
+        places = np.flatnonzero(self._resplit[segments.ids])
         return np.unique(np.searchsorted(np.cumsum(segments.lengths), places, side="right"))
 
     def _pieces(self, text: str) -> list[_Piece]:
@@ -167,7 +170,7 @@ def _original_places(
     counts = np.fromiter(map(len, texts), np.int64, len(texts))
     sizes = np.fromiter((len(text.text) for text in aligned), np.int64, len(aligned))
     begins, heads = np.cumsum(counts) - counts, np.cumsum(sizes + 1) - sizes - 1
-    # All texts as one; the changed ones with a place more, behind the last character.
+    # All texts as one; the changed ones with one place more, after the last character.
     starts, ends = np.empty((2, int(sizes.sum()) + len(texts)), np.int64)
     starts[heads + sizes] = begins + counts
     characters, shift = ranges(heads, sizes), np.repeat(begins, sizes)

@@ -1,8 +1,9 @@
-"""The words that TF Hub's preprocessing models (`bert_*_preprocess`) cut texts into, to the letter.
+"""The words that TF Hub's preprocessing models (`bert_*_preprocess`) split texts into, to the letter.
 
 They are made of TensorFlow Text's operations, as `BasicTokenizer` in its `bert_tokenizer.py` puts them together: case
-folding, decomposition, marks away, control and format characters to blanks, a cut at blanks and around punctuation and
-Chinese characters. All of that but the order of marks happens to each character by itself, and so is a table here.
+folding, decomposition, marks removed, control and format characters replaced by blanks, a split at blanks and around
+punctuation and Chinese characters. All of that but the order of marks happens to each character by itself, and so is a
+table here.
 """
 
 import functools

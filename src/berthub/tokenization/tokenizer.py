@@ -18,7 +18,7 @@ from berthub.sources.resolve import resolve
 from berthub.tokenization.assemble import Segments, Template, assemble
 from berthub.tokenization.beginnings import beginning
 from berthub.tokenization.tensors import check_framework, to_tensor
-from berthub.tokenization.threads import in_turn
+from berthub.tokenization.threads import map_concurrently
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.vocabulary import Vocabulary
 
@@ -142,7 +142,7 @@ class Tokenizer:
         return tokenizer
 
     def tokens(self, texts: Sequence[Text], *, max_length: int | None = None, offsets: bool = False) -> Tokens:
-        """The tokens of texts and pairs, with `[CLS]` and `[SEP]`; rows beyond `max_length` are cut and marked.
+        """The tokens of texts and pairs, with `[CLS]` and `[SEP]`; rows beyond `max_length` are truncated and marked.
 
         `max_length` None keeps everything, however long. One string counts as a list of one; anything but strings and
         pairs raises `InputError`, which names the first one at fault.
@@ -164,7 +164,7 @@ class Tokenizer:
         )
 
     def _beginnings(self, texts: list[str], limit: int) -> list[str]:
-        """Of long texts as much as shows their first `limit` pieces."""
+        """The texts, each shortened to a beginning that has its first `limit` pieces."""
         if not getattr(self._algorithm, "splits_at_blanks", False):
             return texts
         chinese = getattr(self._algorithm, "splits_chinese", False)
@@ -176,7 +176,7 @@ class Tokenizer:
     def segments(self, texts: list[str], *, offsets: bool = False) -> Segments:
         """The bare pieces of strings, without `[CLS]` and `[SEP]`, of any length."""
         chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
-        parts = [*in_turn(partial(self._algorithm.segments, offsets=offsets), chunks)]
+        parts = [*map_concurrently(partial(self._algorithm.segments, offsets=offsets), chunks)]
         if len(parts) < 2:
             return parts[0] if parts else _empty(0, offsets)
         places = [part.offsets for part in parts if part.offsets is not None]
@@ -187,7 +187,7 @@ class Tokenizer:
         )
 
     def least(self, *, pairs: bool) -> int:
-        """The tokens of an empty text, or of a pair of them: what `max_length` must leave room for."""
+        """The number of tokens of an empty text, or of a pair of them: the least that `max_length` may be."""
         return self._template.special(pairs=pairs)
 
     def checked_length(self, max_length: int, *, least: int = _LEAST) -> int:
@@ -217,9 +217,9 @@ class Tokenizer:
     ) -> TokenizedTexts:
         """Tokenize as transformers' `BertTokenizer` did: `input_ids`, `token_type_ids` and `attention_mask`.
 
-        `padding` is False, True (or "longest") or "max_length"; `truncation` True (or "longest_first") cuts to
-        `max_length`, by default the model's. Left out, it is False, unless `max_length` is given and `padding` is
-        not: then texts are cut, and a `TruncationWarning` counts those that were. `return_tensors` is None for lists,
+        `padding` is False, True (or "longest") or "max_length"; `truncation` True (or "longest_first") truncates
+        to `max_length`, by default the model's. Left out, it is False, unless `max_length` is given and `padding` is
+        not: then texts are truncated, and a `TruncationWarning` counts them. `return_tensors` is None for lists,
         or "np", "tf", "jax" (int32 [n, s]) or "pt" (int64 [n, s]). One text without `return_tensors` gives plain
         lists, without the outer one.
         """
@@ -228,7 +228,7 @@ class Tokenizer:
         single = isinstance(text, str)
         texts = _with_pairs(text, text_pair)
         choices = {True: True, "longest_first": True, False: False, "do_not_truncate": False}
-        cut = None if truncation is None else _choice("truncation", truncation, choices)
+        truncate = None if truncation is None else _choice("truncation", truncation, choices)
         pad = _choice(
             "padding",
             padding,
@@ -241,11 +241,11 @@ class Tokenizer:
             },
         )
         limit = self.max_length if max_length is None else self.checked_length(max_length)
-        unsaid = cut is None and max_length is not None and pad is None
-        tokens = self.tokens(texts, max_length=limit if cut or unsaid else None, offsets=return_offsets_mapping)
+        unsaid = truncate is None and max_length is not None and pad is None
+        tokens = self.tokens(texts, max_length=limit if truncate or unsaid else None, offsets=return_offsets_mapping)
         if unsaid and (count := int(tokens.truncated.sum())):
             warnings.warn(
-                f"{count:,} of {len(texts):,} texts had more than max_length={max_length} tokens and were cut; "
+                f"{count:,} of {len(texts):,} texts had more than max_length={max_length} tokens and were truncated; "
                 "truncation=True says that they should be, truncation=False keeps them whole",
                 TruncationWarning,
                 stacklevel=2,

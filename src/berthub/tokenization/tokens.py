@@ -1,4 +1,4 @@
-"""Tokens in ragged form: flat arrays and the places where rows begin, with no padding in them."""
+"""`Tokens`: the tokens of several texts in ragged form, flat arrays without padding and the places where rows begin."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ class Tokens(Brief):
     """The tokens of `n` texts, `t` in all.
 
     `ids` and `type_ids` are int32 [t]; the tokens of text `i` are those from `row_splits[i]` to `row_splits[i + 1]`
-    (int64 [n + 1]). `truncated` is bool [n]: which texts were cut. `offsets`, where they were asked for, are int32
-    [t, 2]: the characters of its text that a token stands for, and (0, 0) for `[CLS]` and `[SEP]`; in a pair the
+    (int64 [n + 1]). `truncated` is bool [n]: which texts were truncated. `offsets`, where they were asked for, are
+    int32 [t, 2]: the characters of its text that a token stands for, and (0, 0) for `[CLS]` and `[SEP]`; in a pair the
     separator between them, and for most models the type id, tells which of the two texts is meant. `bounds` int64
     [n, 2] are where in its row the first text ends and the last one begins, which are one where there is no pair: texts
     can hold `[SEP]`, too.

@@ -1,7 +1,7 @@
-"""BERT's cut: words, then WordPiece (Devlin et al., 2018; https://github.com/google-research/bert).
+"""Tokenization as in BERT: words, then WordPiece (Devlin et al., 2018; https://github.com/google-research/bert).
 
-`transformers` is the tokenizers library; the other two references go through it where it does the same as they, and
-beside it where it does not.
+There is one class for each reference implementation. All use the tokenizers library. The classes for Google's code and
+for TensorFlow Text use their own code for texts on which that library gives other pieces.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from berthub.tokenization.added import look_for_added
 from berthub.tokenization.assemble import Segments, ranges
 from berthub.tokenization.characters import SpacedText
-from berthub.tokenization.google import BasicTokenizer, needs_care
+from berthub.tokenization.google import BasicTokenizer, differs_from_library
 from berthub.tokenization.pipeline import run, without_surrogates
 from berthub.tokenization.tf_text import Spacer
 from berthub.vocabulary import CONTINUED, Vocabulary
@@ -40,9 +40,9 @@ _Piece = tuple[int, int, int]
 
 
 class GoogleWordPiece:
-    """Cuts texts as Google's `FullTokenizer`: by the tokenizers library, and with care where that would differ."""
+    """Tokenizes as Google's `FullTokenizer`: by the tokenizers library, or by `BasicTokenizer` where that differs."""
 
-    # What comes behind a blank, or a Chinese character, does not change the pieces ahead of it.
+    # What follows a blank, or a Chinese character, does not change the pieces before it.
     splits_at_blanks = True
 
     def __init__(
@@ -69,13 +69,13 @@ class GoogleWordPiece:
 
     def segments(self, texts: list[str], *, offsets: bool) -> Segments:
         """The bare pieces of texts."""
-        careful = np.fromiter(map(needs_care, texts), np.bool_, len(texts))
-        fast = run(self._pipeline, _chosen(texts, ~careful), offsets=offsets)
-        if not careful.any():
-            return fast
-        return _merged(fast, self._careful(_chosen(texts, careful), offsets=offsets), careful)
+        different = np.fromiter(map(differs_from_library, texts), np.bool_, len(texts))
+        same = run(self._pipeline, _chosen(texts, ~different), offsets=offsets)
+        if not different.any():
+            return same
+        return _merged(same, self._as_google(_chosen(texts, different), offsets=offsets), different)
 
-    def _careful(self, texts: list[str], *, offsets: bool) -> Segments:
+    def _as_google(self, texts: list[str], *, offsets: bool) -> Segments:
         texts = [*map(without_surrogates, texts)]
         hard: npt.NDArray[np.bool_]
         if offsets:
@@ -106,7 +106,7 @@ class GoogleWordPiece:
 
 
 class TFTextWordPiece:
-    """Cuts texts as TF Hub's preprocessing models: ASCII by the tokenizers library, other texts after a `Spacer`."""
+    """Tokenizes as TF Hub's preprocessing models: ASCII by the tokenizers library, other texts after a `Spacer`."""
 
     splits_at_blanks = splits_chinese = True
 
@@ -127,16 +127,16 @@ class TFTextWordPiece:
             return fast
         others = [*map(without_surrogates, _chosen(texts, other))]
         if offsets:
-            cut = _aligned([*map(self._spacer.align, others)], partial(self._cut, offsets=True))
+            slow = _aligned([*map(self._spacer.align, others)], partial(self._split, offsets=True))
         else:
-            cut = self._cut([*map(self._spacer, others)], offsets=False)
-        return _merged(fast, cut, other)
+            slow = self._split([*map(self._spacer, others)], offsets=False)
+        return _merged(fast, slow, other)
 
-    def _cut(self, spaced: list[str], *, offsets: bool) -> Segments:
+    def _split(self, spaced: list[str], *, offsets: bool) -> Segments:
         return run(self._spaced, [*map(self._without_long, spaced)], offsets=offsets)
 
     def _without_long(self, spaced: str) -> str:
-        """The same, with a foreign character in words of more bytes than are cut."""
+        """The text with an unknown character in each word of more than `_MOST_BYTES` bytes."""
         if spaced.isascii():
             # The library counts characters, which are as many.
             return spaced
@@ -149,7 +149,7 @@ class TFTextWordPiece:
 
 
 class TransformersWordPiece:
-    """Cuts texts as transformers' `BertTokenizer`, which looks for added and special tokens in them first."""
+    """Tokenizes as transformers' `BertTokenizer`, which first looks for added and special tokens in a text."""
 
     def __init__(
         self, vocabulary: Vocabulary, *, lower_case: bool, strip_accents: bool | None, split_chinese: bool
@@ -187,7 +187,7 @@ def _pipeline(model: models.WordPiece, normalizer: normalizers.BertNormalizer) -
 
 
 def _spaced_pipeline(model: models.WordPiece) -> Tokenizer:
-    """For words that stand between blanks."""
+    """A pipeline for texts whose words are separated by blanks already."""
     pipeline = Tokenizer(model)
     pipeline.pre_tokenizer = pre_tokenizers.CharDelimiterSplit(" ")
     return pipeline
@@ -202,9 +202,9 @@ def _chosen(texts: list[str], which: npt.NDArray[np.bool_]) -> list[str]:
     return texts if which.all() else [*itertools.compress(texts, which.tolist())]
 
 
-def _aligned(spaced: list[SpacedText], cut: Callable[[list[str]], Segments]) -> Segments:
+def _aligned(spaced: list[SpacedText], split: Callable[[list[str]], Segments]) -> Segments:
     """The pieces of spaced texts, with offsets in the texts that these were made of."""
-    found = cut([text.text for text in spaced])
+    found = split([text.text for text in spaced])
     assert found.offsets is not None
     return Segments(found.ids, found.lengths, _in_order(_origins(spaced, found.offsets, found.lengths), found.lengths))
 
@@ -216,7 +216,7 @@ def _origins(
     if not len(offsets):
         return offsets
     sizes = np.fromiter((len(text.text) for text in spaced), np.int64, len(spaced))
-    # One more, which the last place may lie behind.
+    # One more entry: a place may be the end of the last text.
     flat = np.concatenate([*(text.origins for text in spaced), np.zeros(1, np.int32)])
     places = (offsets + np.repeat(np.cumsum(sizes) - sizes, lengths)[:, None]).ravel()
     starts = np.minimum.reduceat(flat, places)[::2]
@@ -225,7 +225,7 @@ def _origins(
 
 
 def _in_order(places: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """Where characters have changed places, pieces get all that lies between: none begins before the one ahead."""
+    """Widen the offsets of pieces whose characters have changed places, so that starts and ends never go backwards."""
     places = places.copy()
     starts, ends = places[:, 0], places[:, 1]
     splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
@@ -239,7 +239,7 @@ def _in_order(places: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64]) -> 
 
 
 def _merged(others: Segments, chosen: Segments, which: npt.NDArray[np.bool_]) -> Segments:
-    """The segments of all rows, of those where `which` is true and of the others."""
+    """The segments of all rows: those of `chosen` where `which` is true, those of `others` elsewhere."""
     if not which.any():
         return others
     if which.all():

@@ -1,4 +1,4 @@
-"""Sentences that are split into words already become `Tokens`, and each word keeps its place in them."""
+"""Tokenize sentences that are split into words already; for each word it is known where its tokens are."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 class WordTokens:
     """The tokens of `n` sentences, `w` words in all, in `r` rows `[CLS] pieces [SEP]`.
 
-    `tokens` holds the rows, and marks as truncated those whose only word was cut. `sentences` int64 [r] is the
+    `tokens` holds the rows, and marks as truncated those whose only word was truncated. `sentences` int64 [r] is the
     sentence that a row belongs to: a long one has several rows, an empty one none. Words are counted in the order of
     sentence and word: those of sentence `i` are from `word_splits[i]` to `word_splits[i + 1]` (int64 [n + 1]), and
     `first_pieces` int64 [w] is where in `tokens.ids` the first piece of each is.
@@ -44,19 +44,19 @@ def word_tokens(tokenizer: Tokenizer, sentences: Iterable[Sequence[str]], *, max
     Where blanks belong to pieces (byte pairs), there is one before every word of a sentence but the first.
 
     Every word has at least one piece, the unknown one if the tokenizer leaves nothing of it, and is in exactly one
-    row: a sentence longer than `max_length` tokens is cut between words into rows that follow each other. Of a word
-    that is too long for any row, the first pieces stay. `InputError` names the first sentence or word at fault.
+    row: a sentence longer than `max_length` tokens is split between words into rows that follow each other. A word
+    that is too long for any row keeps its first pieces. `InputError` names the first sentence or word at fault.
     """
     vocabulary = tokenizer.vocabulary
-    room = tokenizer.checked_length(max_length, least=3) - 2
+    capacity = tokenizer.checked_length(max_length, least=3) - 2
     listed = _listed(sentences)
     counts = np.fromiter(map(len, listed), np.int64, len(listed))
     words = list(itertools.chain.from_iterable(listed))
     word_splits = _splits(counts)
     segments = tokenizer.segments(_spaced(words, word_splits) if vocabulary.algorithm == "byte_bpe" else words)
 
-    kept = np.clip(segments.lengths, 1, room)
-    starts = _row_starts(kept, word_splits, room)
+    kept = np.clip(segments.lengths, 1, capacity)
+    starts = _row_starts(kept, word_splits, capacity)
     rows = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(words)))
     row_splits = _splits(np.bincount(rows, kept, len(starts)).astype(np.int64) + 2)
     first_pieces = np.cumsum(kept) - kept + 2 * rows + 1
@@ -65,10 +65,10 @@ def word_tokens(tokenizer: Tokenizer, sentences: Iterable[Sequence[str]], *, max
     ids[row_splits[:-1]] = vocabulary.ids[vocabulary.classify]
     # Stays where a word has no piece of its own.
     ids[first_pieces] = vocabulary.ids[vocabulary.unknown]
-    own = np.minimum(segments.lengths, room)
+    own = np.minimum(segments.lengths, capacity)
     ids[ranges(first_pieces, own)] = segments.ids[ranges(np.cumsum(segments.lengths) - segments.lengths, own)]
     truncated = np.zeros(len(starts), np.bool_)
-    truncated[rows[segments.lengths > room]] = True
+    truncated[rows[segments.lengths > capacity]] = True
     return WordTokens(
         tokens=Tokens(ids=ids, type_ids=np.zeros_like(ids), row_splits=row_splits, truncated=truncated),
         sentences=np.searchsorted(word_splits, starts, side="right") - 1,
@@ -82,10 +82,10 @@ def _spaced(words: list[str], word_splits: Ints) -> list[str]:
     return [word if index in first else f" {word}" for index, word in enumerate(words)]
 
 
-def _row_starts(pieces: Ints, word_splits: Ints, room: int) -> Ints:
-    """The first word of every row: as many words of one sentence as have at most `room` pieces together."""
+def _row_starts(pieces: Ints, word_splits: Ints, capacity: int) -> Ints:
+    """The first word of every row: as many words of one sentence as have at most `capacity` pieces together."""
     before = _splits(pieces)
-    fit = np.searchsorted(before, before[:-1] + room, side="right") - 1
+    fit = np.searchsorted(before, before[:-1] + capacity, side="right") - 1
     ends = np.repeat(word_splits[1:], np.diff(word_splits))
     following = np.minimum(fit, ends).tolist()
     starts = []
