@@ -7,6 +7,7 @@ from berthub.cli.estimates import LENGTH, flops_per_token, parameters_by_part, p
 from berthub.cli.published import config_of
 from berthub.encoding.planner import BUDGET
 from berthub.engines.numpy import NumpyOps
+from berthub.networks.ops import Dense
 from berthub.networks.outputs import Output, build
 from berthub.sources.catalogue import find_tfhub
 from support.tiny import ARCHITECTURES, tiny_checkpoint
@@ -18,9 +19,9 @@ class CountingOps(NumpyOps):
     def __init__(self) -> None:
         self.flops = 0
 
-    def dense(self, x: Any, kernel: Any, bias: Any) -> Any:
-        self.flops += 2 * x.size * kernel.shape[1]
-        return super().dense(x, kernel, bias)
+    def dense(self, x: Any, layer: Dense[Any]) -> Any:
+        self.flops += 2 * x.size * layer.kernel.shape[1]
+        return super().dense(x, layer)
 
     def attention(self, query: Any, key: Any, value: Any, bias: Any, **options: Any) -> Any:
         length, heads = query.shape[1], options["heads"]

@@ -65,3 +65,18 @@ def test_no_dense_layer_becomes_a_convolution_and_activations_are_part_of_theirs
     assert len(kernels) == 6 * checkpoint.config.num_layers
     assert not [kernel for kernel in kernels if "conv" in kernel]
     assert not [info for info in run if info.node_type == "Gelu"]
+
+
+@pytest.mark.parametrize("architecture", ["albert", "roberta"])
+def test_a_weight_that_is_used_again_is_one_constant(architecture: str) -> None:
+    checkpoint = tiny_checkpoint(architecture)
+    outputs = (Output().resolved(checkpoint.config), Output(mlm=True).resolved(checkpoint.config))
+    nodes = [
+        node for node in _graph(checkpoint, outputs, OpenVinoOps()).get_ops() if node.get_type_name() == "Constant"
+    ]
+    addresses = [node.data.ctypes.data for node in nodes]
+    first = getattr(checkpoint.config, "first_position", 0)
+    for name, weight in checkpoint.weights.items():
+        skipped = first if name.endswith("position_embeddings") else 0
+        if "pooler" not in name:
+            assert addresses.count(weight[skipped:].ctypes.data) == 1, name

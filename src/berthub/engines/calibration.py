@@ -1,7 +1,7 @@
 """How to compute a model in 8-bit integers: its dense layers are watched while it encodes a sample of text."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from berthub.checkpoint import Checkpoint
 from berthub.engines.engine import Batch, Floats
 from berthub.engines.numpy import NumpyOps
-from berthub.engines.weights import Place, names, place
+from berthub.networks.ops import Dense
 from berthub.networks.outputs import Output, build
 from berthub.quantization import DenseQuantization, Quantization, quantized_kernel, without_rows
 
@@ -30,23 +30,22 @@ _LEAST = float(np.finfo(np.float32).tiny)
 
 def calibrate(checkpoint: Checkpoint, batches: Iterable[Batch]) -> Quantization:
     """For each dense layer below the last token vectors what loses least on these batches; padding does not count."""
-    ops = _WatchingOps(names(checkpoint.weights))
+    ops = _WatchingOps()
     outputs = [Output(-1).resolved(checkpoint.config)]
     for batch in batches:
         ops.real = batch.mask.astype(bool)
         inputs = {"ids": batch.ids, "mask": batch.mask, "type_ids": batch.type_ids}
         build(ops, checkpoint.config, checkpoint.weights, outputs, **inputs)
     found: dict[str, DenseQuantization] = {}
-    for seen in ops.seen.values():
-        found |= _quantizations(seen, {name: checkpoint.weights[name] for name in seen.names})
+    for names, seen in ops.seen.items():
+        found |= _quantizations(seen, {name: checkpoint.weights[name] for name in names})
     return found
 
 
 @dataclass
 class _Seen:
-    """Inputs that some dense layers share: the least and the largest value of each component, and some vectors."""
+    """The inputs of a dense layer, or of a group: the least and the largest value of each component, some vectors."""
 
-    names: list[str]
     low: Floats
     high: Floats
     vectors: list[Floats] = field(default_factory=list)
@@ -62,24 +61,17 @@ class _WatchingOps(NumpyOps):
 
     real: npt.NDArray[np.bool_]
 
-    def __init__(self, names: dict[Place, str]) -> None:
-        # By the first of the layers that share an input.
-        self.seen: dict[str, _Seen] = {}
-        self._names = names
-        self._last: tuple[Any, _Seen] | None = None
+    def __init__(self) -> None:
+        # By the names of the kernels that have these inputs.
+        self.seen: dict[tuple[str, ...], _Seen] = {}
 
-    def dense(self, x: Any, kernel: Floats, bias: Floats) -> Any:
-        name = self._names[place(kernel)]
-        # Query, key and value have one input, and see it one after the other.
-        if self._last is not None and self._last[0] is x:
-            if name not in self._last[1].names:
-                self._last[1].names.append(name)
-        else:
-            real = x[self.real]
-            seen = self.seen.setdefault(name, _Seen([name], real[0], real[0]))
-            seen.add(real)
-            self._last = x, seen
-        return super().dense(x, kernel, bias)
+    def dense(self, x: Any, layer: Dense[Floats]) -> Any:
+        return self.dense_group(x, [layer])[0]
+
+    def dense_group(self, x: Any, layers: Sequence[Dense[Floats]]) -> tuple[Any, ...]:
+        names, real = tuple(layer.kernel_name for layer in layers), x[self.real]
+        self.seen.setdefault(names, _Seen(real[0], real[0])).add(real)
+        return tuple(super(_WatchingOps, self).dense(x, layer) for layer in layers)
 
 
 def _quantizations(seen: _Seen, kernels: dict[str, Floats]) -> dict[str, DenseQuantization]:

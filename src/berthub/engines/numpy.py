@@ -9,7 +9,7 @@ import numpy as np
 from berthub.checkpoint import Checkpoint
 from berthub.config import Activation
 from berthub.engines.engine import Batch, Engine, Floats, Result
-from berthub.networks.ops import MASKED, Ops
+from berthub.networks.ops import MASKED, Dense, Ops
 from berthub.networks.outputs import Output, build
 
 __all__ = ["NumpyEngine", "NumpyOps"]
@@ -53,8 +53,8 @@ class NumpyOps(Ops[Array, Floats]):
     def leading_rows(self, table: Floats, ids: Array, *, first: int = 0) -> Array:
         return table[None, first : first + ids.shape[1]]
 
-    def dense(self, x: Array, kernel: Floats, bias: Floats) -> Array:
-        return x @ kernel + bias
+    def dense(self, x: Array, layer: Dense[Floats]) -> Array:
+        return x @ layer.kernel + layer.bias
 
     def tied_dense(self, x: Array, table: Floats, bias: Floats) -> Array:
         return x @ table.T + bias
@@ -127,7 +127,7 @@ class NumpyOps(Ops[Array, Floats]):
     def first(self, x: Array) -> Array:
         return x[:, 0]
 
-    def first_alone(self, x: Array) -> Array:
+    def first_as_sequence(self, x: Array) -> Array:
         return x[:, :1]
 
     def at_positions(self, x: Array, positions: Array) -> Array:

@@ -73,7 +73,7 @@ def hidden_states(
     mask: T,
     type_ids: T,
     layers: int,
-    first_alone: bool = False,
+    first_only: bool = False,
 ) -> list[T]:
     """See `berthub.networks.network`."""
     on = Layers(ops, config, weights)
@@ -86,7 +86,7 @@ def hidden_states(
         group = layer * config.num_groups // config.num_layers
         for number in range(config.inner_layers):
             last = layer == layers - 1 and number == config.inner_layers - 1
-            x = on.block(x, bias, block(group, number), first_alone=first_alone and last)
+            x = on.block(x, bias, block(group, number), first_only=first_only and last)
         states.append(x)
     return states
 

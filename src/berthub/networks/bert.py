@@ -65,27 +65,27 @@ def hidden_states(
     mask: T,
     type_ids: T,
     layers: int,
-    first_alone: bool = False,
+    first_only: bool = False,
 ) -> list[T]:
     """See `berthub.networks.network`."""
     on = Layers(ops, config, weights)
     x = on.embeddings(ids, type_ids)
     if config.embedding_width != config.hidden_size:
         x = on.dense(x, _PROJECTION)
-    return blocks(on, x, mask, layers=layers, first_alone=first_alone)
+    return blocks(on, x, mask, layers=layers, first_only=first_only)
 
 
 def blocks_shapes(config: EncoderConfig) -> Shapes:
-    """Of all layers."""
+    """The shapes of the weights of all layers."""
     layers = (block_shapes(config, Block.of_layer(layer)) for layer in range(config.num_layers))
     return {name: shape for shapes in layers for name, shape in shapes.items()}
 
 
-def blocks(on: Layers[T, W], x: T, mask: T, *, layers: int, first_alone: bool) -> list[T]:
+def blocks(on: Layers[T, W], x: T, mask: T, *, layers: int, first_only: bool) -> list[T]:
     """The layers one after the other, from the embeddings `x` [b, s, h]."""
     bias = on.ops.attention_bias(mask)
     states = []
     for layer in range(layers):
-        x = on.block(x, bias, Block.of_layer(layer), first_alone=first_alone and layer == layers - 1)
+        x = on.block(x, bias, Block.of_layer(layer), first_only=first_only and layer == layers - 1)
         states.append(x)
     return states

@@ -48,11 +48,11 @@ def hidden_states(
     mask: T,
     type_ids: T,
     layers: int,
-    first_alone: bool = False,
+    first_only: bool = False,
 ) -> list[T]:
     """See `berthub.networks.network`."""
     on = Layers(ops, config, weights)
     words = ops.gather(weights["bert/embeddings/word_embeddings"], ids)
     positions = ops.leading_rows(weights["bert/embeddings/position_embeddings"], ids)
     x = on.dropout(on.norm(ops.add(words, positions), "bert/embeddings/LayerNorm"))
-    return blocks(on, x, mask, layers=layers, first_alone=first_alone)
+    return blocks(on, x, mask, layers=layers, first_only=first_only)

@@ -106,7 +106,7 @@ def hidden_states(
     mask: T,
     type_ids: T,
     layers: int,
-    first_alone: bool = False,
+    first_only: bool = False,
 ) -> list[T]:
     """See `berthub.networks.network`; the first of the states are the embeddings."""
     on = Layers(ops, config, weights)
@@ -125,20 +125,23 @@ def hidden_states(
     states = [x]
     for layer in range(layers - 1):
         scope = f"bert/encoder/layer_{layer}"
-        alone = first_alone and layer == layers - 2
-        thin = norm(on.dense(x, f"{scope}/bottleneck/input/dense"), f"{scope}/bottleneck/input/LayerNorm")
-        if config.bottleneck_attention:
-            shared = source = thin
-        elif config.shared_bottleneck:
-            shared = norm(on.dense(x, f"{scope}/bottleneck/attention/dense"), f"{scope}/bottleneck/attention/LayerNorm")
-            source = x
+        attention, into, apart = (
+            f"{scope}/{part}" for part in ("attention/self", "bottleneck/input", "bottleneck/attention")
+        )
+        first_only_here = first_only and layer == layers - 2
+        if config.shared_bottleneck and not config.bottleneck_attention:
+            thin, shared = on.dense_group(x, f"{into}/dense", f"{apart}/dense")
+            thin, shared = norm(thin, f"{into}/LayerNorm"), norm(shared, f"{apart}/LayerNorm")
+            # Query and key have one input, too. As a group they would share one scale in int8, and its numbers change.
+            key, value = on.dense(shared, f"{attention}/key"), on.dense(x, f"{attention}/value")
+            query = on.dense(ops.first_as_sequence(shared) if first_only_here else shared, f"{attention}/query")
         else:
-            shared = source = x
-        key = on.dense(shared, f"{scope}/attention/self/key")
-        value = on.dense(source, f"{scope}/attention/self/value")
-        if alone:
-            x, thin, shared = (ops.first_alone(each) for each in (x, thin, shared))
-        query = on.dense(shared, f"{scope}/attention/self/query")
+            thin = norm(on.dense(x, f"{into}/dense"), f"{into}/LayerNorm")
+            source = thin if config.bottleneck_attention else x
+            first = ops.first_as_sequence(source) if first_only_here else None
+            query, key, value = on.query_key_value(source, attention, first=first)
+        if first_only_here:
+            x, thin = ops.first_as_sequence(x), ops.first_as_sequence(thin)
         context = ops.attention(query, key, value, bias, heads=config.num_heads, dropout=config.attention_dropout)
         attended = on.dense(context, f"{scope}/attention/output/dense")
         thin = norm(ops.add(attended, thin), f"{scope}/attention/output/LayerNorm")

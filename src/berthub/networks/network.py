@@ -56,15 +56,15 @@ def hidden_states(
     mask: T,
     type_ids: T,
     layers: int,
-    first_alone: bool = False,
+    first_only: bool = False,
 ) -> list[T]:
     """The first `layers` entries of encoder_outputs, [b, s, h] each, from ids, mask and type ids [b, s].
 
-    Positions count from the row's start, whatever the mask says, as in the original. With `first_alone` the highest
+    Positions count from the row's start, whatever the mask says, as in the original. With `first_only` the highest
     of these layers is computed for the first position only, [b, 1, h]: all that the pooler needs of it.
     """
     states: list[T] = _MODULES[type(config)].hidden_states(
-        ops, config, weights, ids=ids, mask=mask, type_ids=type_ids, layers=layers, first_alone=first_alone
+        ops, config, weights, ids=ids, mask=mask, type_ids=type_ids, layers=layers, first_only=first_only
     )
     return states
 

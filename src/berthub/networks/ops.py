@@ -4,17 +4,34 @@ A backend is a class with these methods. `T` is its tensor (a NumPy array, a nod
 `W` the form in which it takes weights. Shapes: `b` texts, `s` positions, `h` hidden width.
 """
 
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from berthub.config import Activation
 
-__all__ = ["MASKED", "Ops"]
+__all__ = ["MASKED", "Dense", "Ops"]
 
 MASKED = -1e9
 """What is added where a mask is 0: far below any score, far from overflow, and representable in bfloat16."""
 
 T = TypeVar("T")
+W_co = TypeVar("W_co", covariant=True)
 W_contra = TypeVar("W_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Dense(Generic[W_co]):
+    """A dense layer: the scope that its weights' names begin with, its kernel [in, out] and its bias [out]."""
+
+    name: str
+    kernel: W_co
+    bias: W_co
+
+    @property
+    def kernel_name(self) -> str:
+        """The canonical name of the kernel."""
+        return f"{self.name}/kernel"
 
 
 class Ops(Protocol[T, W_contra]):
@@ -26,8 +43,15 @@ class Ops(Protocol[T, W_contra]):
     def leading_rows(self, table: W_contra, ids: T, *, first: int = 0) -> T:
         """As many rows of `table` [n, h], from row `first` on, as `ids` [b, s] has positions: [1, s, h]."""
 
-    def dense(self, x: T, kernel: W_contra, bias: W_contra) -> T:
-        """`x @ kernel + bias`: [..., in] to [..., out], with `kernel` [in, out]."""
+    def dense(self, x: T, layer: Dense[W_contra]) -> T:
+        """`x @ kernel + bias`: [..., in] to [..., out]."""
+
+    def dense_group(self, x: T, layers: Sequence[Dense[W_contra]]) -> tuple[T, ...]:
+        """The output of each of several dense layers that have the same input `x`, such as query, key and value.
+
+        A backend may compute them as one matrix product. This one computes one layer after the other.
+        """
+        return tuple(self.dense(x, layer) for layer in layers)
 
     def tied_dense(self, x: T, table: W_contra, bias: W_contra) -> T:
         """`x @ table.T + bias`: [..., h] to [..., n], with an embedding table [n, h]."""
@@ -83,8 +107,8 @@ class Ops(Protocol[T, W_contra]):
     def first(self, x: T) -> T:
         """The first position's vectors: [b, s, h] to [b, h]."""
 
-    def first_alone(self, x: T) -> T:
-        """The first position as a sequence of one: [b, s, h] to [b, 1, h]."""
+    def first_as_sequence(self, x: T) -> T:
+        """The first position's vectors as sequences of length one: [b, s, h] to [b, 1, h]."""
 
     def at_positions(self, x: T, positions: T) -> T:
         """The vectors at `positions` [b, p] of each row: [b, s, h] to [b, p, h]."""

@@ -75,9 +75,9 @@ def build(
     is not asked for. `positions` [b, p] are those of the `mlm` outputs.
     """
     layers = 1 + max(output.layer for output in outputs)
-    first_alone = all(output.pooling in ("cls", "pooled") for output in outputs if output.layer == layers - 1)
+    first_only = all(output.pooling in ("cls", "pooled") for output in outputs if output.layer == layers - 1)
     states = network.hidden_states(
-        ops, config, weights, ids=ids, mask=mask, type_ids=type_ids, layers=layers, first_alone=first_alone
+        ops, config, weights, ids=ids, mask=mask, type_ids=type_ids, layers=layers, first_only=first_only
     )
 
     def one(output: Output) -> T:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from berthub.config import EncoderConfig
-from berthub.networks.ops import Ops
+from berthub.networks.ops import Dense, Ops
 
 __all__ = [
     "MLM_HEAD",
@@ -66,7 +66,24 @@ class Layers(Generic[T, W]):
 
     def dense(self, x: T, scope: str) -> T:
         """A dense layer: [..., in] to [..., out]."""
-        return self.ops.dense(x, self.weights[f"{scope}/kernel"], self.weights[f"{scope}/bias"])
+        return self.ops.dense(x, self._dense(scope))
+
+    def dense_group(self, x: T, *scopes: str) -> tuple[T, ...]:
+        """The output of each of several dense layers on the same input."""
+        return self.ops.dense_group(x, [self._dense(scope) for scope in scopes])
+
+    def query_key_value(self, x: T, scope: str, *, first: T | None) -> tuple[T, T, T]:
+        """The query, key and value of self-attention, [b, s, h] each, from `x` [b, s, h].
+
+        With `first` [b, 1, h], the first position of `x`, the query is made from that alone.
+        """
+        query, key, value = (f"{scope}/{part}" for part in ("query", "key", "value"))
+        if first is None:
+            queries, keys, values = self.dense_group(x, query, key, value)
+        else:
+            keys, values = self.dense_group(x, key, value)
+            queries = self.dense(first, query)
+        return queries, keys, values
 
     def norm(self, x: T, scope: str) -> T:
         """A layer norm."""
@@ -94,27 +111,28 @@ class Layers(Generic[T, W]):
         bias: T,
         block: Block,
         *,
-        first_alone: bool,
+        first_only: bool,
         mixing: tuple[W, W] | None = None,
         gate: str | None = None,
     ) -> T:
         """Attention and feed-forward layer, each added to its input and normed: [b, s, h] to [b, s, h].
 
         `mixing` is that of `Ops.attention`; `gate` is the scope of a dense layer that the inner activations are
-        multiplied with. With `first_alone` only the first position is computed, [b, 1, h].
+        multiplied with. With `first_only` only the first position is computed, [b, 1, h].
         """
         ops, config = self.ops, self.config
-        key, value = (self.dense(x, f"{block.attention}/{part}") for part in ("key", "value"))
-        if first_alone:
-            x = ops.first_alone(x)
-        query = self.dense(x, f"{block.attention}/query")
+        first = ops.first_as_sequence(x) if first_only else None
+        query, key, value = self.query_key_value(x, block.attention, first=first)
+        x = x if first is None else first
         context = ops.attention(
             query, key, value, bias, heads=config.num_heads, dropout=config.attention_dropout, mixing=mixing
         )
         x = self.norm(ops.add(self.dropout(self.dense(context, block.attended)), x), block.attended_norm)
-        inner = self.activation(self.dense(x, block.inner))
-        if gate is not None:
-            inner = ops.multiply(inner, self.dense(x, gate))
+        if gate is None:
+            inner = self.activation(self.dense(x, block.inner))
+        else:
+            inner, factor = self.dense_group(x, block.inner, gate)
+            inner = ops.multiply(self.activation(inner), factor)
         return self.norm(ops.add(self.dropout(self.dense(inner, block.outer)), x), block.outer_norm)
 
     def pooled(self, x: T) -> T:
@@ -129,19 +147,22 @@ class Layers(Generic[T, W]):
         table, bias = self.weights["bert/embeddings/word_embeddings"], self.weights[f"{PREDICTIONS}/output_bias"]
         return self.ops.tied_dense(x, table, bias)
 
+    def _dense(self, scope: str) -> Dense[W]:
+        return Dense(scope, self.weights[f"{scope}/kernel"], self.weights[f"{scope}/bias"])
+
 
 def dense_shapes(scope: str, inputs: int, outputs: int) -> Shapes:
-    """Of a dense layer."""
+    """The shapes of a dense layer's kernel and bias."""
     return {f"{scope}/kernel": (inputs, outputs), f"{scope}/bias": (outputs,)}
 
 
 def norm_shapes(scope: str, width: int) -> Shapes:
-    """Of a layer norm."""
+    """The shapes of a layer norm's gamma and beta."""
     return {f"{scope}/gamma": (width,), f"{scope}/beta": (width,)}
 
 
 def attention_shapes(scope: str, *, width: int, inner: int) -> Shapes:
-    """Of a self-attention without its output layer, on vectors `width` wide."""
+    """The shapes of the query, key and value layers of a self-attention, from vectors `width` wide to `inner` wide."""
     return {
         name: shape
         for part in ("query", "key", "value")
@@ -150,7 +171,7 @@ def attention_shapes(scope: str, *, width: int, inner: int) -> Shapes:
 
 
 def embedding_shapes(config: EncoderConfig, *, width: int, skipped: int = 0) -> Shapes:
-    """Of words, positions (with `skipped` rows before the first), token types, and their layer norm."""
+    """The shapes of the embedding tables (positions with `skipped` rows before the first) and of their layer norm."""
     return {
         "bert/embeddings/word_embeddings": (config.vocab_size, width),
         "bert/embeddings/position_embeddings": (skipped + config.max_positions, width),
@@ -160,7 +181,7 @@ def embedding_shapes(config: EncoderConfig, *, width: int, skipped: int = 0) -> 
 
 
 def block_shapes(config: EncoderConfig, block: Block) -> Shapes:
-    """Of one block."""
+    """The shapes of one block's weights."""
     hidden, inner = config.hidden_size, config.intermediate_size
     return {
         **attention_shapes(block.attention, width=hidden, inner=hidden),
@@ -173,12 +194,12 @@ def block_shapes(config: EncoderConfig, block: Block) -> Shapes:
 
 
 def pooler_shapes(config: EncoderConfig) -> Shapes:
-    """Of the pooler, if there is one."""
+    """The shapes of the pooler's weights; none where the model has no pooler."""
     return dense_shapes(POOLER, config.hidden_size, config.hidden_size) if config.pooler else {}
 
 
 def mlm_shapes(config: EncoderConfig, *, embedding_size: int) -> Shapes:
-    """Of the masked-language-model head, if there is one."""
+    """The shapes of the masked-language-model head's own weights; none where the model has no such head."""
     if not config.mlm:
         return {}
     return _mlm_shapes(config.hidden_size, embedding_size, config.vocab_size)

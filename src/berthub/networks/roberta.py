@@ -52,7 +52,7 @@ def hidden_states(
     mask: T,
     type_ids: T,
     layers: int,
-    first_alone: bool = False,
+    first_only: bool = False,
 ) -> list[T]:
     """See `berthub.networks.network`. Padding has the positions behind the text; the original gives it one of its own.
 
@@ -60,4 +60,4 @@ def hidden_states(
     """
     on = Layers(ops, config, weights)
     x = on.embeddings(ids, type_ids, first=config.first_position)
-    return blocks(on, x, mask, layers=layers, first_alone=first_alone)
+    return blocks(on, x, mask, layers=layers, first_only=first_only)

@@ -57,7 +57,7 @@ def hidden_states(
     mask: T,
     type_ids: T,
     layers: int,
-    first_alone: bool = False,
+    first_only: bool = False,
 ) -> list[T]:
     """See `berthub.networks.network`."""
     on = Layers(ops, config, weights)
@@ -70,7 +70,7 @@ def hidden_states(
             x,
             bias,
             Block.of_layer(layer),
-            first_alone=first_alone and layer == layers - 1,
+            first_only=first_only and layer == layers - 1,
             mixing=(weights[before], weights[after]),
             gate=_gate(layer),
         )

@@ -171,7 +171,7 @@ class KerasLayer(keras.layers.Layer):
             mask=mask,
             type_ids=type_ids,
             layers=self.config.num_states,
-            first_alone=pooled_only,
+            first_only=pooled_only,
         )
         outputs: dict[str, Any] = {}
         if self._wanted & _POOLED:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from berthub.config import Activation
-from berthub.networks.ops import MASKED, Ops
+from berthub.networks.ops import MASKED, Dense, Ops
 from berthub.training.randomness import dropout_share
 from berthub.training.weights import LowRank
 
@@ -42,8 +42,8 @@ class KerasOps(Ops[Tensor, Weight]):
     def leading_rows(self, table: Weight, ids: Tensor, *, first: int = 0) -> Tensor:
         return _ops.cast(table.value[None, first : first + _ops.shape(ids)[1]], self._dtype)
 
-    def dense(self, x: Tensor, kernel: Weight, bias: Weight) -> Tensor:
-        bias = _ops.cast(bias.value, x.dtype)
+    def dense(self, x: Tensor, layer: Dense[Weight]) -> Tensor:
+        kernel, bias = layer.kernel, _ops.cast(layer.bias.value, x.dtype)
         if not isinstance(kernel, LowRank):
             return _ops.matmul(x, _ops.cast(kernel.value, x.dtype)) + bias
         down, up = (_ops.cast(part.value, x.dtype) for part in (kernel.down, kernel.up))
@@ -122,7 +122,7 @@ class KerasOps(Ops[Tensor, Weight]):
     def first(self, x: Tensor) -> Tensor:
         return x[:, 0]
 
-    def first_alone(self, x: Tensor) -> Tensor:
+    def first_as_sequence(self, x: Tensor) -> Tensor:
         return x[:, :1]
 
     def at_positions(self, x: Tensor, positions: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from berthub.config import Activation
-from berthub.networks.ops import MASKED, Ops
+from berthub.networks.ops import MASKED, Dense, Ops
 
 __all__ = ["TensorFlowOps"]
 
@@ -26,8 +26,8 @@ class TensorFlowOps(Ops[Tensor, Weight]):
     def leading_rows(self, table: Weight, ids: Tensor, *, first: int = 0) -> Tensor:
         return table[tf.newaxis, first : first + tf.shape(ids)[1]]
 
-    def dense(self, x: Tensor, kernel: Weight, bias: Weight) -> Tensor:
-        return tf.matmul(x, kernel) + bias
+    def dense(self, x: Tensor, layer: Dense[Weight]) -> Tensor:
+        return tf.matmul(x, layer.kernel) + layer.bias
 
     def tied_dense(self, x: Tensor, table: Weight, bias: Weight) -> Tensor:
         return tf.matmul(x, table, transpose_b=True) + bias
@@ -94,7 +94,7 @@ class TensorFlowOps(Ops[Tensor, Weight]):
     def first(self, x: Tensor) -> Tensor:
         return x[:, 0]
 
-    def first_alone(self, x: Tensor) -> Tensor:
+    def first_as_sequence(self, x: Tensor) -> Tensor:
         return x[:, :1]
 
     def at_positions(self, x: Tensor, positions: Tensor) -> Tensor:

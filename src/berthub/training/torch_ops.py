@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from berthub.config import Activation
-from berthub.networks.ops import MASKED, Ops
+from berthub.networks.ops import MASKED, Dense, Ops
 from berthub.training.randomness import dropout_share
 from berthub.training.weights import LowRank
 
@@ -112,9 +112,9 @@ class TorchOps(Ops[Tensor, Weight]):
             return functional.embedding(self._unpadded.positions + first, table.value)[None].to(self._dtype)
         return table.value[None, first : first + ids.shape[1]].to(self._dtype)
 
-    def dense(self, x: Tensor, kernel: Weight, bias: Weight) -> Tensor:
+    def dense(self, x: Tensor, layer: Dense[Weight]) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        bias = bias.value.to(x.dtype)
+        kernel, bias = layer.kernel, layer.bias.value.to(x.dtype)
         if isinstance(kernel, LowRank):
             down, up = kernel.down.value.to(x.dtype), kernel.up.value.to(x.dtype)
             out = torch.addmm(bias, rows, kernel.base.value.to(x.dtype))
@@ -231,7 +231,7 @@ class TorchOps(Ops[Tensor, Weight]):
             return x if x.ndim == 2 else x[0, self._unpadded.starts]
         return x[:, 0]
 
-    def first_alone(self, x: Tensor) -> Tensor:
+    def first_as_sequence(self, x: Tensor) -> Tensor:
         return x[:, :1] if self._unpadded is None else self.first(x)
 
     def at_positions(self, x: Tensor, positions: Tensor) -> Tensor:

@@ -22,11 +22,10 @@ from berthub.checkpoint import Checkpoint
 from berthub.engines.engine import Batch, Engine, Precision, Result
 from berthub.engines.openvino.forking import GATE
 from berthub.engines.openvino.int8_ops import Int8Ops
-from berthub.engines.openvino.ops import OpenVinoOps
+from berthub.engines.openvino.ops import OpenVinoOps, named_weights
 from berthub.engines.openvino.pages import given_back
 from berthub.engines.openvino.processor import processor_has_bfloat16
 from berthub.engines.openvino.runtime import Graphs, core
-from berthub.engines.weights import place
 from berthub.errors import InputError
 from berthub.networks.outputs import Output, build
 
@@ -131,7 +130,7 @@ class OpenVinoEngine(Engine):
         quantization = self._checkpoint.quantization
         if self.precision != "int8" or quantization is None:
             return OpenVinoOps()
-        return Int8Ops({place(self._checkpoint.weights[name]): layer for name, layer in quantization.items()})
+        return Int8Ops(quantization)
 
 
 class _Compiled:
@@ -184,5 +183,5 @@ def _result(started: _Started) -> Result:
 def _graph(checkpoint: Checkpoint, outputs: tuple[Output, ...], ops: OpenVinoOps) -> ov.Model:
     names = ["ids", "mask", "type_ids", *(["positions"] if any(output.mlm for output in outputs) else [])]
     inputs = {name: op.parameter([-1, -1], np.int32, name=name) for name in names}
-    results = build(ops, checkpoint.config, checkpoint.weights, outputs, **inputs)
+    results = build(ops, checkpoint.config, named_weights(checkpoint.weights), outputs, **inputs)
     return ov.Model(results, list(inputs.values()), checkpoint.config.architecture)

@@ -1,51 +1,62 @@
 """The operations with dense layers in 8-bit integers."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import openvino.opset13 as op
 
-from berthub.engines.engine import Floats
-from berthub.engines.openvino.ops import OpenVinoOps, floats, integers
-from berthub.engines.weights import Place, place
-from berthub.quantization import DenseQuantization
+from berthub.engines.openvino.ops import OpenVinoOps, Weight, floats, integers
+from berthub.networks.ops import Dense
+from berthub.quantization import DenseQuantization, Quantization
 
 __all__ = ["Int8Ops"]
 
 
 class Int8Ops(OpenVinoOps):
-    """Dense layers that have a quantization, by the place of their kernel, multiply bytes; all else is as ever."""
+    """`OpenVinoOps` whose dense layers multiply bytes, where the model has a quantization for them."""
 
-    def __init__(self, quantizations: Mapping[Place, DenseQuantization]) -> None:
+    def __init__(self, quantization: Quantization) -> None:
         super().__init__()
-        self._quantizations = quantizations
-        # Query, key and value share one input, which is made bytes of once.
-        self._rounded: dict[tuple[Any, ...], Any] = {}
+        self._quantization = quantization
 
-    def dense(self, x: Any, kernel: Floats, bias: Floats) -> Any:
-        quantization = self._quantizations.get(place(kernel))
-        if quantization is None:
-            return super().dense(x, kernel, bias)
-        values, scales, moved = quantization.quantized(kernel, bias)
-        # In this form the plugin's low-precision transformations know bytes on both sides, and multiply them.
-        weight = op.multiply(
-            op.convert(op.constant(np.ascontiguousarray(values.T)), "f32"), op.constant(scales[:, None])
-        )
-        rounded = self._rounded_input(x, quantization)
-        y = op.add(op.matmul(rounded, weight, transpose_a=False, transpose_b=True), op.constant(moved))
-        exact = np.flatnonzero(quantization.exact)
-        if not len(exact):
-            return y
-        rows = op.constant(np.ascontiguousarray(kernel[exact]))
-        return op.add(y, op.matmul(op.gather(x, integers(exact), integers(-1)), rows, False, False))
+    def dense(self, x: Any, layer: Dense[Weight]) -> Any:
+        return self.dense_group(x, [layer])[0]
 
-    def _rounded_input(self, x: Any, quantization: DenseQuantization) -> Any:
-        factors = 1 / quantization.smoothing
-        offsets = -quantization.shift * factors
-        low, high = floats(quantization.low), floats(quantization.high)
-        key = (x.get_name(), factors.tobytes(), offsets.tobytes(), quantization.scale)
-        if key not in self._rounded:
-            moved = op.add(op.multiply(x, op.constant(factors)), op.constant(offsets))
-            self._rounded[key] = op.fake_quantize(moved, low, high, low, high, levels=256)
-        return self._rounded[key]
+    def dense_group(self, x: Any, layers: Sequence[Dense[Weight]]) -> tuple[Any, ...]:
+        # Layers of a group are calibrated together: their input is rounded to bytes once.
+        rounded: dict[tuple[Any, ...], Any] = {}
+
+        def one(layer: Dense[Weight]) -> Any:
+            quantization = self._quantization.get(layer.kernel_name)
+            if quantization is None:
+                return super(Int8Ops, self).dense(x, layer)
+            key = quantization.smoothing.tobytes(), quantization.shift.tobytes(), quantization.scale
+            if key not in rounded:
+                rounded[key] = _rounded(x, quantization)
+            return _dense(x, rounded[key], layer, quantization)
+
+        return tuple(one(layer) for layer in layers)
+
+
+def _dense(x: Any, rounded: Any, layer: Dense[Weight], quantization: DenseQuantization) -> Any:
+    """The layer on its `rounded` input; components that are exact are multiplied as they are in `x`."""
+    kernel = layer.kernel.array
+    values, scales, moved = quantization.quantized(kernel, layer.bias.array)
+    # In this form the plugin's low-precision transformations know bytes on both sides, and multiply them.
+    weight = op.multiply(op.convert(op.constant(np.ascontiguousarray(values.T)), "f32"), op.constant(scales[:, None]))
+    y = op.add(op.matmul(rounded, weight, transpose_a=False, transpose_b=True), op.constant(moved))
+    exact = np.flatnonzero(quantization.exact)
+    if not len(exact):
+        return y
+    rows = op.constant(np.ascontiguousarray(kernel[exact]))
+    return op.add(y, op.matmul(op.gather(x, integers(exact), integers(-1)), rows, False, False))
+
+
+def _rounded(x: Any, quantization: DenseQuantization) -> Any:
+    """An input, shifted and smoothed, rounded to what bytes can hold."""
+    factors = 1 / quantization.smoothing
+    offsets = -quantization.shift * factors
+    low, high = floats(quantization.low), floats(quantization.high)
+    moved = op.add(op.multiply(x, op.constant(factors)), op.constant(offsets))
+    return op.fake_quantize(moved, low, high, low, high, levels=256)

@@ -1,37 +1,52 @@
 """The operations as nodes of an OpenVINO graph."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import openvino.opset13 as op
 
+from berthub.checkpoint import Weights
 from berthub.config import Activation
 from berthub.engines.engine import Floats
-from berthub.engines.weights import Place, place
-from berthub.networks.ops import MASKED, Ops
+from berthub.networks.ops import MASKED, Dense, Ops
 
-__all__ = ["OpenVinoOps", "floats", "integers"]
+__all__ = ["OpenVinoOps", "Weight", "floats", "integers", "named_weights"]
 
 
-class OpenVinoOps(Ops[Any, Floats]):
-    """`berthub.networks.ops.Ops` on nodes of an OpenVINO graph; weights are NumPy arrays, shared, not copied."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Weight:
+    """A weight of the model: its canonical name and its values."""
+
+    name: str
+    array: Floats
+
+
+def named_weights(weights: Weights) -> dict[str, Weight]:
+    """The weights of a checkpoint as `OpenVinoOps` takes them."""
+    return {name: Weight(name, array) for name, array in weights.items()}
+
+
+class OpenVinoOps(Ops[Any, Weight]):
+    """`berthub.networks.ops.Ops` on nodes of an OpenVINO graph; the weights' arrays are shared, not copied."""
 
     def __init__(self) -> None:
-        # One node for each: where layers share weights, these are kept, and converted, once.
-        self._constants: dict[Place, Any] = {}
+        # One node for each name: where layers share a weight, it is kept, and converted, once.
+        self._constants: dict[tuple[str, int], Any] = {}
 
-    def gather(self, table: Floats, ids: Any) -> Any:
+    def gather(self, table: Weight, ids: Any) -> Any:
         return op.gather(self.shared(table), ids, integers(0))
 
-    def leading_rows(self, table: Floats, ids: Any, *, first: int = 0) -> Any:
+    def leading_rows(self, table: Weight, ids: Any, *, first: int = 0) -> Any:
         length = op.gather(op.shape_of(ids, output_type="i32"), integers([1]), integers(0))
-        rows = op.slice(self.shared(table[first:]), integers([0]), length, integers([1]), integers([0]))
+        rows = op.slice(self.shared(table, first=first), integers([0]), length, integers([1]), integers([0]))
         return op.unsqueeze(rows, integers([0]))
 
-    def dense(self, x: Any, kernel: Floats, bias: Floats) -> Any:
+    def dense(self, x: Any, layer: Dense[Weight]) -> Any:
+        kernel = layer.kernel.array
         # A kernel that came as [out, in] is the transposed view of what lies in memory.
         transposed = not kernel.flags.c_contiguous and kernel.T.flags.c_contiguous
-        weight = self.shared(kernel.T if transposed else kernel)
+        weight = self.shared(Weight(layer.kernel.name, kernel.T) if transposed else layer.kernel)
         inputs, outputs = kernel.shape
         # A wider output has an activation. The plugin would make a convolution over [s, inputs] of that, unless s is 1.
         # Its blocks fit short sequences badly (on texts of 11 tokens BERT-base as a whole takes 1.14 times as long),
@@ -39,16 +54,16 @@ class OpenVinoOps(Ops[Any, Floats]):
         expanding = outputs > inputs and x.get_output_partial_shape(0).rank.get_length() == 3
         if expanding:
             x = op.reshape(x, integers([0, 0, 1, inputs]), special_zero=True)
-        y = op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), self.shared(bias))
+        y = op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), self.shared(layer.bias))
         return op.reshape(y, integers([0, 0, outputs]), special_zero=True) if expanding else y
 
-    def tied_dense(self, x: Any, table: Floats, bias: Floats) -> Any:
+    def tied_dense(self, x: Any, table: Weight, bias: Weight) -> Any:
         return op.add(op.matmul(x, self.shared(table), transpose_a=False, transpose_b=True), self.shared(bias))
 
-    def scale_shift(self, x: Any, gamma: Floats, beta: Floats) -> Any:
+    def scale_shift(self, x: Any, gamma: Weight, beta: Weight) -> Any:
         return op.add(op.multiply(x, self.shared(gamma)), self.shared(beta))
 
-    def layer_norm(self, x: Any, gamma: Floats, beta: Floats, *, eps: float) -> Any:
+    def layer_norm(self, x: Any, gamma: Weight, beta: Weight, *, eps: float) -> Any:
         normed = op.mvn(x, integers([-1]), normalize_variance=True, eps=eps, eps_mode="inside_sqrt")
         return op.add(op.multiply(normed, self.shared(gamma)), self.shared(beta))
 
@@ -94,7 +109,7 @@ class OpenVinoOps(Ops[Any, Floats]):
         *,
         heads: int,
         dropout: float,
-        mixing: tuple[Floats, Floats] | None = None,
+        mixing: tuple[Weight, Weight] | None = None,
     ) -> Any:
         width = query.get_output_partial_shape(0)[2].get_length()
 
@@ -121,7 +136,7 @@ class OpenVinoOps(Ops[Any, Floats]):
     def first(self, x: Any) -> Any:
         return op.gather(x, integers(0), integers(1))
 
-    def first_alone(self, x: Any) -> Any:
+    def first_as_sequence(self, x: Any) -> Any:
         return op.gather(x, integers([0]), integers(1))
 
     def at_positions(self, x: Any, positions: Any) -> Any:
@@ -137,10 +152,11 @@ class OpenVinoOps(Ops[Any, Floats]):
     def masked_max(self, x: Any, mask: Any) -> Any:
         return op.reduce_max(op.add(x, op.unsqueeze(_penalty(mask), integers([2]))), integers([1]), keep_dims=False)
 
-    def shared(self, array: Floats) -> Any:
-        """The constant of an array, on the array's memory."""
-        key = place(array)
+    def shared(self, weight: Weight, *, first: int = 0) -> Any:
+        """The constant of a weight, from row `first` on, on its memory."""
+        key = weight.name, first
         if key not in self._constants:
+            array = weight.array[first:] if first else weight.array
             whole = array if array.flags.c_contiguous else np.ascontiguousarray(array)
             self._constants[key] = op.constant(np.asarray(_Writable(whole)), shared_memory=True)
         return self._constants[key]

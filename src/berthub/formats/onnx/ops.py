@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.config import Activation
-from berthub.networks.ops import MASKED, Ops
+from berthub.networks.ops import MASKED, Dense, Ops
 
 __all__ = ["OPSET", "OnnxOps", "Value", "Weight"]
 
@@ -51,9 +51,9 @@ class OnnxOps(Ops[Value, Weight]):
         rows = self._node("Slice", table, self._integers(first), end, self._integers(0), width=table.shape[1])
         return self._node("Unsqueeze", rows, self._integers(0), width=rows.width)
 
-    def dense(self, x: Value, kernel: Weight, bias: Weight) -> Value:
-        product = self._node("MatMul", x, kernel, width=kernel.shape[1])
-        return self._node("Add", product, bias, width=product.width)
+    def dense(self, x: Value, layer: Dense[Weight]) -> Value:
+        product = self._node("MatMul", x, layer.kernel, width=layer.kernel.shape[1])
+        return self._node("Add", product, layer.bias, width=product.width)
 
     def tied_dense(self, x: Value, table: Weight, bias: Weight) -> Value:
         # As a matrix, since only Gemm takes the table as it lies in memory, transposed.
@@ -131,9 +131,9 @@ class OnnxOps(Ops[Value, Weight]):
         return self._node("Reshape", joined, self._integers(0, 0, query.width), width=query.width)
 
     def first(self, x: Value) -> Value:
-        return self._node("Squeeze", self.first_alone(x), self._integers(1), width=x.width)
+        return self._node("Squeeze", self.first_as_sequence(x), self._integers(1), width=x.width)
 
-    def first_alone(self, x: Value) -> Value:
+    def first_as_sequence(self, x: Value) -> Value:
         return self._positions(x, 0, 1)
 
     def at_positions(self, x: Value, positions: Value) -> Value:

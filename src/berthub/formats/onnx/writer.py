@@ -15,6 +15,7 @@ from berthub.formats.native import CONFIG, HEAD_BIAS, HEAD_KERNEL, all_weights, 
 from berthub.formats.onnx.ops import OPSET, OnnxOps, Value, Weight
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.networks.interface import MLM_LOGITS, POSITIONS
+from berthub.networks.ops import Dense
 from berthub.networks.outputs import Output, build
 
 __all__ = ["DATA", "MODEL", "write_onnx"]
@@ -64,7 +65,7 @@ def _model(checkpoint: Checkpoint, folder: Path) -> Any:
     outputs: list[Output] = [output.resolved(config) for output in wanted.values()]
     values = dict(zip(wanted, _built(ops, checkpoint, weights, outputs), strict=True))
     if head is not None:
-        values["logits"] = ops.dense(values["logits"], weights[HEAD_KERNEL], weights[HEAD_BIAS])
+        values["logits"] = ops.dense(values["logits"], Dense("head", weights[HEAD_KERNEL], weights[HEAD_BIAS]))
     axes: dict[str, tuple[str, ...]] = {
         "sequence_output": ("batch", "sequence"),
         "pooled_output": ("batch",),
