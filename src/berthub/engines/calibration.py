@@ -1,4 +1,4 @@
-"""How to compute a model in 8-bit integers: its dense layers are watched while it encodes a sample of text."""
+"""Calibration for 8-bit integers: the inputs of dense layers are recorded while the model encodes a sample of text."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -29,8 +29,11 @@ _LEAST = float(np.finfo(np.float32).tiny)
 
 
 def calibrate(checkpoint: Checkpoint, batches: Iterable[Batch]) -> Quantization:
-    """For each dense layer below the last token vectors what loses least on these batches; padding does not count."""
-    ops = _WatchingOps()
+    """The quantization of each dense layer up to the last token vectors that loses least on these batches.
+
+    Padding does not count.
+    """
+    ops = _RecordingOps()
     outputs = [Output(-1).resolved(checkpoint.config)]
     for batch in batches:
         ops.real = batch.mask.astype(bool)
@@ -56,8 +59,8 @@ class _Seen:
         self.vectors.append(x[:: max(1, len(x) // _VECTORS_A_BATCH)].copy())
 
 
-class _WatchingOps(NumpyOps):
-    """The reference, which keeps what it sees of the inputs of dense layers; `real` [b, s] is false at padding."""
+class _RecordingOps(NumpyOps):
+    """The reference implementation, which records the inputs of dense layers; `real` [b, s] is false at padding."""
 
     real: npt.NDArray[np.bool_]
 
@@ -71,7 +74,7 @@ class _WatchingOps(NumpyOps):
     def dense_group(self, x: Any, layers: Sequence[Dense[Floats]]) -> tuple[Any, ...]:
         names, real = tuple(layer.kernel_name for layer in layers), x[self.real]
         self.seen.setdefault(names, _Seen(real[0], real[0])).add(real)
-        return tuple(super(_WatchingOps, self).dense(x, layer) for layer in layers)
+        return tuple(super(_RecordingOps, self).dense(x, layer) for layer in layers)
 
 
 def _quantizations(seen: _Seen, kernels: dict[str, Floats]) -> dict[str, DenseQuantization]:
@@ -92,7 +95,7 @@ def _quantizations(seen: _Seen, kernels: dict[str, Floats]) -> dict[str, DenseQu
 def _least(
     seen: _Seen, kernels: dict[str, Floats], reach: Floats, *, exact: npt.NDArray[np.bool_]
 ) -> tuple[float, dict[str, DenseQuantization]]:
-    """The least error that there is with any share, relative to the outputs, and what has it."""
+    """The least error, relative to the outputs, that any of the shares has, and the quantizations that have it."""
     sample = np.concatenate(seen.vectors)
     sample = sample[:: -(-len(sample) // _VECTORS)]
     shift: Floats = (seen.low + seen.high) * np.float32(0.5)

@@ -26,7 +26,7 @@ def create_engine(checkpoint: Checkpoint, *, engine: EngineName = "auto", precis
 
 
 def check_engine(engine: EngineName, precision: Precision) -> None:
-    """`InputError` for what no model allows, or not this processor: to be asked before anything is read."""
+    """Refuse (`InputError`) what no model allows, or not this processor; asked before anything is read."""
     if engine not in get_args(EngineName):
         raise InputError(f"engine={engine!r} is not known; use one of {', '.join(get_args(EngineName))}")
     if precision not in get_args(Precision):

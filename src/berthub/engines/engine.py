@@ -1,4 +1,4 @@
-"""What an engine is.
+"""The contract of an engine, which runs a model on batches.
 
 Engines see numbers, never text: batches of padded arrays in, arrays out.
 """
@@ -57,5 +57,5 @@ class Engine(ABC):
     def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Generator[Result]:
         """The resolved `outputs` of every batch, in any order; what was not asked for is not computed.
 
-        Who does not take all of the results has to close the generator: until then batches are computed.
+        If not all results are taken, the generator has to be closed: until then batches are computed.
         """

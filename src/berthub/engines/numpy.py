@@ -1,4 +1,4 @@
-"""The reference: the network in NumPy, in float32, written for clarity."""
+"""The reference implementation: the network in NumPy, in float32, written for clarity."""
 
 import math
 from collections.abc import Generator, Iterable, Sequence

@@ -53,7 +53,7 @@ class AlbertConfig(EncoderConfig):
 
 
 def weight_shapes(config: AlbertConfig) -> Shapes:
-    """The names of Google's release of 2019 (https://github.com/google-research/albert)."""
+    """The weights' names and shapes; the names are those of Google's release (https://github.com/google-research/albert)."""
     width, hidden = config.embedding_size, config.hidden_size
     shapes = embedding_shapes(config, width=width)
     if width != hidden:
@@ -75,7 +75,7 @@ def hidden_states(
     layers: int,
     first_only: bool = False,
 ) -> list[T]:
-    """See `berthub.networks.network`."""
+    """The token vectors after each layer: see `berthub.networks.network.hidden_states`."""
     on = Layers(ops, config, weights)
     x = on.embeddings(ids, type_ids)
     if config.embedding_size != config.hidden_size:
@@ -92,7 +92,7 @@ def hidden_states(
 
 
 def block(group: int, number: int) -> Block:
-    """The names of a group's block."""
+    """The scopes of a block, by its group and its number in the group."""
     scope = f"bert/encoder/transformer/group_{group}/inner_group_{number}"
     return Block(
         attention=f"{scope}/attention_1/self",

@@ -48,7 +48,7 @@ class BertConfig(EncoderConfig):
 
 
 def weight_shapes(config: BertConfig) -> Shapes:
-    """The names of Google's 2018 release, and ELECTRA's for the projection."""
+    """The weights' names and shapes; the names are those of Google's 2018 release, and ELECTRA's for the projection."""
     width = config.embedding_width
     shapes = embedding_shapes(config, width=width)
     if width != config.hidden_size:
@@ -67,7 +67,7 @@ def hidden_states(
     layers: int,
     first_only: bool = False,
 ) -> list[T]:
-    """See `berthub.networks.network`."""
+    """The token vectors after each layer: see `berthub.networks.network.hidden_states`."""
     on = Layers(ops, config, weights)
     x = on.embeddings(ids, type_ids)
     if config.embedding_width != config.hidden_size:

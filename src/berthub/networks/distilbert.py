@@ -28,7 +28,7 @@ class DistilBertConfig(EncoderConfig):
 
 
 def weight_shapes(config: DistilBertConfig) -> Shapes:
-    """The names of BERT."""
+    """The weights' names and shapes; the names are BERT's."""
     hidden = config.hidden_size
     return {
         "bert/embeddings/word_embeddings": (config.vocab_size, hidden),
@@ -50,7 +50,7 @@ def hidden_states(
     layers: int,
     first_only: bool = False,
 ) -> list[T]:
-    """See `berthub.networks.network`."""
+    """The token vectors after each layer: see `berthub.networks.network.hidden_states`."""
     on = Layers(ops, config, weights)
     words = ops.gather(weights["bert/embeddings/word_embeddings"], ids)
     positions = ops.leading_rows(weights["bert/embeddings/position_embeddings"], ids)

@@ -1,4 +1,4 @@
-"""What TF Hub's encoders call what goes in and what comes out."""
+"""The names of the inputs and outputs of TF Hub's encoders."""
 
 __all__ = ["INPUTS", "MLM_LOGITS", "POSITIONS"]
 
@@ -9,4 +9,4 @@ POSITIONS = "masked_lm_positions"
 """The input that asks for `MLM_LOGITS`: int32 [batch, positions]."""
 
 MLM_LOGITS = "mlm_logits"
-"""What the masked-language-model head makes of the vectors there: float32 [batch, positions, vocabulary]."""
+"""The output of the masked-language-model head at these positions: float32 [batch, positions, vocabulary]."""

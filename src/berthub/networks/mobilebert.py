@@ -46,7 +46,7 @@ class MobileBertConfig(EncoderConfig):
     normalization: Normalization = "no_norm"
 
     def own_faults(self) -> list[str]:
-        """What is wrong with the bottlenecks."""
+        """What is wrong with the settings of the bottlenecks."""
         faults = size_faults(self, {"embedding_size": 1 << 16, "bottleneck_size": 1 << 16, "num_feedforward": 1 << 10})
         if not faults and self.num_layers * self.num_feedforward > 1 << 12:
             faults.append(
@@ -61,7 +61,7 @@ class MobileBertConfig(EncoderConfig):
 
 
 def weight_shapes(config: MobileBertConfig) -> Shapes:
-    """The names of Google's release (https://github.com/google-research/google-research/tree/master/mobilebert).
+    """The weights' names and shapes; the names are those of Google's release (https://github.com/google-research/google-research/tree/master/mobilebert).
 
     But NoNorm is called LayerNorm, too (there: FakeLayerNorm), and the last of the feed-forward networks is counted
     like the others. The masked-language-model head is that of TensorFlow's Model Garden, which leads to the width of
@@ -108,7 +108,7 @@ def hidden_states(
     layers: int,
     first_only: bool = False,
 ) -> list[T]:
-    """See `berthub.networks.network`; the first of the states are the embeddings."""
+    """The embeddings, then the token vectors after each layer: see `berthub.networks.network.hidden_states`."""
     on = Layers(ops, config, weights)
 
     def norm(x: T, scope: str) -> T:

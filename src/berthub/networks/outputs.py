@@ -1,4 +1,4 @@
-"""What a network can be asked for, and the part of it that has to be computed for that."""
+"""The outputs that a network can be asked for, and the computation of those that are asked for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What several architectures are built of: layers by the scope of their weights, and the heads."""
+"""Layers that several architectures share, called by the scope of their weights, and the shapes of these."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ T = TypeVar("T")
 W = TypeVar("W")
 
 Shapes = dict[str, tuple[int, ...]]
-"""Weights by their canonical names."""
+"""The shapes of weights, by their canonical names."""
 
 POOLER = "bert/pooler/dense"
 PREDICTIONS = "cls/predictions"
@@ -44,7 +44,7 @@ class Block:
 
     @classmethod
     def of_layer(cls, layer: int) -> "Block":
-        """BERT's names."""
+        """The scopes of a layer's block in BERT's names."""
         scope = f"bert/encoder/layer_{layer}"
         return cls(
             attention=f"{scope}/attention/self",
@@ -57,7 +57,7 @@ class Block:
 
 
 class Layers(Generic[T, W]):
-    """Layers on one backend: each is named by the scope that its weights have."""
+    """The layers of a network on one backend, called by the scope of their weights."""
 
     def __init__(self, ops: Ops[T, W], config: EncoderConfig, weights: Mapping[str, W]) -> None:
         self.ops = ops
@@ -86,7 +86,7 @@ class Layers(Generic[T, W]):
         return queries, keys, values
 
     def norm(self, x: T, scope: str) -> T:
-        """A layer norm."""
+        """A layer norm: [..., h] to [..., h]."""
         gamma, beta = self.weights[f"{scope}/gamma"], self.weights[f"{scope}/beta"]
         return self.ops.layer_norm(x, gamma, beta, eps=self.config.layer_norm_eps)
 

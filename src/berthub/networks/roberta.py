@@ -33,7 +33,7 @@ class RobertaConfig(EncoderConfig):
 
 
 def weight_shapes(config: RobertaConfig) -> Shapes:
-    """The names of BERT."""
+    """The weights' names and shapes; the names are BERT's."""
     hidden = config.hidden_size
     return {
         **embedding_shapes(config, width=hidden, skipped=config.first_position),
@@ -54,9 +54,10 @@ def hidden_states(
     layers: int,
     first_only: bool = False,
 ) -> list[T]:
-    """See `berthub.networks.network`. Padding has the positions behind the text; the original gives it one of its own.
+    """The token vectors after each layer: see `berthub.networks.network.hidden_states`.
 
-    That changes what is computed at the padding, and nothing else.
+    Padding has the positions that follow the text's; in the original it has one position of its own. That changes the
+    vectors of the padding, and nothing else.
     """
     on = Layers(ops, config, weights)
     x = on.embeddings(ids, type_ids, first=config.first_position)

@@ -33,12 +33,12 @@ class TalkingHeadsConfig(EncoderConfig):
     architecture: ClassVar[str] = "talking_heads"
 
     def own_faults(self) -> list[str]:
-        """Nothing: there are no settings of its own."""
+        """Nothing is wrong: there are no settings of its own."""
         return []
 
 
 def weight_shapes(config: TalkingHeadsConfig) -> Shapes:
-    """The names of BERT, and for what BERT has not those of TF Hub's models."""
+    """The weights' names and shapes; the names are BERT's, and TF Hub's for the mixing of heads and the gate."""
     hidden, heads = config.hidden_size, config.num_heads
     shapes = embedding_shapes(config, width=hidden)
     for layer in range(config.num_layers):
@@ -59,7 +59,7 @@ def hidden_states(
     layers: int,
     first_only: bool = False,
 ) -> list[T]:
-    """See `berthub.networks.network`."""
+    """The token vectors after each layer: see `berthub.networks.network.hidden_states`."""
     on = Layers(ops, config, weights)
     x = on.embeddings(ids, type_ids)
     bias = ops.attention_bias(mask)

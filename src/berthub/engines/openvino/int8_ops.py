@@ -1,4 +1,4 @@
-"""The operations with dense layers in 8-bit integers."""
+"""The operations as nodes of an OpenVINO graph, with dense layers in 8-bit integers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +40,7 @@ class Int8Ops(OpenVinoOps):
 
 
 def _dense(x: Any, rounded: Any, layer: Dense[Weight], quantization: DenseQuantization) -> Any:
-    """The layer on its `rounded` input; components that are exact are multiplied as they are in `x`."""
+    """A dense layer on its `rounded` input; the components of `x` that are exact are multiplied as they are."""
     kernel = layer.kernel.array
     values, scales, moved = quantization.quantized(kernel, layer.bias.array)
     # In this form the plugin's low-precision transformations know bytes on both sides, and multiply them.
@@ -54,7 +54,7 @@ def _dense(x: Any, rounded: Any, layer: Dense[Weight], quantization: DenseQuanti
 
 
 def _rounded(x: Any, quantization: DenseQuantization) -> Any:
-    """An input, shifted and smoothed, rounded to what bytes can hold."""
+    """The input of a dense layer, shifted and smoothed, rounded to the values that bytes stand for."""
     factors = 1 / quantization.smoothing
     offsets = -quantization.shift * factors
     low, high = floats(quantization.low), floats(quantization.high)

@@ -153,7 +153,7 @@ class OpenVinoOps(Ops[Any, Weight]):
         return op.reduce_max(op.add(x, op.unsqueeze(_penalty(mask), integers([2]))), integers([1]), keep_dims=False)
 
     def shared(self, weight: Weight, *, first: int = 0) -> Any:
-        """The constant of a weight, from row `first` on, on its memory."""
+        """The constant of a weight, from row `first` on; it lies in the weight's own memory."""
         key = weight.name, first
         if key not in self._constants:
             array = weight.array[first:] if first else weight.array
@@ -163,7 +163,7 @@ class OpenVinoOps(Ops[Any, Weight]):
 
 
 class _Writable:
-    """The memory of an array as if it could be written: OpenVINO shares no other, and writes to no constant."""
+    """The memory of an array, declared writable: OpenVINO shares no other, and never writes to a constant."""
 
     def __init__(self, array: Floats) -> None:
         # What is made of this has it as its base, and so holds the array.

@@ -1,4 +1,4 @@
-"""What the processor can do, asked of OpenVINO."""
+"""What the processor can compute, according to OpenVINO."""
 
 import functools
 
