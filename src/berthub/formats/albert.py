@@ -9,7 +9,7 @@ from berthub.errors import UnsupportedModelError
 from berthub.networks.albert import AlbertConfig, block
 from berthub.networks.parts import Block
 
-__all__ = ["FIRST_BLOCK", "PROJECTION", "identity", "part_in_albert", "without_identity"]
+__all__ = ["FIRST_BLOCK", "PROJECTION", "part_in_albert", "with_identity", "without_identity"]
 
 PROJECTION = "bert/encoder/embedding_hidden_mapping_in"
 """The scope of the projection behind the embeddings."""
@@ -30,25 +30,29 @@ def part_in_albert(name: str) -> str:
     return next(new + name.removeprefix(old) for old, new in _PARTS.items() if f"{name}/".startswith(f"{old}/"))
 
 
-def identity(config: AlbertConfig) -> dict[str, Any]:
-    """The projection that changes nothing, float32 [hidden, hidden], by its canonical names."""
-    return {
-        f"{PROJECTION}/kernel": np.eye(config.hidden_size, dtype=np.float32),
-        f"{PROJECTION}/bias": np.zeros(config.hidden_size, np.float32),
-    }
+def with_identity(weights: dict[str, Any], config: AlbertConfig) -> dict[str, Any]:
+    """The weights with a projection that changes nothing where the embeddings are as wide as the layers."""
+    return weights | _identity(config) if config.embedding_size == config.hidden_size else weights
 
 
-def without_identity(weights: dict[str, Any], config: AlbertConfig, *, source: str) -> dict[str, Any]:
+def without_identity(weights: dict[str, Any], config: AlbertConfig, source: str) -> dict[str, Any]:
     """The weights as Google's code has them: without a projection where the embeddings are as wide as the layers.
 
     One that does change something raises `UnsupportedModelError`.
     """
     if config.embedding_size != config.hidden_size:
         return weights
-    for name, expected in identity(config).items():
+    for name, expected in _identity(config).items():
         if name in weights and not np.array_equal(weights[name], expected):
             raise UnsupportedModelError(
                 f"{source} projects embeddings that are as wide as the layers ({config.hidden_size}); "
                 "an ALBERT has that projection only where the widths differ"
             )
     return {name: weight for name, weight in weights.items() if not name.startswith(PROJECTION)}
+
+
+def _identity(config: AlbertConfig) -> dict[str, Any]:
+    return {
+        f"{PROJECTION}/kernel": np.eye(config.hidden_size, dtype=np.float32),
+        f"{PROJECTION}/bias": np.zeros(config.hidden_size, np.float32),
+    }

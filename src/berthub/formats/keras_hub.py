@@ -152,7 +152,7 @@ def read_keras_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Chec
     check_heads(config, found, settings, source=folder / WEIGHTS)
     weights = {ours: as_matrix(ours, array) for ours, array in found.items()}
     if isinstance(config, AlbertConfig):
-        weights = without_identity(weights, config, source=str(folder))
+        weights = without_identity(weights, config, str(folder))
     if isinstance(config, RobertaConfig):
         weights |= _left_out(weights, config)
     return Checkpoint(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from berthub.errors import CheckpointError, UnsupportedModelError
-from berthub.formats.huggingface.architectures import Architecture
+from berthub.formats.huggingface.architecture import Architecture
 from berthub.head import Head, Task
 
 __all__ = ["described_head", "head_class", "head_scope", "head_task", "read_head", "scope_to_write"]

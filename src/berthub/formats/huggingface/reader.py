@@ -10,16 +10,15 @@ import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
-from berthub.formats.albert import without_identity
 from berthub.formats.files import read_json
-from berthub.formats.huggingface.architectures import ACTIVATIONS, ARCHITECTURES, Architecture, refuse_mixed_norms
+from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture
+from berthub.formats.huggingface.architectures import ARCHITECTURES
 from berthub.formats.huggingface.heads import head_scope, head_task, read_head
 from berthub.formats.huggingface.tokenizer import longest_text, read_tokenization
 from berthub.formats.renaming import rename
 from berthub.formats.safetensors import read_safetensors
 from berthub.formats.settings import Settings, look_up
 from berthub.head import Task
-from berthub.networks.albert import AlbertConfig
 
 __all__ = ["read_huggingface"]
 
@@ -37,9 +36,7 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     stored = read_json(path)
     architecture = _architecture(stored, path)
     arrays = _arrays(folder, _class_name(stored))
-    feedforwards = {**architecture.left_out, **stored}.get("num_feedforward_networks")
-    rules = architecture.reading(feedforwards=feedforwards if isinstance(feedforwards, int) else 1)
-    renamed, unknown = rename(arrays, rules)
+    renamed, unknown = rename(arrays, architecture.reading(stored))
     if _TABLE not in renamed:
         raise ModelNotFoundError(
             f"{folder} holds no {architecture.title}: no tensor is called embeddings.word_embeddings.weight; "
@@ -57,10 +54,9 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     settings.put("the tensors", pooler=f"{_POOLER}/kernel" in renamed, mlm=_BIAS in renamed)
     vocabulary = read_tokenization(folder, settings, tokenizer_class=stored.get("tokenizer_class"))
     config = settings.config(architecture.config, what=str(path))
-    refuse_mixed_norms(config)
+    architecture.refuse(config)
     weights = {ours: arrays[name].T if ours.endswith("/kernel") else arrays[name] for ours, name in renamed.items()}
-    if isinstance(config, AlbertConfig):
-        weights = without_identity(weights, config, source=str(folder))
+    weights = architecture.after_reading(weights, config, str(folder))
     head = None
     used = {*renamed.values(), *(copies or ())}
     if task is not None:
@@ -185,22 +181,20 @@ def _settle_pooler(
     parts = {"kernel": "weight", "bias": "bias"}
     if architecture.classifier_pooler and task not in (None, "tag"):
         renamed |= {f"{_POOLER}/{ours}": f"{architecture.classifier_pooler}.{theirs}" for ours, theirs in parts.items()}
-    if stored.get("classifier_activation") is False and architecture.model_type == "mobilebert":
-        # Then transformers, too, takes the first token's vector as it is.
+    if architecture.pooler_key is not None and stored.get(architecture.pooler_key) is False:
         for ours in parts:
             renamed.pop(f"{_POOLER}/{ours}", None)
 
 
 def _put_config(settings: Settings, architecture: Architecture, stored: Mapping[str, Any], path: Path) -> None:
     defaults = f"transformers' {architecture.title}Config"
+    if architecture.positions_after_padding:
+        first = _number({**architecture.left_out, **stored}, "pad_token_id", path) + 1
+        settings.put(path.name if "pad_token_id" in stored else defaults, first_position=first)
+        if "max_position_embeddings" in stored:
+            # They count the rows of the table.
+            settings.put(path.name, max_positions=_number(stored, "max_position_embeddings", path) - first)
     for source, values in ((path.name, dict(stored)), (defaults, dict(architecture.left_out))):
-        if "pad_token_id" in architecture.left_out and "pad_token_id" in values:
-            first = _number(values, "pad_token_id", path) + 1
-            settings.put(source, first_position=first)
-            if "max_position_embeddings" in stored:
-                # They count the rows of the table.
-                rows = _number(stored, "max_position_embeddings", path)
-                settings.put(path.name, max_positions=rows - first)
         settings.put(source, **{name: values[key] for key, name in architecture.settings.items() if key in values})
         if (activation := values.get(architecture.activation)) is not None:
             activation = look_up(ACTIVATIONS, activation, setting=architecture.activation, source=str(path))

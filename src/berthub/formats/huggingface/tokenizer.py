@@ -54,14 +54,12 @@ _NORMALIZER_KEYS = {
     "handle_chinese_chars": "split_chinese",
 }
 
-# transformers' tokenizers that run a vocabulary, whatever the encoder; DistilBERT's own gives no token types. The first
-# is written.
+# transformers' tokenizers that run a vocabulary, whatever the encoder. The first is written.
 _CLASSES: Mapping[Algorithm, tuple[str, ...]] = {
     "wordpiece": ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"),
     "sentencepiece": ("AlbertTokenizer",),
     "byte_bpe": ("RobertaTokenizer",),
 }
-_WITHOUT_TYPES = {"distilbert": "DistilBertTokenizer"}
 # Those that run tokenizer.json as it is.
 _WHOLE = ("PreTrainedTokenizer", "TokenizersBackend")
 
@@ -130,8 +128,18 @@ def longest_text(folder: Path, most: int) -> int:
     return min(int(length), most) if isinstance(length, int | float) and 3 <= length < most else most
 
 
-def write_tokenization(vocabulary: Vocabulary, config: EncoderConfig, folder: Path, *, max_length: int) -> None:
-    """Write the vocabulary's files and `tokenizer_config.json`."""
+def write_tokenization(
+    vocabulary: Vocabulary,
+    config: EncoderConfig,
+    folder: Path,
+    *,
+    max_length: int,
+    wordpiece_class: str | None = None,
+) -> None:
+    """Write the vocabulary's files and `tokenizer_config.json`.
+
+    `wordpiece_class` is the tokenizer's class for WordPiece, where it is not BERT's.
+    """
     own = replace(vocabulary, pieces=vocabulary.pieces[: len(vocabulary) - vocabulary.appended], added=(), appended=0)
     files = write_vocabulary_files(own, folder)
     if vocabulary.algorithm == "wordpiece" and files["vocab_file"].name != "vocab.txt":
@@ -151,7 +159,7 @@ def write_tokenization(vocabulary: Vocabulary, config: EncoderConfig, folder: Pa
         }
     match vocabulary.algorithm:
         case "wordpiece":
-            stored["tokenizer_class"] = _WITHOUT_TYPES.get(config.architecture, stored["tokenizer_class"])
+            stored["tokenizer_class"] = wordpiece_class or stored["tokenizer_class"]
             stored |= {key: getattr(config, name) for key, name in _WORDPIECE_KEYS.items()}
         case "sentencepiece":
             strips = config.lower_case if config.strip_accents is None else config.strip_accents

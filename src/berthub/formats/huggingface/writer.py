@@ -8,23 +8,20 @@ from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.errors import UnsupportedModelError
-from berthub.formats.albert import identity
-from berthub.formats.huggingface.architectures import ACTIVATIONS, ARCHITECTURES, Architecture, refuse_mixed_norms
+from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture
+from berthub.formats.huggingface.architectures import ARCHITECTURES
 from berthub.formats.huggingface.heads import described_head, head_class, scope_to_write
 from berthub.formats.huggingface.tokenizer import write_tokenization
 from berthub.formats.renaming import rename
 from berthub.formats.safetensors import write_safetensors
 from berthub.formats.sentence_transformers import write_embedding
 from berthub.head import Head
-from berthub.networks.albert import AlbertConfig
-from berthub.networks.bert import BertConfig
-from berthub.networks.mobilebert import MobileBertConfig
 from berthub.networks.network import weight_shapes
-from berthub.networks.roberta import RobertaConfig
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["write_huggingface"]
 
+_FIRST = "first_position"
 _OTHERWISE = "export it to savedmodel, keras, onnx or native"
 
 
@@ -54,18 +51,21 @@ def write_huggingface(checkpoint: Checkpoint, folder: Path, *, encoder_only: boo
 
     text = json.dumps(stored, indent=2, ensure_ascii=False) + "\n"
     with written_folder(folder, last="config.json") as unfinished:
-        write_tokenization(checkpoint.vocabulary, config, unfinished, max_length=max_length)
+        write_tokenization(
+            checkpoint.vocabulary,
+            config,
+            unfinished,
+            max_length=max_length,
+            wordpiece_class=architecture.wordpiece_class,
+        )
         write_safetensors(unfinished / "model.safetensors", tensors, {"format": "pt"})
         write_embedding(checkpoint.embedding, unfinished, hidden_size=config.hidden_size)
         (unfinished / "config.json").write_text(text, encoding="utf-8")
 
 
 def _architecture(config: EncoderConfig) -> Architecture:
-    if isinstance(config, BertConfig):
-        wide = config.embedding_width == config.hidden_size
-        return ARCHITECTURES["bert" if wide and (config.pooler or config.embedding_size is None) else "electra"]
     for architecture in ARCHITECTURES.values():
-        if isinstance(config, architecture.config):
+        if isinstance(config, architecture.config) and architecture.writes(config):
             return architecture
     raise UnsupportedModelError(
         f"transformers has no class for the architecture {config.architecture}, so this model cannot become a Hugging "
@@ -77,7 +77,7 @@ def _refuse_other_numbers(
     architecture: Architecture, config: EncoderConfig, vocabulary: Vocabulary, *, mlm: bool
 ) -> None:
     """What transformers' code has as a constant must be so in the model."""
-    refuse_mixed_norms(config)
+    architecture.refuse(config)
     name = f"transformers' {architecture.title}Model"
     for setting, value in architecture.always.items():
         if (own := getattr(config, setting)) != value:
@@ -94,15 +94,14 @@ def _refuse_other_numbers(
             f"the masked-language-model head of transformers' {architecture.title}ForMaskedLM computes gelu_erf, and "
             f"this model's {config.activation}. Write the encoder alone (encoder_only=True), or {_OTHERWISE}"
         )
-    if isinstance(config, RobertaConfig) and config.first_position != vocabulary.ids[vocabulary.pad] + 1:
+    after_padding = vocabulary.ids[vocabulary.pad] + 1
+    if architecture.positions_after_padding and (first := getattr(config, _FIRST)) != after_padding:
         raise UnsupportedModelError(
-            f"{name} counts positions from the id of {vocabulary.pad} plus 1, which is "
-            f"{vocabulary.ids[vocabulary.pad] + 1}, and this model from {config.first_position}; {_OTHERWISE}"
+            f"{name} counts positions from the id of {vocabulary.pad} plus 1, which is {after_padding}, and this model "
+            f"from {first}; {_OTHERWISE}"
         )
-    if isinstance(config, MobileBertConfig) and not (config.shared_bottleneck or config.bottleneck_attention):
-        raise UnsupportedModelError(
-            f"{name} fails on models with neither shared_bottleneck nor bottleneck_attention; {_OTHERWISE}"
-        )
+    if (fault := architecture.fault_in_writing(config)) is not None:
+        raise UnsupportedModelError(f"{fault}; {_OTHERWISE}")
 
 
 def _tensors(
@@ -113,10 +112,8 @@ def _tensors(
     if encoder_only:
         weights = {name: weight for name, weight in weights.items() if not name.startswith("cls/")}
     alone = head is None and not any(name.startswith("cls/") for name in weights)
-    if isinstance(config, AlbertConfig) and config.embedding_size == config.hidden_size:
-        weights |= identity(config)
-    feedforwards = config.num_feedforward if isinstance(config, MobileBertConfig) else 1
-    renamed, unknown = rename(weights, architecture.writing(feedforwards=feedforwards))
+    weights = architecture.before_writing(weights, config)
+    renamed, unknown = rename(weights, architecture.writing(config))
     assert not unknown, f"names that the table lacks: {unknown}"
     prefix = "" if alone else f"{architecture.model_type}."
     scope = None if head is None else scope_to_write(architecture, head)
@@ -142,13 +139,12 @@ def _config(architecture: Architecture, config: EncoderConfig, vocabulary: Vocab
         **architecture.must_be,
         architecture.activation: activation,
         "pad_token_id": vocabulary.ids[vocabulary.pad],
+        **architecture.also_stored(config),
     }
-    if isinstance(config, BertConfig) and architecture.model_type == "electra":
-        stored["embedding_size"] = config.embedding_width
-    if isinstance(config, MobileBertConfig):
-        stored["classifier_activation"] = config.pooler
-    if isinstance(config, RobertaConfig):
-        stored["max_position_embeddings"] = config.first_position + config.max_positions
+    if architecture.pooler_key is not None:
+        stored[architecture.pooler_key] = config.pooler
+    if architecture.positions_after_padding:
+        stored["max_position_embeddings"] = getattr(config, _FIRST) + config.max_positions
     if vocabulary.algorithm != "wordpiece":
         stored["bos_token_id"] = vocabulary.ids[vocabulary.classify]
         stored["eos_token_id"] = vocabulary.ids[vocabulary.separate]

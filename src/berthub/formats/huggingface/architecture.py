@@ -1,0 +1,142 @@
+"""What an architecture is to the reader and the writer of Hugging Face folders: transformers' names, beside ours.
+
+`architectures/` has one for each `model_type`. They are read in both directions. `#` stands for a number (of a layer,
+a group ...).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from berthub.config import EncoderConfig
+from berthub.errors import UnsupportedModelError
+from berthub.formats.renaming import Rule
+
+__all__ = ["ACTIVATIONS", "Architecture"]
+
+ACTIVATIONS = {
+    "gelu": "gelu_erf",
+    "gelu_python": "gelu_erf",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+}
+"""transformers' ACT2FN; the tanh form has many names there. The first of several is the one that all of its
+architectures and releases know, and that is written."""
+
+Weights = dict[str, Any]
+
+
+def _unchanged(weights: Weights, config: EncoderConfig, source: str) -> Weights:
+    return weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """One `model_type`. Weights are named below `<model_type>.` where heads stand beside the encoder.
+
+    `title` begins the names of transformers' classes. `settings` are keys of `config.json` -> ours, `left_out` what
+    transformers means by a key that is not there, `must_be` the keys of which one value alone is supported, and
+    `always` settings of ours that are constants in transformers' code. `scopes` are our weights -> theirs, `decoder`
+    what the masked-language-model head calls the embedding table that it is tied to; None: that head is not read.
+
+    The others say how an architecture differs from most; most have none of them.
+    """
+
+    model_type: str
+    title: str
+    config: type[EncoderConfig]
+    settings: Mapping[str, str]
+    left_out: Mapping[str, Any]
+    scopes: Mapping[str, str]
+    decoder: str | None
+    activation: str = "hidden_act"
+    must_be: Mapping[str, Any] = field(default_factory=dict)
+    always: Mapping[str, Any] = field(default_factory=dict)
+
+    # The setting of ours that counts what `@` in a name is the last of.
+    last_of: str | None = None
+    # Whether positions count from the id of padding plus 1 on, and max_position_embeddings the rows of the table. Then
+    # `left_out` has pad_token_id, and the configuration first_position.
+    positions_after_padding: bool = False
+    # The key of config.json that is false where the model has no pooler.
+    pooler_key: str | None = None
+
+    # Whether the masked-language-model head computes the exact GELU, whatever the activation of the layers.
+    exact_gelu_in_decoder: bool = False
+    # The dense layer of ...ForSequenceClassification on the pooler's output; None: what is below it is not our pooler.
+    classifier: str | None = "classifier"
+    # Where ...ForSequenceClassification has the pooler, if not in the encoder.
+    classifier_pooler: str | None = None
+
+    # Whether a model with this configuration is written so. The first architecture of the table that says yes counts.
+    writes: Callable[[Any], bool] = lambda config: True
+    # What else config.json holds of a configuration.
+    also_stored: Callable[[Any], dict[str, Any]] = lambda config: {}
+    # The class of the tokenizer that is written for WordPiece; None: BERT's.
+    wordpiece_class: str | None = None
+    # The message where transformers computes something else than the configuration says; None where it does not.
+    fault: Callable[[Any], str | None] = lambda config: None
+    # The same, where only the writer minds.
+    fault_in_writing: Callable[[Any], str | None] = lambda config: None
+    # From the renamed weights (and the configuration, and the folder) to those of a checkpoint, and back.
+    after_reading: Callable[[Weights, Any, str], Weights] = _unchanged
+    before_writing: Callable[[Weights, Any], Weights] = lambda weights, config: weights
+
+    def names(self, *, last: int = 0) -> dict[str, str]:
+        """Our names -> theirs, with `#`; `last` is the number that `@` stands for."""
+        names = {}
+        for ours, theirs in self.scopes.items():
+            ours = ours.replace("@", str(last))
+            end = ours.rpartition("/")[2]
+            if end.endswith("_embeddings"):
+                names[ours] = f"{theirs}.weight"
+            elif end == "output_bias":
+                names[ours] = theirs
+            else:
+                matrix, vector = ("gamma", "beta") if end.startswith("LayerNorm") else ("kernel", "bias")
+                names |= {f"{ours}/{matrix}": f"{theirs}.weight", f"{ours}/{vector}": f"{theirs}.bias"}
+        return names
+
+    def reading(self, stored: Mapping[str, Any]) -> list[Rule]:
+        """Rules from their names, whatever stands before them, to ours; first conversions say gamma and beta.
+
+        `stored` is what `config.json` holds.
+        """
+        given = {**self.left_out, **stored}
+        count = next((given.get(theirs) for theirs, ours in self.settings.items() if ours == self.last_of), None)
+        rules = []
+        for ours, theirs in self.names(last=count - 1 if isinstance(count, int) else 0).items():
+            pattern = _pattern(theirs)
+            if ours.endswith("/gamma"):
+                pattern = pattern.removesuffix("weight") + "(?:weight|gamma)"
+            elif ours.endswith("/beta"):
+                pattern = pattern.removesuffix("bias") + "(?:bias|beta)"
+            rules.append((rf"(?:.*\.)?{pattern}", _template(ours)))
+        return rules
+
+    def writing(self, config: EncoderConfig) -> list[Rule]:
+        """Rules from our names to theirs."""
+        names = self.names(last=0 if self.last_of is None else getattr(config, self.last_of) - 1)
+        return [(_pattern(ours), _template(theirs)) for ours, theirs in names.items()]
+
+    @property
+    def parts(self) -> set[str]:
+        """What the names of the encoder's own weights begin with."""
+        return {theirs.partition(".")[0] for ours, theirs in self.scopes.items() if ours.startswith("bert/")}
+
+    def refuse(self, config: EncoderConfig) -> None:
+        """`UnsupportedModelError` for what transformers computes otherwise."""
+        if (fault := self.fault(config)) is not None:
+            raise UnsupportedModelError(fault)
+
+
+def _pattern(name: str) -> str:
+    return r"(\d+)".join(re.escape(part) for part in name.split("#"))
+
+
+def _template(name: str) -> str:
+    first, *others = name.split("#")
+    return first + "".join(rf"\{number}{part}" for number, part in enumerate(others, 1))

@@ -1,0 +1,16 @@
+"""The architectures of Hugging Face folders, one file for each `model_type`, and the table of them."""
+
+from berthub.formats.huggingface.architecture import Architecture
+from berthub.formats.huggingface.architectures.albert import ALBERT
+from berthub.formats.huggingface.architectures.bert import BERT
+from berthub.formats.huggingface.architectures.distilbert import DISTILBERT
+from berthub.formats.huggingface.architectures.electra import ELECTRA
+from berthub.formats.huggingface.architectures.mobilebert import MOBILEBERT
+from berthub.formats.huggingface.architectures.roberta import ROBERTA
+
+__all__ = ["ARCHITECTURES"]
+
+ARCHITECTURES: dict[str, Architecture] = {
+    each.model_type: each for each in (ALBERT, BERT, DISTILBERT, ELECTRA, MOBILEBERT, ROBERTA)
+}
+"""What is read and written, by `model_type`."""
