@@ -53,6 +53,10 @@ class EncoderConfig(ABC):
     """
 
     architecture: ClassVar[str]
+    # What people call it.
+    title: ClassVar[str]
+    # What the names of the embeddings' weights begin with.
+    embedding_scopes: ClassVar[tuple[str, ...]] = ("bert/embeddings",)
     # The setting that says how wide the queries, keys and values of all heads together are.
     width_of_heads: ClassVar[str] = "hidden_size"
     # Whether the vector of the first token counts as pooled_output where there is no pooler.
@@ -113,6 +117,19 @@ class EncoderConfig(ABC):
     def num_states(self) -> int:
         """How many entries `encoder_outputs` has: the layers, and the embeddings where they are among them."""
         return self.num_layers + self.embeddings_are_state
+
+    @property
+    def num_blocks(self) -> int:
+        """How often attention is computed for a text."""
+        return self.num_layers
+
+    def uses_of(self, weight: str) -> int:
+        """In how many layers the weight of that canonical name is used."""
+        return 1
+
+    def attention_flops(self, length: int) -> int:
+        """Floating-point operations of one block's attention, without its dense layers, a token of a text that long."""
+        return 4 * length * self.attention_size
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain JSON values, with `architecture`."""

@@ -1,13 +1,10 @@
 """How large a model is, and what it costs to run, told from its configuration alone."""
 
 import math
-import re
 
 from berthub.config import EncoderConfig
-from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.network import weight_shapes
-from berthub.networks.talking_heads import TalkingHeadsConfig
 
 __all__ = ["BERT_BASE", "BYTES", "LENGTH", "flops_per_token", "parameters_by_part", "peak_bytes", "relative_cost"]
 
@@ -30,13 +27,6 @@ BERT_BASE = BertConfig(
 )
 """What others are compared with."""
 
-# The first that fits counts; whatever fits none is of the layers.
-_PARTS = {
-    "mlm_head": re.compile(r"cls/"),
-    "pooler": re.compile(r"bert/pooler/"),
-    "embeddings": re.compile(r"bert/embeddings|bert/encoder/embedding_hidden_mapping_in/"),
-}
-_GROUP = re.compile(r"/group_(\d+)/")
 # Measured with the OpenVINO engine on Linux: Python, the libraries, and an idle engine.
 _PROCESS = 140 << 20
 # Tokens of a batch (`berthub.encoding.planner.BUDGET`), and how many batches are computed at a time on two cores.
@@ -49,7 +39,7 @@ def parameters_by_part(config: EncoderConfig) -> dict[str, int]:
     """The number of parameters of the embeddings, layers, pooler and mlm_head; those that it does not have are 0."""
     parts = dict.fromkeys(("embeddings", "layers", "pooler", "mlm_head"), 0)
     for name, shape in weight_shapes(config).items():
-        parts[_part(name)] += math.prod(shape)
+        parts[_part(config, name)] += math.prod(shape)
     return parts
 
 
@@ -61,10 +51,7 @@ def flops_per_token(config: EncoderConfig) -> int:
     """
     shapes = weight_shapes(config)
     total = sum(_kernel_flops(config, name, shape) for name, shape in shapes.items())
-    attention = 4 * LENGTH * config.attention_size
-    if isinstance(config, TalkingHeadsConfig):
-        attention += 4 * LENGTH * config.num_heads**2
-    return round(total + _blocks(config) * attention)
+    return round(total + config.num_blocks * config.attention_flops(LENGTH))
 
 
 def relative_cost(config: EncoderConfig) -> float:
@@ -83,27 +70,15 @@ def peak_bytes(config: EncoderConfig) -> int:
     return _PROCESS + weights + (_IN_FLIGHT + _SHAPES) * activations
 
 
-def _part(name: str) -> str:
-    return next((part for part, pattern in _PARTS.items() if pattern.match(name)), "layers")
+def _part(config: EncoderConfig, name: str) -> str:
+    begins = {"mlm_head": ("cls/",), "pooler": ("bert/pooler/",), "embeddings": config.embedding_scopes}
+    # Whatever begins like none of them is of the layers.
+    return next((part for part, beginnings in begins.items() if name.startswith(beginnings)), "layers")
 
 
 def _kernel_flops(config: EncoderConfig, name: str, shape: tuple[int, ...]) -> float:
-    part = _part(name)
+    part = _part(config, name)
     if not name.endswith("/kernel") or part == "mlm_head":
         return 0
-    uses = 1 / LENGTH if part == "pooler" else _uses(config, name)
+    uses = 1 / LENGTH if part == "pooler" else config.uses_of(name)
     return 2 * math.prod(shape) * uses
-
-
-def _uses(config: EncoderConfig, name: str) -> int:
-    """In how many layers a weight is used."""
-    group = _GROUP.search(name)
-    if group is None or not isinstance(config, AlbertConfig):
-        return 1
-    layers = range(config.num_layers)
-    return sum(layer * config.num_groups // config.num_layers == int(group[1]) for layer in layers)
-
-
-def _blocks(config: EncoderConfig) -> int:
-    """How often attention is computed."""
-    return config.num_layers * (config.inner_layers if isinstance(config, AlbertConfig) else 1)

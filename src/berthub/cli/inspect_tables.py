@@ -7,19 +7,12 @@ from rich import box
 from rich.table import Table
 
 from berthub.cli.console import OutputConsole, literal
+from berthub.networks.network import CONFIGS
 
 __all__ = ["show"]
 
 _SHOWN = 5
 _SHOWN_FILES = 20
-_ARCHITECTURES = {
-    "albert": "ALBERT",
-    "bert": "BERT",
-    "distilbert": "DistilBERT",
-    "mobilebert": "MobileBERT",
-    "roberta": "RoBERTa",
-    "talking_heads": "BERT with talking heads and a gated feed-forward",
-}
 _ALGORITHMS = {"byte_bpe": "byte-level BPE", "sentencepiece": "SentencePiece", "wordpiece": "WordPiece"}
 
 
@@ -48,7 +41,7 @@ def _encoder_facts(report: Mapping[str, Any]) -> dict[str, str]:
         "model": report["handle"],
         "folder": report["folder"],
         "format": report["format"],
-        "architecture": f"{_ARCHITECTURES[report['architecture']]}, {settings['num_layers']} layers of "
+        "architecture": f"{CONFIGS[report['architecture']].title}, {settings['num_layers']} layers of "
         f"{settings['hidden_size']:,}, {settings['num_heads']} heads" + _embeddings(settings),
         "parameters": f"{report['parameters']:,} ({_size(report['weight_bytes'])}): "
         + ", ".join(f"{name} {count:,}" for name, count in parts),

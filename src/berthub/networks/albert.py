@@ -1,5 +1,6 @@
 """ALBERT (Lan et al., 2019, https://arxiv.org/abs/1909.11942): narrow embeddings, and layers that share weights."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
@@ -23,6 +24,7 @@ T = TypeVar("T")
 W = TypeVar("W")
 
 _PROJECTION = "bert/encoder/embedding_hidden_mapping_in"
+_GROUP = re.compile(r"/group_(\d+)/")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +36,9 @@ class AlbertConfig(EncoderConfig):
     """
 
     architecture: ClassVar[str] = "albert"
+    title: ClassVar[str] = "ALBERT"
     shares_layers: ClassVar[bool] = True
+    embedding_scopes: ClassVar[tuple[str, ...]] = ("bert/embeddings", _PROJECTION)
 
     embedding_size: int
     num_groups: int = 1
@@ -50,6 +54,20 @@ class AlbertConfig(EncoderConfig):
         if not faults and self.num_groups > self.num_layers:
             faults.append(f"num_groups is {self.num_groups}, and there are {self.num_layers} layers")
         return faults
+
+    @property
+    def num_blocks(self) -> int:
+        """Each layer has several."""
+        return self.num_layers * self.inner_layers
+
+    def group_of(self, layer: int) -> int:
+        """The group that the layer is in."""
+        return layer * self.num_groups // self.num_layers
+
+    def uses_of(self, weight: str) -> int:
+        """A group's weights are used in each of its layers."""
+        group = _GROUP.search(weight)
+        return 1 if group is None else sum(self.group_of(layer) == int(group[1]) for layer in range(self.num_layers))
 
 
 def weight_shapes(config: AlbertConfig) -> Shapes:
@@ -83,7 +101,7 @@ def hidden_states(
     bias = ops.attention_bias(mask)
     states = []
     for layer in range(layers):
-        group = layer * config.num_groups // config.num_layers
+        group = config.group_of(layer)
         for number in range(config.inner_layers):
             last = layer == layers - 1 and number == config.inner_layers - 1
             x = on.block(x, bias, block(group, number), first_only=first_only and last)

@@ -34,6 +34,7 @@ class BertConfig(EncoderConfig):
     """The settings of a BERT. `embedding_size` is the width of the embeddings; None: that of the layers."""
 
     architecture: ClassVar[str] = "bert"
+    title: ClassVar[str] = "BERT"
 
     embedding_size: int | None = None
 

@@ -20,6 +20,7 @@ class DistilBertConfig(EncoderConfig):
     """The settings of a DistilBERT. There is one token type, 0, since none has an embedding."""
 
     architecture: ClassVar[str] = "distilbert"
+    title: ClassVar[str] = "DistilBERT"
 
     def own_faults(self) -> list[str]:
         """What does not fit a model without token types and pooler."""

@@ -33,6 +33,7 @@ class MobileBertConfig(EncoderConfig):
     """
 
     architecture: ClassVar[str] = "mobilebert"
+    title: ClassVar[str] = "MobileBERT"
     width_of_heads: ClassVar[str] = "bottleneck_size"
     pools_first_token: ClassVar[bool] = True
     embeddings_are_state: ClassVar[bool] = True

@@ -24,6 +24,7 @@ class RobertaConfig(EncoderConfig):
     """
 
     architecture: ClassVar[str] = "roberta"
+    title: ClassVar[str] = "RoBERTa"
 
     first_position: int = 2
 

@@ -31,10 +31,15 @@ class TalkingHeadsConfig(EncoderConfig):
     """The settings of a BERT with talking heads and a gated feed-forward layer."""
 
     architecture: ClassVar[str] = "talking_heads"
+    title: ClassVar[str] = "BERT with talking heads and a gated feed-forward"
 
     def own_faults(self) -> list[str]:
         """Nothing is wrong: there are no settings of its own."""
         return []
+
+    def attention_flops(self, length: int) -> int:
+        """With the two products that mix the heads."""
+        return EncoderConfig.attention_flops(self, length) + 4 * length * self.num_heads**2
 
 
 def weight_shapes(config: TalkingHeadsConfig) -> Shapes:
