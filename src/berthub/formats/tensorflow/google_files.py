@@ -8,41 +8,19 @@ from typing import Any
 from berthub.config import EncoderConfig
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.files import read_bytes, read_json
-from berthub.formats.settings import BERT_CONFIG, Settings, look_up
+from berthub.formats.settings import Settings, look_up
+from berthub.formats.tensorflow.architecture import Google
+from berthub.formats.tensorflow.architectures import ARCHITECTURES
 from berthub.formats.vocabularies import vocabulary_at
-from berthub.networks.albert import AlbertConfig
-from berthub.networks.bert import BertConfig
-from berthub.networks.mobilebert import MobileBertConfig
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["CONFIG_FILES", "CONFIG_KEYS", "checkpoint_prefix", "find_config", "find_vocabulary", "put_config"]
+__all__ = ["CONFIG_FILES", "checkpoint_prefix", "find_config", "find_vocabulary", "put_config"]
 
 CONFIG_FILES = ("*bert_config.json", "electra_config.json", "*_L-*_H-*.json")
 """What the releases call the configuration: bert_config.json, albert_config.json, uncased_L-24_H-128_..._OPT.json."""
 
-CONFIG_KEYS: dict[type[EncoderConfig], dict[str, str]] = {
-    BertConfig: {**BERT_CONFIG, "embedding_size": "embedding_size"},
-    AlbertConfig: {
-        **BERT_CONFIG,
-        "embedding_size": "embedding_size",
-        "num_hidden_groups": "num_groups",
-        "inner_group_num": "inner_layers",
-    },
-    MobileBertConfig: {
-        **BERT_CONFIG,
-        "embedding_size": "embedding_size",
-        "intra_bottleneck_size": "bottleneck_size",
-        "num_feedforward_networks": "num_feedforward",
-        "use_bottleneck_attention": "bottleneck_attention",
-        "normalization_type": "normalization",
-    },
-}
-"""The keys of each architecture's configuration file -> our settings."""
-
 # The gelu of all these releases' code is the tanh form.
 _ACTIVATIONS = {"gelu": "gelu_tanh", "relu": "relu"}
-# What is no setting here, because a MobileBERT without it is none.
-_NEEDED = ("trigram_input", "use_bottleneck")
 _NAMED = re.compile(rb'^[ \t]*model_checkpoint_path:[ \t]*"([^"\\]*)"', re.MULTILINE)
 
 
@@ -71,22 +49,25 @@ def find_config(folder: Path) -> Path | None:
 
 def put_config(settings: Settings, path: Path, kind: type[EncoderConfig]) -> Mapping[str, Any]:
     """Take over the settings in the configuration file; returns all that it holds."""
-    stored = read_json(path)
-    settings.put(path.name, **{name: stored[key] for key, name in CONFIG_KEYS[kind].items() if key in stored})
+    stored, google = read_json(path), _google(kind)
+    settings.put(path.name, **{name: stored[key] for key, name in google.keys.items() if key in stored})
     if "hidden_act" in stored:
         activation = look_up(_ACTIVATIONS, stored["hidden_act"], setting="hidden_act", source=str(path))
         settings.put(path.name, activation=activation)
     if "do_lower_case" in stored:
         settings.put(path.name, lower_case=stored["do_lower_case"])
-    if kind is MobileBertConfig and (off := [key for key in _NEEDED if not stored.get(key, True)]):
-        raise UnsupportedModelError(f"{path} switches {' and '.join(off)} off; MobileBERTs are read that have both")
+    if off := [key for key in google.needed if not stored.get(key, True)]:
+        raise UnsupportedModelError(f"{path} switches {' and '.join(off)} off; {kind.title}s are read that have both")
     return stored
 
 
 def find_vocabulary(folder: Path, kind: type[EncoderConfig]) -> Vocabulary:
-    """The vocabulary: `vocab.txt` or the like, or a SentencePiece model (`*.model`), which for ALBERT comes first."""
+    """The vocabulary: `vocab.txt` or the like, or a SentencePiece model (`*.model`).
+
+    The model comes first where the architecture's release has one.
+    """
     texts, model = ("vocab.txt", "*vocab*.txt"), "*.model"
-    for pattern in (model, *texts) if kind is AlbertConfig else (*texts, model):
+    for pattern in (model, *texts) if _google(kind).sentencepiece else (*texts, model):
         for place in (folder, folder / "assets"):
             found = sorted(path for path in place.glob(pattern) if path.is_file())
             if len(found) > 1:
@@ -95,6 +76,12 @@ def find_vocabulary(folder: Path, kind: type[EncoderConfig]) -> Vocabulary:
             if found:
                 return vocabulary_at(found[0])
     raise ModelNotFoundError(f"{folder} has no vocabulary: neither vocab.txt nor *.model is in it")
+
+
+def _google(kind: type[EncoderConfig]) -> Google:
+    google = ARCHITECTURES[kind].google
+    assert google is not None, "the files are those of Google's code"
+    return google
 
 
 def _named_checkpoint(path: Path) -> str | None:

@@ -1,7 +1,7 @@
 """Weights under the names of Google's own code: which architecture they are, and what their shapes tell.
 
 The canonical names are Google's. What differs: any scope may stand before them (`module/`, `module/bert/`), ELECTRA
-has one of its own, and MobileBERT sets its last feed-forward network apart and calls NoNorm `FakeLayerNorm`.
+has one of its own; and what the rules of an architecture say.
 """
 
 import re
@@ -11,49 +11,16 @@ from typing import Any
 
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError, UnsupportedModelError
-from berthub.formats.renaming import Rule, rename
-from berthub.formats.tensorflow.shapes import count_of, sizes_from_shapes
-from berthub.networks.albert import AlbertConfig
-from berthub.networks.bert import BertConfig
-from berthub.networks.mobilebert import MobileBertConfig
+from berthub.formats.renaming import rename
+from berthub.formats.tensorflow.architecture import Architecture, count_of
+from berthub.formats.tensorflow.architectures import ARCHITECTURES, BERT
+from berthub.formats.tensorflow.shapes import sizes_from_shapes
 from berthub.networks.parts import MLM_HEAD
 
 __all__ = ["NamedWeights", "named_weights"]
 
 _TABLE = "embeddings/word_embeddings"
 _WORDS = f"bert/{_TABLE}"
-
-# Behind the scope of the encoder. An optimizer's slots have further parts at the end and match nothing.
-_COMMON: list[Rule] = [
-    (r"(embeddings/(?:word|position|token_type)_embeddings)", r"bert/\1"),
-    (r"embeddings/(?:Fake)?LayerNorm/(gamma|beta)", r"bert/embeddings/LayerNorm/\1"),
-    (r"(pooler/dense/(?:kernel|bias))", r"bert/\1"),
-]
-_RULES: dict[type[EncoderConfig], list[Rule]] = {
-    BertConfig: [
-        *_COMMON,
-        (r"(embeddings_project/(?:kernel|bias))", r"bert/\1"),
-        (r"(encoder/layer_\d+/[a-z/]*(?:dense|query|key|value)/(?:kernel|bias))", r"bert/\1"),
-        (r"(encoder/layer_\d+/[a-z/]*LayerNorm/(?:gamma|beta))", r"bert/\1"),
-    ],
-    AlbertConfig: [
-        *_COMMON,
-        (r"(encoder/embedding_hidden_mapping_in/(?:kernel|bias))", r"bert/\1"),
-        (r"(encoder/transformer/group_\d+/inner_group_\d+/[\w/]*(?:kernel|bias|gamma|beta))", r"bert/\1"),
-    ],
-    MobileBertConfig: [
-        *_COMMON,
-        (r"(embeddings/embedding_transformation/(?:kernel|bias))", r"bert/\1"),
-        # {last} is the number of the feed-forward network that has none.
-        (r"(encoder/layer_\d+)/((?:intermediate|output)/dense/(?:kernel|bias))", r"bert/\1/ffn_layer_{last}/\2"),
-        (
-            r"(encoder/layer_\d+)/output/(?:Fake)?LayerNorm/(gamma|beta)",
-            r"bert/\1/ffn_layer_{last}/output/LayerNorm/\2",
-        ),
-        (r"(encoder/layer_\d+/[\w/]*(?:dense|query|key|value)/(?:kernel|bias))", r"bert/\1"),
-        (r"(encoder/layer_\d+/[\w/]+)/(?:Fake)?LayerNorm/(gamma|beta)", r"bert/\1/LayerNorm/\2"),
-    ],
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,20 +45,19 @@ def named_weights(shapes: Mapping[str, tuple[int, ...]], *, source: str) -> Name
     """
     scope = _scope(shapes, source)
     inside = [name.removeprefix(scope) for name in shapes if name.startswith(scope)]
-    kind = _kind(inside)
+    architecture = _architecture(inside)
+    kind, google = architecture.config, architecture.google
+    assert google is not None, "an architecture was found by a mark that Google's code does not have"
     # The head stands beside the encoder, module/bert/... and module/cls/..., or where there is no bert/, with it.
     places = "|".join(re.escape(place) for place in (re.sub("[^/]*/$", "", scope), scope))
     last = _last_feedforward(inside)
-    rules = [(re.escape(scope) + pattern, template.replace("{last}", last)) for pattern, template in _RULES[kind]]
+    rules = [(re.escape(scope) + pattern, template.replace("{last}", last)) for pattern, template in google.rules]
     rules.append((rf"(?:{places})(cls/predictions/(?:transform/(?:dense|LayerNorm)/\w+|output_bias))", r"\1"))
     names, unused = rename(shapes, rules)
-    mlm = names.keys() >= MLM_HEAD and kind is not MobileBertConfig
-    if not mlm:
+    if not (google.mlm and names.keys() >= MLM_HEAD):
         unused += [names.pop(name) for name in [*names] if name.startswith("cls/")]
     settings = sizes_from_shapes(kind, {canonical: shapes[name] for canonical, name in names.items()})
-    if kind is MobileBertConfig:
-        no_norm = any("/FakeLayerNorm/" in name for name in names.values())
-        settings["normalization"] = "no_norm" if no_norm else "layer_norm"
+    settings |= google.told_by_names(names.values())
     return NamedWeights(kind=kind, scope=scope, names=names, settings=settings, unused=tuple(sorted(unused)))
 
 
@@ -111,12 +77,12 @@ def _scope(names: Iterable[str], source: str) -> str:
     return scopes[0]
 
 
-def _kind(inside: Iterable[str]) -> type[EncoderConfig]:
-    if any(name.startswith("encoder/transformer/") for name in inside):
-        return AlbertConfig
-    if any(name.startswith("embeddings/embedding_transformation/") or "/bottleneck/" in name for name in inside):
-        return MobileBertConfig
-    return BertConfig
+def _architecture(inside: Iterable[str]) -> Architecture:
+    for architecture in ARCHITECTURES.values():
+        mark = None if architecture.google is None else architecture.google.mark
+        if mark is not None and any(re.fullmatch(mark, name) for name in inside):
+            return architecture
+    return BERT
 
 
 def _last_feedforward(inside: Iterable[str]) -> str:

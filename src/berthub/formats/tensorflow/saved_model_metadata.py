@@ -11,22 +11,14 @@ from berthub.formats.files import read_bytes
 from berthub.formats.protos import parse
 from berthub.formats.settings import Settings
 from berthub.formats.strict_json import parse_json
+from berthub.formats.tensorflow.architectures import ARCHITECTURES
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects
 
 __all__ = ["SOURCE", "KerasLayer", "put_declared_sizes", "put_metadata", "read_metadata"]
 
 SOURCE = "Keras's metadata"
 
-_ENCODERS = {
-    "AlbertEncoder",
-    "AlbertTransformerEncoder",
-    "BertEncoder",
-    "BertEncoderV2",
-    "BertModel",
-    "EncoderScaffold",
-    "MobileBERTEncoder",
-    "TransformerEncoder",
-}
+_ENCODERS = {name for each in ARCHITECTURES.values() for name in each.saved_model.classes}
 # Where some of them keep their settings one level down.
 _INNER = ("config", "embedding_cfg", "hidden_cfg")
 
@@ -43,8 +35,6 @@ _RATES = {
     "attention_dropout": ("attention_dropout", "attention_dropout_rate", "attention_probs_dropout_prob"),
     "initializer_range": ("initializer_range",),
 }
-# MobileBERT's own.
-_OWN = {"bottleneck_attention": "use_bottleneck_attention", "normalization": "normalization_type"}
 _ACTIVATIONS = ("inner_activation", "activation", "intermediate_act_fn")
 # What Keras calls an activation where it can mean one thing only; for any other the graph is asked.
 _ACTIVATION_NAMES = {"Text>gelu": "gelu_tanh", "keras_nlp>gelu": "gelu_tanh", "relu": "relu"}
@@ -100,7 +90,6 @@ def put_metadata(
         raise UnsupportedModelError(f"the layer norms of {source} have different epsilons: {sorted(epsilons)}")
     for epsilon in epsilons:
         settings.put(SOURCE, layer_norm_eps=epsilon)
-    known = {field.name for field in dataclasses.fields(kind)}
     for config in _encoders(layers):
         for name in ("norm_first", "output_range", "layer_norm_before_pooling"):
             if config.get(name):
@@ -112,8 +101,8 @@ def put_metadata(
             rate = next((config[key] for key in keys if key in config), None)
             if isinstance(rate, int | float):
                 settings.put(SOURCE, **{name: rate})
-        for name, key in _OWN.items():
-            if name in known and key in config:
+        for name, key in ARCHITECTURES[kind].saved_model.noted.items():
+            if key in config:
                 settings.put(SOURCE, **{name: config[key]})
         match config.get("initializer"):
             case {"config": {"stddev": int() | float() as deviation}}:

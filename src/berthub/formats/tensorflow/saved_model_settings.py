@@ -11,7 +11,6 @@ from berthub.formats.head_axes import as_matrix, first_heads
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.graph import Graph
 from berthub.formats.tensorflow.shapes import sizes_from_shapes
-from berthub.networks.mobilebert import MobileBertConfig
 
 __all__ = ["put_from_graph", "put_shapes", "without_foreign_head"]
 
@@ -47,7 +46,7 @@ def put_from_graph(
     `sizes` are those that the shapes told. `UnsupportedModelError` for what no network here computes.
     """
     wanted = {"activation", "layer_norm_eps", "num_heads", "num_layers"}
-    if kind is MobileBertConfig:
+    if normalization := "normalization" in {field.name for field in dataclasses.fields(kind)}:
         wanted |= {"normalization"}
     missing = {name for name in wanted if name not in settings}
     if not missing:
@@ -60,7 +59,7 @@ def put_from_graph(
         settings.put(_GRAPH, num_layers=layers)
     if "num_heads" in missing and (size := graph.head_size()) and "hidden_size" in sizes:
         settings.put(_GRAPH, num_heads=sizes["hidden_size"] // size)
-    if kind is MobileBertConfig:
+    if normalization:
         settings.put(_GRAPH, normalization="layer_norm" if graph.normalizes() else "no_norm")
         if not graph.normalizes():
             if epsilon := graph.head_settings().get("layer_norm_eps"):
