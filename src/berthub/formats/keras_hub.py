@@ -5,7 +5,7 @@ without one. Activation and epsilon are constants in KerasHub's code (https://gi
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,16 @@ _GROUPS = {
 }
 
 
+def _with_left_out(weights: dict[str, Any], config: RobertaConfig, source: str) -> dict[str, Any]:
+    """With what KerasHub leaves out, since it adds nothing: the token type, and the positions of padding."""
+    table = weights.get("bert/embeddings/position_embeddings")
+    found = {"bert/embeddings/token_type_embeddings": np.zeros((1, config.hidden_size), np.float32)}
+    if table is not None and table.ndim == 2:
+        before = np.zeros((config.first_position, table.shape[1]), np.float32)
+        found["bert/embeddings/position_embeddings"] = np.concatenate([before, table])
+    return weights | found
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Backbone:
     """One class: its settings, scopes, dense layers in their order, and what its code does."""
@@ -83,6 +93,10 @@ class _Backbone:
     settings: Mapping[str, str] = field(default_factory=lambda: _SETTINGS)
     # The last of them is the pooler; what stands before it may be left out.
     dense: tuple[str, ...] = ()
+    # Whether positions count from the id of padding plus 1 on.
+    positions_after_padding: bool = False
+    # From the renamed weights (and the configuration, and the folder) to those of a checkpoint.
+    after_reading: Callable[[dict[str, Any], Any, str], dict[str, Any]] = lambda weights, config, source: weights
 
 
 _POOLER = "bert/pooler/dense"
@@ -100,6 +114,7 @@ _BACKBONES = {
             "num_inner_repetitions": "inner_layers",
         },
         dense=(PROJECTION, _POOLER),
+        after_reading=without_identity,
     ),
     "BertBackbone": _Backbone(config=BertConfig, scopes={**_ADDED, **_LAYERS}, always=_TANH, dense=(_POOLER,)),
     "DistilBertBackbone": _Backbone(
@@ -118,6 +133,8 @@ _BACKBONES = {
         config=RobertaConfig,
         scopes={**_JOINED, **_LAYERS},
         always={"activation": "gelu_erf", "layer_norm_eps": 1e-5, "type_vocab_size": 1, "pooler": False},
+        positions_after_padding=True,
+        after_reading=_with_left_out,
     ),
 }
 
@@ -145,19 +162,15 @@ def read_keras_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Chec
         )
     settings.put(WEIGHTS, pooler=f"{_POOLER}/kernel" in renamed)
     vocabulary = _vocabulary(folder, settings)
-    if backbone.config is RobertaConfig:
+    if backbone.positions_after_padding:
         settings.put("the id of padding", first_position=vocabulary.ids[vocabulary.pad] + 1)
     config = settings.config(backbone.config, what=str(path))
     found = {ours: arrays[key] for ours, key in renamed.items()}
     check_heads(config, found, settings, source=folder / WEIGHTS)
     weights = {ours: as_matrix(ours, array) for ours, array in found.items()}
-    if isinstance(config, AlbertConfig):
-        weights = without_identity(weights, config, str(folder))
-    if isinstance(config, RobertaConfig):
-        weights |= _left_out(weights, config)
     return Checkpoint(
         config=config,
-        weights=weights,
+        weights=backbone.after_reading(weights, config, str(folder)),
         vocabulary=vocabulary,
         origin=settings.origin(FORMAT, folder, unused=unknown),
     )
@@ -204,16 +217,6 @@ def _rules(backbone: _Backbone, arrays: Mapping[str, Any]) -> list[Rule]:
             names = ("gamma", "beta") if last.startswith("LayerNorm") else ("kernel", "bias")
             rules += [(f"{pattern}{index}", f"{template}/{name}") for index, name in enumerate(names)]
     return rules
-
-
-def _left_out(weights: Mapping[str, Any], config: RobertaConfig) -> dict[str, Any]:
-    """What RoBERTa has and KerasHub leaves out, since it adds nothing: the token type, the positions of padding."""
-    table = weights.get("bert/embeddings/position_embeddings")
-    found = {"bert/embeddings/token_type_embeddings": np.zeros((1, config.hidden_size), np.float32)}
-    if table is not None and table.ndim == 2:
-        before = np.zeros((config.first_position, table.shape[1]), np.float32)
-        found["bert/embeddings/position_embeddings"] = np.concatenate([before, table])
-    return found
 
 
 def _vocabulary(folder: Path, settings: Settings) -> Vocabulary:

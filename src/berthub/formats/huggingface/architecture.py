@@ -29,10 +29,6 @@ architectures and releases know, and that is written."""
 Weights = dict[str, Any]
 
 
-def _unchanged(weights: Weights, config: EncoderConfig, source: str) -> Weights:
-    return weights
-
-
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
     """One `model_type`. Weights are named below `<model_type>.` where heads stand beside the encoder.
@@ -82,7 +78,7 @@ class Architecture:
     # The same, where only the writer minds.
     fault_in_writing: Callable[[Any], str | None] = lambda config: None
     # From the renamed weights (and the configuration, and the folder) to those of a checkpoint, and back.
-    after_reading: Callable[[Weights, Any, str], Weights] = _unchanged
+    after_reading: Callable[[Weights, Any, str], Weights] = lambda weights, config, source: weights
     before_writing: Callable[[Weights, Any], Weights] = lambda weights, config: weights
 
     def names(self, *, last: int = 0) -> dict[str, str]:
