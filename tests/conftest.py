@@ -19,7 +19,7 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 @pytest.fixture(scope="session")
 def models() -> Path:
-    """Tiny models, one folder for each packaging, as their original exporters wrote them."""
+    """Tiny models, one folder for each format, as their original exporters wrote them."""
     return Path(__file__).parent / "data" / "models"
 
 

@@ -1,4 +1,4 @@
-"""The one canonical form of a model, whatever packaging it came from."""
+"""The one canonical form of a model, whatever format it came from."""
 
 import dataclasses
 from collections.abc import Mapping

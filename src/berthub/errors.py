@@ -7,7 +7,7 @@
     │   └── ChecksumError                      ... or is not the one that was pinned
     ├── ArchiveError (ValueError)              an archive that is unsafe or broken
     ├── ModelError (ValueError)                files that are no model that berthub reads
-    │   ├── ModelNotFoundError                 no known layout in the folder
+    │   ├── ModelNotFoundError                 no known format in the folder
     │   ├── UnsupportedModelError              a model, but of a kind that is not read (yet)
     │   ├── CorruptFileError                   a file that contradicts itself or its checksum
     │   └── CheckpointError                    weights that do not fit the configuration
@@ -76,7 +76,7 @@ class ModelError(BerthubError, ValueError):
 
 
 class ModelNotFoundError(ModelError):
-    """A folder holds none of the known model layouts."""
+    """A folder holds a model in none of the known formats."""
 
 
 class UnsupportedModelError(ModelError):

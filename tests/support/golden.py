@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-# Every packaging and architecture that is read.
+# Every format and architecture that is read.
 READABLE = (
     "albert_tf1_hub",
     "albert_v3",

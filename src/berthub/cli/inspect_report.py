@@ -11,8 +11,8 @@ from berthub.config import EncoderConfig
 from berthub.encoding.summary import embedding_in_words
 from berthub.errors import ModelError
 from berthub.formats import read
-from berthub.formats.layouts import find_model
 from berthub.formats.preprocessor import PreprocessorFiles, read_preprocessor
+from berthub.formats.table import find_model
 from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
 from berthub.sources.checksum import hash_file
 from berthub.vocabulary import Vocabulary

@@ -1,4 +1,4 @@
-"""A folder becomes a `Checkpoint`: one reader for each packaging, none of which runs anything that it reads."""
+"""A folder becomes a `Checkpoint`: one reader for each format, none of which runs anything that it reads."""
 
 import warnings
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ __all__ = ["read"]
 
 
 def read(folder: Path, *, settings: Mapping[str, Any] | None = None, allow_nonfinite: bool = False) -> Checkpoint:
-    """The model in `folder` or in the nearest folder below it, whatever its packaging.
+    """The model in `folder` or in the nearest folder below it, whatever its format.
 
     Beside it may lie what sentence-transformers says of its sentence vectors.
 
@@ -24,14 +24,14 @@ def read(folder: Path, *, settings: Mapping[str, Any] | None = None, allow_nonfi
     in an `InferredSettingWarning`.
     """
     from berthub.formats.finite import check_finite
-    from berthub.formats.layouts import find_model
     from berthub.formats.sentence_transformers import with_embedding
+    from berthub.formats.table import find_model
 
     if settings is not None and not isinstance(settings, Mapping):
         raise InputError(f"settings should be a dict of values by the settings' names; it is {settings!r}")
     try:
-        layout, place = find_model(folder)
-        checkpoint = layout.read(place, settings)
+        format, place = find_model(folder)
+        checkpoint = format.read(place, settings)
         # A model that berthub wrote has said it itself.
         if checkpoint.embedding == UNSAID:
             checkpoint = with_embedding(checkpoint, root=folder)

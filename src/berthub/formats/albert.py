@@ -1,4 +1,4 @@
-"""What packagings have of an ALBERT that Google has not: BERT's names, and a projection that changes nothing."""
+"""What other formats have of an ALBERT that Google's has not: BERT's names, and a projection that changes nothing."""
 
 import dataclasses
 from typing import Any

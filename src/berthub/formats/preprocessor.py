@@ -7,9 +7,9 @@ from typing import Any
 
 from berthub.errors import CorruptFileError, ModelNotFoundError
 from berthub.formats.files import asset, read_bytes, read_lines
-from berthub.formats.layouts import find_model
 from berthub.formats.protos import parse
 from berthub.formats.strict_json import parse_json
+from berthub.formats.table import find_model
 from berthub.formats.tensorflow.saved_model import read_saved_model
 from berthub.formats.tensorflow.text_graph import TextGraph
 from berthub.formats.vocabularies import ALBERT_SPECIAL, sentencepiece_vocabulary
@@ -46,8 +46,8 @@ def read_preprocessor(folder: Path) -> PreprocessorFiles | None:
     SentencePiece model is in the graph itself. `UnsupportedModelError` for other tokenization than by WordPiece and
     SentencePiece; other errors of `ModelError`'s branch for damage.
     """
-    layout, place = find_model(folder)
-    if layout.read is not read_saved_model:
+    format, place = find_model(folder)
+    if format.read is not read_saved_model:
         return None
     path = place / "saved_model.pb"
     meta_graphs = parse("SavedModel", read_bytes(path), source=str(path)).meta_graphs

@@ -1,4 +1,4 @@
-"""The SavedModels of each architecture and packaging give TensorFlow's numbers, with Keras's metadata and without."""
+"""The SavedModels of each architecture and version give TensorFlow's numbers, with Keras's metadata and without."""
 
 import shutil
 from pathlib import Path

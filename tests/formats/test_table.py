@@ -5,7 +5,7 @@ import pytest
 
 from berthub.errors import InputError, ModelNotFoundError
 from berthub.formats import read
-from berthub.formats.layouts import find_model
+from berthub.formats.table import find_model
 
 _NAMES = {
     "albert_tf1_hub": "TF1 hub module",
@@ -24,9 +24,9 @@ _NAMES = {
 
 
 @pytest.mark.parametrize("name", _NAMES)
-def test_layouts_are_told_apart(models: Path, name: str) -> None:
-    layout, place = find_model(models / name)
-    assert layout.name == _NAMES[name]
+def test_formats_are_told_apart(models: Path, name: str) -> None:
+    format, place = find_model(models / name)
+    assert format.name == _NAMES[name]
     assert place == models / name
 
 

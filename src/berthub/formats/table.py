@@ -1,4 +1,4 @@
-"""Which files mean which format, and where in a folder the model is."""
+"""The formats that are read: the files that each is known by, its reader, and where in a folder the model is."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from berthub.formats.tensorflow.model_garden import is_model_garden, read_model_
 from berthub.formats.tensorflow.saved_model import read_saved_model
 from berthub.formats.tensorflow.tf1_hub import is_tf1_hub, read_tf1_hub
 
-__all__ = ["LAYOUTS", "Layout", "find_model"]
+__all__ = ["FORMATS", "Format", "find_model"]
 
 # Archives and wheels keep a model a few folders deep; a whole home directory is not searched.
 _DEPTH = 4
@@ -27,10 +27,10 @@ _POINTER, _LARGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A packaging: the file patterns that must all be present, and the reader for it.
+class Format:
+    """A format: the file patterns that must all be present, and its reader.
 
-    `test` looks into the files, where these patterns alone do not tell it from another packaging.
+    `test` looks into the files, where the patterns alone do not tell the format from another.
     """
 
     name: str
@@ -49,21 +49,21 @@ _BESIDE_CHECKPOINT = "|".join((*CONFIG_FILES, "*vocab*.txt", "*.model"))
 
 
 # The first that fits counts: the more particular ones stand first.
-LAYOUTS = (
-    Layout("ONNX folder of berthub", (CONFIG, "model.onnx"), read_onnx),
-    Layout("berthub folder", (CONFIG,), read_native),
-    Layout("TF1 hub module", ("saved_model.pb",), read_tf1_hub, is_tf1_hub),
-    Layout("TensorFlow SavedModel", ("saved_model.pb",), read_saved_model),
-    Layout(
+FORMATS = (
+    Format("ONNX folder of berthub", (CONFIG, "model.onnx"), read_onnx),
+    Format("berthub folder", (CONFIG,), read_native),
+    Format("TF1 hub module", ("saved_model.pb",), read_tf1_hub, is_tf1_hub),
+    Format("TensorFlow SavedModel", ("saved_model.pb",), read_saved_model),
+    Format(
         "Hugging Face folder",
         ("config.json", "model.safetensors|model.safetensors.index.json"),
         read_huggingface,
     ),
-    Layout("KerasHub preset", ("config.json", WEIGHTS), read_keras_hub),
-    Layout("Model Garden checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_model_garden, is_model_garden),
-    Layout("Google checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_google),
+    Format("KerasHub preset", ("config.json", WEIGHTS), read_keras_hub),
+    Format("Model Garden checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_model_garden, is_model_garden),
+    Format("Google checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_google),
     # The reader says how to convert it.
-    Layout(
+    Format(
         "Hugging Face folder with a pickle",
         ("config.json", "pytorch_model.bin|pytorch_model.bin.index.json"),
         read_huggingface,
@@ -71,15 +71,15 @@ LAYOUTS = (
 )
 
 
-def find_model(folder: Path) -> tuple[Layout, Path]:
-    """The layout of the model in `folder`, or in the nearest folder below it, and the folder that it is in.
+def find_model(folder: Path) -> tuple[Format, Path]:
+    """The format of the model in `folder`, or in the nearest folder below it, and the folder that it is in.
 
     `ModelNotFoundError` says what was looked for and found, or which of several models it could be.
     """
     level = [folder]
     looked_at = 0
     for _ in range(_DEPTH):
-        found = [(layout, place) for place in level if (layout := _layout(place))]
+        found = [(format, place) for place in level if (format := _format(place))]
         if len(found) == 1:
             return found[0]
         if found:
@@ -89,15 +89,15 @@ def find_model(folder: Path) -> tuple[Layout, Path]:
         if looked_at > _FOLDERS:
             break
         level = [below for place in level for below in _folders(place)]
-    wanted = "; ".join(f"{layout.name}: {' + '.join(layout.marks)}" for layout in LAYOUTS)
+    wanted = "; ".join(f"{format.name}: {' + '.join(format.marks)}" for format in FORMATS)
     raise ModelNotFoundError(f"{folder} holds no model.\n  Looked for {wanted}.\n  Found {_contents(folder)}.")
 
 
-def _layout(folder: Path) -> Layout | None:
+def _format(folder: Path) -> Format | None:
     for place in (folder, folder / "variables", folder / "assets"):
         for path in place.glob("*"):
             _refuse_pointer(path)
-    return next((layout for layout in LAYOUTS if layout.fits(folder)), None)
+    return next((format for format in FORMATS if format.fits(folder)), None)
 
 
 def _refuse_pointer(path: Path) -> None:
