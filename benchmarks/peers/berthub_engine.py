@@ -33,9 +33,8 @@ class BerthubEngine(Peer):
             pass
 
     def _cut(self, texts: list[str]) -> list[Any]:
-        from berthub.encoding.planner import cut
+        from berthub.engines.batching import Padding, batches, padded
 
-        encoder, vocabulary = self._encoder, self._encoder.vocabulary
+        encoder, limits = self._encoder, self._encoder._engine.limits
         tokens = encoder.tokenizer.tokens(texts, max_length=encoder.max_length)
-        pad = vocabulary.ids[vocabulary.pad]
-        return list(cut(tokens, encoder.config, pad=pad, budget=encoder._batch_tokens))
+        return list(padded(batches(tokens, limits), Padding.of(encoder.checkpoint, limits)))

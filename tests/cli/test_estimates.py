@@ -5,8 +5,8 @@ import pytest
 
 from berthub.cli.estimates import LENGTH, flops_per_token, parameters_by_part, peak_bytes, relative_cost
 from berthub.cli.published import config_of
-from berthub.encoding.planner import BUDGET
 from berthub.engines.numpy import NumpyOps
+from berthub.engines.openvino import OpenVinoEngine
 from berthub.networks.ops import Dense
 from berthub.networks.outputs import Output, build
 from berthub.sources.catalogue import find_tfhub
@@ -77,7 +77,7 @@ def test_base_costs_what_base_costs() -> None:
     assert peak_bytes(base) == pytest.approx(0.745e9, rel=0.05)
 
 
-def test_a_batch_is_as_large_as_the_planner_makes_it() -> None:
+def test_a_batch_is_as_large_as_the_engine_wants_it() -> None:
     from berthub.cli import estimates
 
-    assert estimates._BATCH == BUDGET
+    assert OpenVinoEngine.limits.tokens == estimates._BATCH

@@ -7,7 +7,7 @@ import pytest
 import berthub as hub
 from berthub.encoding.repeats import without_repeats
 from berthub.engines.create import create_engine
-from berthub.engines.engine import Batch, Engine, Result
+from berthub.engines.engine import AnyBatch, Engine, Result
 from berthub.formats import read
 from berthub.networks.outputs import Output
 
@@ -17,9 +17,10 @@ class _Counting(Engine):
 
     def __init__(self, engine: Engine) -> None:
         self.name, self.precision = engine.name, engine.precision
+        self.limits = engine.limits
         self.engine, self.rows = engine, 0
 
-    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Iterator[Result]:
+    def run(self, batches: Iterable[AnyBatch], outputs: Sequence[Output]) -> Iterator[Result]:
         for result in self.engine.run(batches, outputs):
             self.rows += len(result.batch.rows)
             yield result

@@ -5,7 +5,7 @@ import pytest
 
 from berthub.checkpoint import Checkpoint
 from berthub.engines.calibration import calibrate
-from berthub.engines.engine import Batch
+from berthub.engines.engine import PaddedBatch
 from berthub.quantization import DenseQuantization, Quantization
 from support.tiny import ARCHITECTURES, tiny_checkpoint, tiny_inputs
 
@@ -13,7 +13,7 @@ from support.tiny import ARCHITECTURES, tiny_checkpoint, tiny_inputs
 def _calibrated(checkpoint: Checkpoint) -> Quantization:
     inputs = tiny_inputs(checkpoint)
     ids, mask, type_ids = (inputs[f"input_{name}"] for name in ("word_ids", "mask", "type_ids"))
-    return calibrate(checkpoint, [Batch(ids, mask, type_ids, np.arange(len(ids)))])
+    return calibrate(checkpoint, [PaddedBatch(ids, mask, type_ids, np.arange(len(ids)))])
 
 
 def _input(layer: DenseQuantization) -> tuple[Any, ...]:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from berthub.engines.create import create_engine
-from berthub.engines.engine import Batch, Engine
+from berthub.engines.engine import Engine, PaddedBatch
 from berthub.engines.numpy import NumpyOps
 from berthub.errors import InputError
 from berthub.formats import read
 from berthub.networks.outputs import Output
 
 
-def _batch(*rows: list[int]) -> Batch:
+def _batch(*rows: list[int]) -> PaddedBatch:
     ids = np.array(rows, np.int32)
-    return Batch(ids=ids, mask=(ids != 0).astype(np.int32), type_ids=np.zeros_like(ids), rows=np.arange(len(ids)))
+    return PaddedBatch(ids=ids, mask=(ids != 0).astype(np.int32), type_ids=np.zeros_like(ids), rows=np.arange(len(ids)))
 
 
 @pytest.fixture(params=["numpy", "openvino"])
@@ -55,9 +55,11 @@ def test_two_threads_use_one_engine(engine: Engine) -> None:
 
 def test_batches_whose_arrays_are_views_or_read_only(engine: Engine) -> None:
     whole = _batch([11, 20, 0, 12, 30, 0], [11, 21, 0, 12, 31, 0])
-    every = Batch(ids=whole.ids[:, ::2], mask=whole.mask[:, ::2], type_ids=whole.type_ids[:, ::2], rows=whole.rows)
+    every = PaddedBatch(
+        ids=whole.ids[:, ::2], mask=whole.mask[:, ::2], type_ids=whole.type_ids[:, ::2], rows=whole.rows
+    )
     every.ids.flags.writeable = False
-    copied = Batch(ids=every.ids.copy(), mask=every.mask.copy(), type_ids=every.type_ids.copy(), rows=every.rows)
+    copied = PaddedBatch(ids=every.ids.copy(), mask=every.mask.copy(), type_ids=every.type_ids.copy(), rows=every.rows)
     ours, theirs = (next(iter(engine.run([batch], [Output(1)]))).outputs[0].copy() for batch in (every, copied))
     np.testing.assert_array_equal(ours, theirs)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from berthub.engines.calibration import calibrate
-from berthub.engines.engine import Batch
+from berthub.engines.engine import PaddedBatch
 from berthub.engines.openvino.engine import _graph
 from berthub.engines.openvino.int8_ops import Int8Ops
 from berthub.networks.outputs import Output
@@ -22,7 +22,7 @@ def _nodes(architecture: str, *, without: str | None = None, first_only: bool = 
     checkpoint = tiny_checkpoint(architecture)
     inputs = tiny_inputs(checkpoint)
     ids, mask, type_ids = (inputs[f"input_{name}"] for name in ("word_ids", "mask", "type_ids"))
-    found = calibrate(checkpoint, [Batch(ids, mask, type_ids, np.arange(len(ids)))])
+    found = calibrate(checkpoint, [PaddedBatch(ids, mask, type_ids, np.arange(len(ids)))])
     kept = {name: layer for name, layer in found.items() if name != without}
     output = Output(-1, "cls" if first_only else None).resolved(checkpoint.config)
     checkpoint = dataclasses.replace(checkpoint, quantization=kept)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from berthub.engines.engine import Batch
+from berthub.engines.engine import PaddedBatch
 from berthub.engines.numpy import NumpyEngine
 from berthub.errors import (
     CheckpointError,
@@ -50,7 +50,7 @@ def test_the_outputs_are_those_of_keras_hub(models: Path, name: str) -> None:
     assert checkpoint.config.has_pooled_output == ("pooled_output" in outputs)
     inputs = [golden[f"a.{key}"] for key in ("input_word_ids", "input_mask", "input_type_ids")]
     engine = NumpyEngine(checkpoint)
-    batch = Batch(*inputs, rows=np.arange(len(inputs[0])))
+    batch = PaddedBatch(*inputs, rows=np.arange(len(inputs[0])))
     (result,) = engine.run([batch], [output.resolved(checkpoint.config) for output in outputs.values()])
     for key, found in zip(outputs, result.outputs, strict=True):
         np.testing.assert_allclose(found, golden[f"a.{key}"], rtol=0, atol=1e-5)

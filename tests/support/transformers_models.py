@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from berthub.checkpoint import Checkpoint
-from berthub.engines.engine import Batch
+from berthub.engines.engine import PaddedBatch
 from berthub.engines.numpy import NumpyEngine
 from berthub.networks.outputs import Output
 
@@ -37,7 +37,7 @@ def ours(checkpoint: Checkpoint) -> dict[str, Any]:
     if config.mlm:
         wanted["mlm_logits"] = Output(mlm=True)
     engine = NumpyEngine(checkpoint)
-    run = Batch(*batch.values(), rows=np.arange(len(_IDS)), positions=POSITIONS if config.mlm else None)
+    run = PaddedBatch(*batch.values(), rows=np.arange(len(_IDS)), positions=POSITIONS if config.mlm else None)
     (result,) = engine.run([run], [output.resolved(config) for output in wanted.values()])
     found = {name: np.array(array) for name, array in zip(wanted, result.outputs, strict=True)}
     if (head := checkpoint.head) is not None:

@@ -29,7 +29,7 @@ BERT_BASE = BertConfig(
 
 # Measured with the OpenVINO engine on Linux: Python, the libraries, and an idle engine.
 _PROCESS = 140 << 20
-# Tokens of a batch (`berthub.encoding.planner.BUDGET`), and how many batches are computed at a time on two cores.
+# Tokens of a batch (the limits of the OpenVINO engine), and how many batches are computed at a time on two cores.
 _BATCH, _IN_FLIGHT = 1024, 2
 # What the engine keeps for each shape of a batch, in units of one batch's activations.
 _SHAPES = 5

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
-from berthub.encoding.planner import cut
+from berthub.engines.batching import Padding, batches, padded
 from berthub.engines.calibration import calibrate
 from berthub.errors import InputError
 from berthub.tokenization.texts import listed
@@ -19,7 +19,7 @@ __all__ = ["calibrated"]
 
 _LOGGER = logging.getLogger(__name__)
 _SAMPLE = "calibration_sample.txt"
-# Tokens that are computed at a time.
+# Tokens that are computed at a time: less than where no input is watched.
 _BUDGET = 512
 # So many of the sample's texts make a long one: what is far from the beginning of a text looks otherwise.
 _JOINED = 5
@@ -46,8 +46,12 @@ def calibrated(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: str | Iterab
         "calibrating for 8-bit integers on %d texts: this takes seconds to minutes; `save` keeps what is found",
         len(tokens.lengths),
     )
-    batches = cut(tokens, checkpoint.config, pad=vocabulary.ids[vocabulary.pad], budget=_BUDGET)
-    return dataclasses.replace(checkpoint, quantization=calibrate(checkpoint, batches))
+    # The engine that computes in 8-bit integers, whose batches these are but for the size.
+    from berthub.engines.openvino import OpenVinoEngine
+
+    limits = dataclasses.replace(OpenVinoEngine.limits, tokens=_BUDGET)
+    watched = padded(batches(tokens, limits), Padding.of(checkpoint, limits))
+    return dataclasses.replace(checkpoint, quantization=calibrate(checkpoint, watched))
 
 
 def _packaged() -> list[Text]:

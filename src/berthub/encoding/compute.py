@@ -6,11 +6,11 @@ from contextlib import closing
 import numpy as np
 
 from berthub.config import EncoderConfig
-from berthub.encoding.planner import BUDGET, cut
 from berthub.encoding.progress import Advance, counted, unseen
 from berthub.encoding.repeats import without_repeats
 from berthub.encoding.windows import Stitching, Window, Windows
-from berthub.engines.engine import Engine, Floats, Result
+from berthub.engines.batching import batches
+from berthub.engines.engine import Engine, Floats, Limits, Result
 from berthub.networks.outputs import Output
 from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import Vocabulary
@@ -26,13 +26,13 @@ def compute(
     vocabulary: Vocabulary,
     engine: Engine,
     window: Window | None = None,
-    batch_tokens: int = BUDGET,
+    limits: Limits | None = None,
     advance: Advance = unseen,
 ) -> list[Floats]:
     """One array for each of the resolved `outputs`: [n, h], or [n, seq, h] with zeros behind a text's last token.
 
     Texts of more than `window.size` tokens are computed in windows; without `window` there are none too long for the
-    model. Equal texts are computed once. `advance` is told how much is done.
+    model. Equal texts are computed once. `limits` None are the engine's own. `advance` is told how much is done.
     """
     distinct, which = without_repeats(tokens)
     results = _compute(
@@ -42,7 +42,7 @@ def compute(
         vocabulary=vocabulary,
         engine=engine,
         window=window,
-        batch_tokens=batch_tokens,
+        limits=engine.limits if limits is None else limits,
         advance=advance,
     )
     return results if which is None else [result[which] for result in results]
@@ -56,12 +56,11 @@ def _compute(
     vocabulary: Vocabulary,
     engine: Engine,
     window: Window | None,
-    batch_tokens: int,
+    limits: Limits,
     advance: Advance,
 ) -> list[Floats]:
     def run(rows: Tokens, needed: Sequence[Output]) -> Generator[Result]:
-        batches = cut(rows, config, pad=vocabulary.ids[vocabulary.pad], budget=batch_tokens)
-        return counted(engine.run(batches, needed), len(rows), advance)
+        return counted(engine.run(batches(rows, limits), needed), len(rows), advance)
 
     if window is not None and (tokens.lengths > window.size).any():
         windows = Windows.of(tokens, window, separate=vocabulary.ids[vocabulary.separate])
@@ -77,12 +76,14 @@ def _compute(
     results = allocate(outputs, len(tokens), int(lengths.max(initial=0)), config=config)
     with closing(run(tokens, outputs)) as running:
         for done in running:
-            for output, result, array in zip(outputs, results, done.outputs, strict=True):
+            for place, (output, result) in enumerate(zip(outputs, results, strict=True)):
                 if output.pooling:
-                    result[done.batch.rows] = array
+                    result[done.batch.rows] = done.outputs[place]
                     continue
                 # Row by row: only real tokens are copied, and the zeros behind them stay.
-                for row, length, vectors in zip(done.batch.rows, lengths[done.batch.rows], array, strict=True):
+                for row, length, vectors in zip(
+                    done.batch.rows, lengths[done.batch.rows], done.by_row(place), strict=True
+                ):
                     result[row, :length] = vectors[:length]
     return results
 

@@ -1,5 +1,6 @@
 """The encoder: texts or arrays in, encodings and predictions out."""
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
@@ -17,7 +18,6 @@ from berthub.encoding.compute import allocate, compute
 from berthub.encoding.encodings import Encodings, LayerOutputs
 from berthub.encoding.fill_mask import Filling, fill_mask
 from berthub.encoding.normalize import unit_length
-from berthub.encoding.planner import BUDGET
 from berthub.encoding.prediction import (
     Logits,
     Predictions,
@@ -32,7 +32,7 @@ from berthub.encoding.source import Source, StoredCheckpoint
 from berthub.encoding.summary import summary
 from berthub.encoding.windows import Window
 from berthub.engines.create import create_engine
-from berthub.engines.engine import Batch, Engine, Floats
+from berthub.engines.engine import Engine, Floats, Limits, PaddedBatch
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats.native import write_native
 from berthub.head import Head
@@ -57,14 +57,15 @@ class Encoder:
     """A model that is ready to encode and, if it was fine-tuned, to predict; `berthub.load` makes it.
 
     Results do not depend on what else is in the call, on the order or on padding (to 1e-5 in float32), and come back
-    in the caller's order. `batch_tokens` is how many tokens, padding included, are computed at a time.
+    in the caller's order. `batch_tokens` is how many tokens, padding included, are computed at a time; None is what
+    suits the engine.
 
     A pickle of what `berthub.load` made holds the model's folder and the options, no weights: the model is read again
     from the same folder, and a `CheckpointError` says so where it is another one by now. Copies share the weights.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, tokenizer: Tokenizer, engine: Engine, *, batch_tokens: int = BUDGET
+        self, checkpoint: Checkpoint, tokenizer: Tokenizer, engine: Engine, *, batch_tokens: int | None = None
     ) -> None:
         self._checkpoint = checkpoint
         # Where the checkpoint can be read again, for pickles.
@@ -326,7 +327,7 @@ class Encoder:
         count, width = arrays.ids.shape
         at = 0 if arrays.positions is None else arrays.positions.shape[1]
         results = dict(zip(wanted, allocate(outputs, count, width, config=config, positions=at), strict=True))
-        with closing(self._engine.run(_slices(arrays, self._batch_tokens), outputs)) as running:
+        with closing(self._engine.run(_slices(arrays, self._limits.tokens), outputs)) as running:
             for done in running:
                 for result, array in zip(results.values(), done.outputs, strict=True):
                     result[done.batch.rows] = array
@@ -342,6 +343,11 @@ class Encoder:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Save the model in berthub's own form, which `berthub.load` reads; `folder` must be new or empty."""
         write_native(self._checkpoint, Path(folder))
+
+    @property
+    def _limits(self) -> Limits:
+        limits = self._engine.limits
+        return limits if self._batch_tokens is None else dataclasses.replace(limits, tokens=self._batch_tokens)
 
     def _window(self, window: int | None, stride: int | None) -> Window | None:
         return Window.of(window, stride, longest=self.config.max_positions)
@@ -412,7 +418,7 @@ class Encoder:
             vocabulary=self.vocabulary,
             engine=self._engine,
             window=window,
-            batch_tokens=self._batch_tokens,
+            limits=self._limits,
             advance=advance,
         )
         arrays = dict(zip(request.distinct, computed, strict=True))
@@ -468,7 +474,7 @@ class Encoder:
                 checkpoint=self._checkpoint,
                 tokenizer=self.tokenizer,
                 engine=self._engine,
-                batch_tokens=self._batch_tokens,
+                limits=self._limits,
                 advance=lambda share: tell(round(share * total)),
             )
         if truncated := int(logits.truncated.sum()):
@@ -489,13 +495,13 @@ def _names_embedding(outputs: Sequence[str] | None) -> bool:
     return EMBEDDING in ((outputs,) if isinstance(outputs, str) else outputs or ())
 
 
-def _slices(arrays: ArrayInputs, budget: int) -> Iterator[Batch]:
+def _slices(arrays: ArrayInputs, budget: int) -> Iterator[PaddedBatch]:
     count, width = arrays.ids.shape
     step = max(1, budget // width)
     for start in range(0, count, step):
         part = slice(start, start + step)
         rows = np.arange(start, min(start + step, count))
-        yield Batch(
+        yield PaddedBatch(
             ids=arrays.ids[part],
             mask=arrays.mask[part],
             type_ids=arrays.type_ids[part],

@@ -7,7 +7,7 @@ from tokenizers import decoders
 
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.prediction import softmax
-from berthub.engines.engine import Batch, Engine
+from berthub.engines.engine import Engine, PaddedBatch
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
 from berthub.tokenization.tokenizer import Tokenizer
@@ -42,7 +42,7 @@ def fill_mask(text: str, *, top_k: int, checkpoint: Checkpoint, tokenizer: Token
         )
     left, right = text.split(vocabulary.mask)
     ids, position = _ids(left, right, tokenizer)
-    batch = Batch(
+    batch = PaddedBatch(
         ids=ids[None],
         mask=np.ones_like(ids)[None],
         type_ids=np.zeros_like(ids)[None],

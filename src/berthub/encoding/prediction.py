@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from berthub.brief import Brief
 from berthub.checkpoint import Checkpoint
-from berthub.encoding.planner import BUDGET, cut
 from berthub.encoding.progress import Advance, counted, unseen
 from berthub.encoding.repeats import without_repeats
-from berthub.engines.engine import Engine, Floats, Result
+from berthub.engines.batching import batches
+from berthub.engines.engine import Engine, Floats, Limits, Result
 from berthub.errors import InputError
 from berthub.head import Head
 from berthub.networks.outputs import Output
@@ -83,7 +83,7 @@ def compute_logits(
     checkpoint: Checkpoint,
     tokenizer: Tokenizer,
     engine: Engine,
-    batch_tokens: int = BUDGET,
+    limits: Limits | None = None,
     advance: Advance = unseen,
 ) -> Logits:
     """What the head of `checkpoint` says of texts, in their order; `engine` was made of the same checkpoint.
@@ -93,13 +93,11 @@ def compute_logits(
     without a head, and for what are no texts, or no lists of words.
     """
     head = require_head(checkpoint.head, unread=checkpoint.origin.unread_head)
-    config, vocabulary = checkpoint.config, checkpoint.vocabulary
+    wanted = [Output(pooling=head.pooling).resolved(checkpoint.config)]
 
     def run(tokens: Tokens) -> Generator[Result]:
-        pad = vocabulary.ids[vocabulary.pad]
-        batches = cut(tokens, config, pad=pad, budget=batch_tokens)
-        results = engine.run(batches, [Output(pooling=head.pooling).resolved(config)])
-        return counted(results, len(tokens), advance)
+        ready = batches(tokens, engine.limits if limits is None else limits)
+        return counted(engine.run(ready, wanted), len(tokens), advance)
 
     if head.task != "tag":
         tokens = tokenizer.tokens(listed(cast("Iterable[Text]", texts)), max_length=tokenizer.max_length)
@@ -121,9 +119,11 @@ def compute_logits(
             counts = splits[rows + 1] - splits[rows]
             here = ranges(splits[rows], counts)
             # Only the words' own vectors outlive the batch.
-            vectors = done.outputs[0][
-                np.repeat(np.arange(len(rows)), counts), first_pieces[here] - np.repeat(tokens.row_splits[rows], counts)
-            ]
+            vectors = done.at(
+                0,
+                np.repeat(np.arange(len(rows)), counts),
+                first_pieces[here] - np.repeat(tokens.row_splits[rows], counts),
+            )
             values[here] = vectors @ head.kernel + head.bias
     truncated = np.zeros(len(words.word_splits) - 1, np.bool_)
     truncated[words.sentences[tokens.truncated]] = True

@@ -160,8 +160,9 @@ class Stitching:
         """Take over a batch of rows; its outputs are those `needed`."""
         windows = self._windows
         for output, sums in zip(self._outputs, self._sums, strict=True):
-            array = done.outputs[self._index[_needed(output)]]
-            for row, vectors in zip(done.batch.rows.tolist(), array, strict=True):
+            index = self._index[_needed(output)]
+            arrays = done.outputs[index] if output.pooling in ("cls", "pooled") else done.by_row(index)
+            for row, vectors in zip(done.batch.rows.tolist(), arrays, strict=True):
                 text, first, count = int(windows.texts[row]), int(windows.firsts[row]), int(windows.counts[row])
                 place = int(windows.places[row])
                 match output.pooling:

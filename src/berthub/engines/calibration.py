@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
-from berthub.engines.engine import Batch, Floats
+from berthub.engines.engine import Floats, PaddedBatch
 from berthub.engines.numpy import NumpyOps
 from berthub.networks.ops import Dense
 from berthub.networks.outputs import Output, build
@@ -28,7 +28,7 @@ _VECTORS_A_BATCH, _VECTORS = 48, 384
 _LEAST = float(np.finfo(np.float32).tiny)
 
 
-def calibrate(checkpoint: Checkpoint, batches: Iterable[Batch]) -> Quantization:
+def calibrate(checkpoint: Checkpoint, batches: Iterable[PaddedBatch]) -> Quantization:
     """The quantization of each dense layer up to the last token vectors that loses least on these batches.
 
     Padding does not count.

@@ -1,31 +1,69 @@
-"""The contract of an engine, which runs a model on batches.
+"""The contract of an engine, which runs a model on batches: numbers in, never text, and arrays out.
 
-Engines see numbers, never text: batches of padded arrays in, arrays out.
+Texts stay ragged, flat ids and the places where rows begin, until an engine pads them. What batches suit an engine it
+says in its `limits`; `batching` makes such batches, and pads them for the engines that pad.
 """
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from berthub.brief import Brief
+from berthub.cached import cached_property
 from berthub.networks.outputs import Output
 
-__all__ = ["Batch", "Engine", "EngineName", "Floats", "Precision", "Result"]
+__all__ = ["AnyBatch", "Batch", "Engine", "EngineName", "Floats", "Limits", "PaddedBatch", "Precision", "Result"]
 
 EngineName = Literal["auto", "numpy", "openvino"]
 Precision = Literal["auto", "bfloat16", "float32", "int8"]
 Floats = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What batches suit an engine.
+
+    `tokens` is the most of a batch, and for a `padded` one, padding counts, too; a longer row is a batch of its own.
+    `few_shapes` asks for few different numbers of rows and widths: the engine prepares itself for every new shape.
+    From `concurrent_from` batches on, it computes several at the same time; None is an engine that never does.
+    """
+
+    tokens: int
+    padded: bool = True
+    few_shapes: bool = False
+    concurrent_from: int | None = None
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Batch(Brief):
-    """Padded inputs: `ids`, `mask`, `type_ids` int32 [b, s], and `rows` int64 [b]: which texts of the call they are.
+    """Rows that are computed together, without padding: `ids` and `type_ids` int32 [t].
 
-    `positions` int32 [b, p] are there where outputs are asked for at single positions.
+    Row `i` is from `offsets[i]` to `offsets[i + 1]` (int64 [b + 1]); `rows` int64 [b] are the rows of the call that
+    they came from. The longest come first.
+    """
+
+    ids: npt.NDArray[np.int32]
+    type_ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """The number of tokens of each row: int64 [b]."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PaddedBatch(Brief):
+    """Rows that are computed together, padded to one width: `ids`, `mask`, `type_ids` int32 [b, s].
+
+    `rows` int64 [b] are the rows of the call that they came from. The mask may have holes where a caller passed
+    arrays. `positions` int32 [b, p] are there where outputs are asked for at single positions.
     """
 
     ids: npt.NDArray[np.int32]
@@ -35,27 +73,48 @@ class Batch(Brief):
     positions: npt.NDArray[np.int32] | None = None
 
 
+AnyBatch = Batch | PaddedBatch
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Result(Brief):
-    """A batch and its outputs, float32 in the order they were asked for: [b, s, h] for tokens, [b, h] when
-    pooled, [b, p, vocabulary] of the masked-language-model head.
+    """A batch as it was computed, and its outputs, float32 in the order they were asked for.
 
-    The arrays may be views of memory that the engine uses again: they hold until the next result is taken.
+    For tokens they are [b, s, h] of a padded batch and [t, h] of a ragged one; [b, h] when pooled; and [b, p,
+    vocabulary] of the masked-language-model head. The arrays may be views of memory that the engine uses again: they
+    hold until the next result is taken.
     """
 
-    batch: Batch
+    batch: AnyBatch
     outputs: Sequence[Floats]
+
+    def by_row(self, output: int) -> Iterable[Floats]:
+        """The token vectors of each row as a view, [s, h]: its tokens first, and padding behind them."""
+        array = self.outputs[output]
+        if isinstance(self.batch, PaddedBatch):
+            return array
+        return (array[start:end] for start, end in itertools.pairwise(self.batch.offsets.tolist()))
+
+    def at(self, output: int, rows: npt.NDArray[Any], places: npt.NDArray[Any]) -> Floats:
+        """The vectors of single tokens, as a copy: those at `places` in the batch's `rows`, by number, [n, h]."""
+        array = self.outputs[output]
+        inside = (rows, places) if isinstance(self.batch, PaddedBatch) else self.batch.offsets[rows] + places
+        vectors: Floats = array[inside]
+        return vectors
 
 
 class Engine(ABC):
-    """Runs a model. `name` and `precision` tell what runs, and in which arithmetic."""
+    """Runs a model. `name` and `precision` tell what runs, and in which arithmetic; `limits`, what batches suit it."""
 
     name: str
     precision: str
+    limits: Limits
 
     @abstractmethod
-    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Generator[Result]:
+    def run(self, batches: Iterable[AnyBatch], outputs: Sequence[Output]) -> Generator[Result]:
         """The resolved `outputs` of every batch, in any order; what was not asked for is not computed.
 
-        If not all results are taken, the generator has to be closed: until then batches are computed.
+        An engine that pads takes ragged batches, too, and pads them by `batching.padded`; one that does not pad still
+        takes the padded ones, which callers bring as arrays. Outputs of the masked-language-model head are for padded
+        batches alone. If not all results are taken, the generator has to be closed: until then batches are computed.
         """

@@ -8,7 +8,8 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint
 from berthub.config import Activation
-from berthub.engines.engine import Batch, Engine, Floats, Result
+from berthub.engines.batching import Padding, padded
+from berthub.engines.engine import AnyBatch, Engine, Floats, Limits, Result
 from berthub.networks.ops import MASKED, Dense, Ops
 from berthub.networks.outputs import Output, build
 
@@ -23,14 +24,16 @@ class NumpyEngine(Engine):
 
     name = "numpy"
     precision = "float32"
+    # So few tokens that what is between the layers stays in the processor's cache.
+    limits = Limits(tokens=512)
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
 
-    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Generator[Result]:
+    def run(self, batches: Iterable[AnyBatch], outputs: Sequence[Output]) -> Generator[Result]:
         """The outputs of every batch, in order."""
         ops, checkpoint = NumpyOps(), self._checkpoint
-        for batch in batches:
+        for batch in padded(batches, Padding.of(checkpoint, self.limits)):
             arrays = build(
                 ops,
                 checkpoint.config,

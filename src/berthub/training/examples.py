@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berthub.encoding.planner import pad_batch
+from berthub.engines.batching import pad, select
 from berthub.networks.interface import INPUTS
 from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.training.fingerprint import fingerprint
@@ -99,7 +99,7 @@ def training_batches(
 
 
 def _batch(examples: Examples, rows: npt.NDArray[np.int64], width: int, count: int) -> TrainingBatch:
-    padded = pad_batch(examples.tokens, rows, width=width, pad=examples.pad)
+    padded = pad(select(examples.tokens, rows), width=width, value=examples.pad)
     if examples.per_token:
         splits = examples.tokens.row_splits
         parts = [examples.targets[splits[row] : splits[row + 1]] for row in rows]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from berthub.checkpoint import Checkpoint
-from berthub.engines.engine import Batch
+from berthub.engines.engine import PaddedBatch
 from berthub.engines.numpy import NumpyEngine
 from berthub.formats import read
 from berthub.networks.albert import AlbertConfig
@@ -104,7 +104,7 @@ def _compare(checkpoint: Checkpoint, golden: dict[str, Any]) -> None:
     outputs |= {"pooled_output": Output(pooling="pooled")}
     if config.mlm:
         outputs["mlm_logits"] = Output(mlm=True)
-    batch = Batch(
+    batch = PaddedBatch(
         ids=golden["input_word_ids"],
         mask=golden["input_mask"],
         type_ids=golden["input_type_ids"],

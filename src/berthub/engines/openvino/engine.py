@@ -19,7 +19,8 @@ import openvino as ov
 import openvino.opset13 as op
 
 from berthub.checkpoint import Checkpoint
-from berthub.engines.engine import Batch, Engine, Precision, Result
+from berthub.engines.batching import Padding, padded
+from berthub.engines.engine import AnyBatch, Engine, Limits, PaddedBatch, Precision, Result
 from berthub.engines.openvino.forking import GATE
 from berthub.engines.openvino.int8_ops import Int8Ops
 from berthub.engines.openvino.ops import OpenVinoOps, named_weights
@@ -33,9 +34,10 @@ __all__ = ["OpenVinoEngine"]
 
 _LOGGER = logging.getLogger(__name__)
 
+# Tokens in a batch: enough to keep the matrix units busy, few enough for activations to stay in cache.
 # From so many batches on, several are computed side by side, each on some of the cores: these wait less for each other
 # than where all work on one. Fewer batches, or one text, are done sooner by all cores together.
-_MANY = 8
+_LIMITS = Limits(tokens=1024, few_shapes=True, concurrent_from=8)
 _HINTS = {"bfloat16": "bf16", "float32": "f32"}
 
 
@@ -43,6 +45,7 @@ class OpenVinoEngine(Engine):
     """Runs batches on the processor: one that computes, or as many as there are streams, and one more in flight."""
 
     name = "openvino"
+    limits = _LIMITS
 
     def __init__(self, checkpoint: Checkpoint, *, precision: Precision = "auto") -> None:
         native = processor_has_bfloat16()
@@ -55,23 +58,25 @@ class OpenVinoEngine(Engine):
         # Beside int8 everything that is not in bytes is computed as with "auto".
         self._hint = _HINTS[best if precision == "int8" else self.precision]
         self._checkpoint = checkpoint
+        self._padding = Padding.of(checkpoint, self.limits)
         self._graphs: Graphs[tuple[bool, tuple[Output, ...]], _Compiled] = Graphs()
         # Its graphs end with it, but not while a thread forks; at the end of the process nothing has to be done.
         weakref.finalize(self, self._graphs.end).atexit = False
 
-    def run(self, batches: Iterable[Batch], outputs: Sequence[Output]) -> Generator[Result]:
+    def run(self, batches: Iterable[AnyBatch], outputs: Sequence[Output]) -> Generator[Result]:
         """The outputs of every batch, in order; the arrays hold until the next result is taken."""
-        batches = iter(batches)
-        first = list(itertools.islice(batches, _MANY))
-        waiting = itertools.chain(first, batches)
+        ready = padded(batches, self._padding)
+        many = self.limits.concurrent_from
+        first = list(itertools.islice(ready, many))
+        waiting = itertools.chain(first, ready)
         # One session, and another after each fork that another thread waited for meanwhile.
         for batch in waiting:
             yield from self._session(
-                itertools.chain([batch], waiting), tuple(outputs), many=len(first) == _MANY, alone=len(first) == 1
+                itertools.chain([batch], waiting), tuple(outputs), many=len(first) == many, alone=len(first) == 1
             )
 
     def _session(
-        self, batches: Iterable[Batch], outputs: tuple[Output, ...], *, many: bool, alone: bool
+        self, batches: Iterable[PaddedBatch], outputs: tuple[Output, ...], *, many: bool, alone: bool
     ) -> Generator[Result]:
         """Run batches until they end, or until a thread waits to fork; then nothing of the graph is held any more."""
         packing = contextlib.ExitStack()
@@ -155,11 +160,11 @@ class _Started:
     """A request that computes a batch, and the memory that it reads."""
 
     request: ov.InferRequest
-    batch: Batch
+    batch: PaddedBatch
     inputs: list[npt.NDArray[np.int32]]
 
 
-def _start(request: ov.InferRequest, batch: Batch, *, alone: bool) -> _Started:
+def _start(request: ov.InferRequest, batch: PaddedBatch, *, alone: bool) -> _Started:
     given = [batch.ids, batch.mask, batch.type_ids, *([] if batch.positions is None else [batch.positions])]
     # OpenVINO reads arrays in place, if they are as it wants them.
     inputs = [np.require(array, requirements=["C", "W"]) for array in given]
