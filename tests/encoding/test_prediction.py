@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import berthub as hub
-from berthub.encoding.prediction import Logits, compute_logits
+from berthub.encoding.prediction import Logits
+from berthub.encoding.stages import Stages
 from berthub.engines.create import create_engine
 from berthub.errors import InputError
 from berthub.formats import read
@@ -214,15 +215,11 @@ def test_summary(plain: hub.Encoder, tagger: hub.Encoder) -> None:
     assert "label9, ...\n" in many.summary()
 
 
-def test_compute_logits_takes_the_parts_of_a_model() -> None:
+def test_the_stages_take_the_parts_of_a_model() -> None:
     encoder = _encoder("classify")
     checkpoint = dataclasses.replace(read(_MODEL), head=encoder.head)
-    logits = compute_logits(
-        _TEXTS,
-        checkpoint=checkpoint,
-        tokenizer=encoder.tokenizer,
-        engine=create_engine(checkpoint, engine="numpy"),
-    )
+    engine = create_engine(checkpoint, engine="numpy")
+    logits = Stages(checkpoint, encoder.tokenizer, engine, engine.limits).logits(_TEXTS)
     np.testing.assert_allclose(logits.values, encoder.logits(_TEXTS).values, rtol=0, atol=_TOLERANCE)
 
 

@@ -293,8 +293,8 @@ class TestStream:
             np.testing.assert_allclose(found, bert.embed(texts, pooling="max", **options), rtol=0, atol=1e-5)
 
     def test_long_texts_make_small_chunks(self, bert: hub.Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("berthub.encoding.encoder._STREAM_BYTES", 4 * 32 * 1000)
-        monkeypatch.setattr("berthub.encoding.encoder._STREAM_CHARACTERS", 4 * 1200)
+        monkeypatch.setattr("berthub.encoding.stages._BYTES", 4 * 32 * 1000)
+        monkeypatch.setattr("berthub.encoding.stages._CHARACTERS", 4 * 1200)
         texts = ["the", "fox", "the " * 600, "it", "was", "the " * 2000, "fox"]
         chunks = list(bert.stream(texts, outputs=["sequence_output"], window=32))
         assert [len(chunk.texts) for chunk in chunks] == [2, 1, 2, 1, 1]

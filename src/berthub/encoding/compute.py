@@ -1,102 +1,126 @@
-"""Tokens become arrays: batches through the engine, and their outputs back in the texts' order."""
+"""The second stage: an engine computes the rows that were prepared, and every text gets its own arrays."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 
 import numpy as np
+import numpy.typing as npt
 
 from berthub.config import EncoderConfig
+from berthub.encoding.prepare import Prepared
 from berthub.encoding.progress import Advance, counted, unseen
-from berthub.encoding.repeats import without_repeats
-from berthub.encoding.windows import Stitching, Window, Windows
+from berthub.encoding.windows import Stitching
 from berthub.engines.batching import batches
 from berthub.engines.engine import Engine, Floats, Limits, Result
+from berthub.head import Head
 from berthub.networks.outputs import Output
+from berthub.tokenization.assemble import ranges
 from berthub.tokenization.tokens import Tokens
-from berthub.vocabulary import Vocabulary
+from berthub.tokenization.words import WordTokens
 
-__all__ = ["allocate", "compute"]
+__all__ = ["Computed", "compute", "compute_head", "compute_word_head"]
+
+Computed = Mapping[Output, Floats]
+"""The arrays of `n` texts, by output: [n, h], or [n, seq, h] with zeros behind a text's last token."""
 
 
 def compute(
-    tokens: Tokens,
+    prepared: Prepared,
     outputs: Sequence[Output],
     *,
     config: EncoderConfig,
-    vocabulary: Vocabulary,
     engine: Engine,
-    window: Window | None = None,
     limits: Limits | None = None,
     advance: Advance = unseen,
-) -> list[Floats]:
-    """One array for each of the resolved `outputs`: [n, h], or [n, seq, h] with zeros behind a text's last token.
+) -> Computed:
+    """The resolved `outputs` of the texts, in their order.
 
-    Texts of more than `window.size` tokens are computed in windows; without `window` there are none too long for the
-    model. Equal texts are computed once. `limits` None are the engine's own. `advance` is told how much is done.
+    `limits` None are the engine's own. `advance` is told how much is done.
     """
-    distinct, which = without_repeats(tokens)
-    results = _compute(
-        distinct,
-        outputs,
-        config=config,
-        vocabulary=vocabulary,
-        engine=engine,
-        window=window,
-        limits=engine.limits if limits is None else limits,
-        advance=advance,
-    )
-    return results if which is None else [result[which] for result in results]
-
-
-def _compute(
-    tokens: Tokens,
-    outputs: Sequence[Output],
-    *,
-    config: EncoderConfig,
-    vocabulary: Vocabulary,
-    engine: Engine,
-    window: Window | None,
-    limits: Limits,
-    advance: Advance,
-) -> list[Floats]:
-    def run(rows: Tokens, needed: Sequence[Output]) -> Generator[Result]:
-        return counted(engine.run(batches(rows, limits), needed), len(rows), advance)
-
-    if window is not None and (tokens.lengths > window.size).any():
-        windows = Windows.of(tokens, window, separate=vocabulary.ids[vocabulary.separate])
+    windows, distinct = prepared.windows, prepared.distinct
+    if windows is not None:
         if all(output.pooling == "cls" for output in outputs):
             windows = windows.beginnings()
         stitching = Stitching(windows, outputs, hidden=config.hidden_size)
-        with closing(run(windows.tokens, stitching.needed)) as running:
+        with closing(_results(windows.tokens, stitching.needed, engine, limits, advance=advance)) as running:
             for done in running:
                 stitching.add(done)
-        return stitching.results()
+        results = stitching.results()
+    else:
+        results = _empty(outputs, distinct, hidden=config.hidden_size)
+        with closing(_results(distinct, outputs, engine, limits, advance=advance)) as running:
+            for done in running:
+                _copy(done, outputs, results, distinct.lengths)
+    which = prepared.which
+    return {output: result if which is None else result[which] for output, result in zip(outputs, results, strict=True)}
 
-    lengths = tokens.lengths
-    results = allocate(outputs, len(tokens), int(lengths.max(initial=0)), config=config)
-    with closing(run(tokens, outputs)) as running:
+
+def compute_head(
+    prepared: Prepared,
+    head: Head,
+    *,
+    config: EncoderConfig,
+    engine: Engine,
+    limits: Limits | None = None,
+    advance: Advance = unseen,
+) -> Floats:
+    """What a head on vectors of texts gives for each: float32 [n, labels]."""
+    wanted = Output(pooling=head.pooling).resolved(config)
+    values = np.zeros((len(prepared.distinct), len(head.labels)), np.float32)
+    with closing(_results(prepared.distinct, [wanted], engine, limits, advance=advance)) as running:
         for done in running:
-            for place, (output, result) in enumerate(zip(outputs, results, strict=True)):
-                if output.pooling:
-                    result[done.batch.rows] = done.outputs[place]
-                    continue
-                # Row by row: only real tokens are copied, and the zeros behind them stay.
-                for row, length, vectors in zip(
-                    done.batch.rows, lengths[done.batch.rows], done.by_row(place), strict=True
-                ):
-                    result[row, :length] = vectors[:length]
-    return results
+            values[done.batch.rows] = done.outputs[0] @ head.kernel + head.bias
+    return values if prepared.which is None else values[prepared.which]
 
 
-def allocate(
-    outputs: Sequence[Output], rows: int, width: int, *, config: EncoderConfig, positions: int = 0
-) -> list[Floats]:
-    """An array of zeros for each output of `rows` texts; of the masked-language-model head at so many `positions`."""
-    hidden, vocabulary = config.hidden_size, config.vocab_size
-    return [
-        np.zeros(
-            (rows, positions, vocabulary) if o.mlm else (rows, hidden) if o.pooling else (rows, width, hidden),
-            np.float32,
-        )
-        for o in outputs
-    ]
+def compute_word_head(
+    words: WordTokens,
+    head: Head,
+    *,
+    config: EncoderConfig,
+    engine: Engine,
+    limits: Limits | None = None,
+    advance: Advance = unseen,
+) -> Floats:
+    """What a head on vectors of words, those of their first pieces, gives for each: float32 [words, labels]."""
+    tokens, first_pieces = words.tokens, words.first_pieces
+    # Where the words of each row begin.
+    splits = np.searchsorted(first_pieces, tokens.row_splits)
+    values = np.zeros((len(first_pieces), len(head.labels)), np.float32)
+    with closing(_results(tokens, [Output().resolved(config)], engine, limits, advance=advance)) as running:
+        for done in running:
+            rows = done.batch.rows
+            counts = splits[rows + 1] - splits[rows]
+            here = ranges(splits[rows], counts)
+            # Only the words' own vectors outlive the batch.
+            vectors = done.at(
+                0,
+                np.repeat(np.arange(len(rows)), counts),
+                first_pieces[here] - np.repeat(tokens.row_splits[rows], counts),
+            )
+            values[here] = vectors @ head.kernel + head.bias
+    return values
+
+
+def _results(
+    rows: Tokens, outputs: Sequence[Output], engine: Engine, limits: Limits | None, *, advance: Advance
+) -> Generator[Result]:
+    ready = batches(rows, engine.limits if limits is None else limits)
+    return counted(engine.run(ready, outputs), len(rows), advance)
+
+
+def _empty(outputs: Sequence[Output], rows: Tokens, *, hidden: int) -> list[Floats]:
+    width = int(rows.lengths.max(initial=0))
+    return [np.zeros((len(rows), hidden) if o.pooling else (len(rows), width, hidden), np.float32) for o in outputs]
+
+
+def _copy(done: Result, outputs: Sequence[Output], results: Sequence[Floats], lengths: npt.NDArray[np.int64]) -> None:
+    """The outputs of a batch to where its rows belong."""
+    rows = done.batch.rows
+    for place, (output, result) in enumerate(zip(outputs, results, strict=True)):
+        if output.pooling:
+            result[rows] = done.outputs[place]
+            continue
+        # Row by row: only real tokens are copied, and the zeros behind them stay.
+        for row, length, vectors in zip(rows, lengths[rows], done.by_row(place), strict=True):
+            result[row, :length] = vectors[:length]

@@ -3,54 +3,40 @@
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, Self
 
-import numpy as np
-
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig, Pooling
-from berthub.encoding.arrays import ArrayInputs, array_inputs
-from berthub.encoding.chunks import chunks, part, runs
-from berthub.encoding.compute import allocate, compute
-from berthub.encoding.encodings import Encodings, LayerOutputs
+from berthub.encoding.array_call import call
+from berthub.encoding.encodings import Encodings
 from berthub.encoding.fill_mask import Filling, fill_mask
-from berthub.encoding.normalize import unit_length
 from berthub.encoding.prediction import (
     Logits,
     Predictions,
     Probabilities,
     TextsOrSentences,
-    compute_logits,
     require_head,
 )
-from berthub.encoding.progress import Advance, shown_progress, unseen, wanted_progress
+from berthub.encoding.progress import wanted_progress
 from berthub.encoding.request import EMBEDDING, Layers, Request
 from berthub.encoding.source import Source, StoredCheckpoint
+from berthub.encoding.stages import Stages
 from berthub.encoding.summary import summary
 from berthub.encoding.windows import Window
 from berthub.engines.create import create_engine
-from berthub.engines.engine import Engine, Floats, Limits, PaddedBatch
+from berthub.engines.engine import Engine, Floats
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats.native import write_native
 from berthub.head import Head
-from berthub.networks.interface import MLM_LOGITS
-from berthub.networks.outputs import Output
 from berthub.old_names import unknown_attribute
 from berthub.tokenization.texts import checked, listed
 from berthub.tokenization.tokenizer import Text, Tokenizer
-from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["Encoder"]
-
-# How much a chunk of a stream may hold: rows, and bytes of outputs.
-_STREAM_ROWS = 8192
-_STREAM_BYTES = 1 << 27
-# How much text of any length is tokenized at a time.
-_STREAM_CHARACTERS = 1 << 22
 
 
 class Encoder:
@@ -139,6 +125,14 @@ class Encoder:
         """The arithmetic in which the engine computes: float32 or bfloat16. Outputs are float32 either way."""
         return self._engine.precision
 
+    @property
+    def stages(self) -> Stages:
+        """What the methods are made of: prepare, compute and finish, without warnings, for servers and jobs."""
+        limits = self._engine.limits
+        if self._batch_tokens is not None:
+            limits = dataclasses.replace(limits, tokens=self._batch_tokens)
+        return Stages(self._checkpoint, self.tokenizer, self._engine, limits)
+
     def encode(
         self,
         texts: str | Iterable[Text],
@@ -170,15 +164,13 @@ class Encoder:
 
         `progress` shows on stderr how many texts are done; `show_progress_bar` is its name in sentence-transformers.
         """
-        request = Request.of(self.config, outputs, layers)
-        if _names_embedding(outputs):
-            request = self._with_embedding(request)
-        encodings = self._shown(
+        request = Request.of_outputs(self._checkpoint, outputs=outputs, layers=layers)
+        encodings = self.stages.encode(
             listed(texts),
             request,
-            truncation,
-            self._window(window, stride),
-            wanted_progress(progress, show_progress_bar),
+            truncation=truncation,
+            window=self._window(window, stride),
+            progress=wanted_progress(progress, show_progress_bar),
         )
         self._report(int(encodings.truncated.sum()), len(encodings.texts))
         return encodings
@@ -207,29 +199,23 @@ class Encoder:
         texts are reported once, at the end. `progress` as in `encode`; the total is shown where `texts`
         has a length.
         """
-        embedded = pooling is not None or _names_embedding(outputs)
-        asked = pooling is None or outputs is not None or layers is not None
-        request = Request.of(self.config, outputs, layers) if asked else Request()
-        if embedded:
-            request = self._with_embedding(request, pooling, layer, normalize)
-        elif normalize is not None:
-            raise InputError(
-                f"normalize={normalize!r} is about the embedding, which is not asked for: pass pooling=, or "
-                'outputs=["embedding"]'
-            )
+        request = Request.of_outputs(
+            self._checkpoint, outputs=outputs, layers=layers, pooling=pooling, layer=layer, normalize=normalize
+        )
         if chunk_size is not None and (
             isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1
         ):
             raise InputError(f"chunk_size must be a whole number from 1, not {chunk_size!r}")
-        windowed = self._window(window, stride)
-        return self._stream(
-            iter(checked(texts)),
-            request,
-            truncation=truncation,
-            window=windowed,
-            chunk_size=chunk_size,
-            total=len(texts) if isinstance(texts, Sized) else None,
-            progress=wanted_progress(progress, None),
+        return self._reported(
+            self.stages.stream(
+                iter(checked(texts)),
+                request,
+                truncation=truncation,
+                window=self._window(window, stride),
+                chunk_size=chunk_size,
+                total=len(texts) if isinstance(texts, Sized) else None,
+                progress=wanted_progress(progress, None),
+            )
         )
 
     def embed(
@@ -258,13 +244,13 @@ class Encoder:
         counted once, cls is the first window's, and pooled is that of `encode`. `progress` and `show_progress_bar` as
         in `encode`.
         """
-        request = self._with_embedding(Request(), pooling, layer, normalize)
-        encodings = self._shown(
+        request = Request.of_vectors(self._checkpoint, pooling=pooling, layer=layer, normalize=normalize)
+        encodings = self.stages.encode(
             listed(texts),
             request,
-            truncation,
-            self._window(window, stride),
-            wanted_progress(progress, show_progress_bar),
+            truncation=truncation,
+            window=self._window(window, stride),
+            progress=wanted_progress(progress, show_progress_bar),
         )
         self._report(int(encodings.truncated.sum()), len(encodings.texts))
         vectors: Floats = encodings[EMBEDDING]
@@ -316,24 +302,7 @@ class Encoder:
         [batch, positions], there are mlm_logits [batch, positions, vocabulary], too, where the model has that head.
         `InputError` says what is wrong.
         """
-        config = self.config
-        arrays = array_inputs(inputs, config, pad=self.vocabulary.ids[self.vocabulary.pad])
-        wanted = {f"layer {layer}": Output(layer) for layer in range(config.num_states)}
-        if config.has_pooled_output:
-            wanted["pooled_output"] = Output(-1, "pooled").resolved(config)
-        if arrays.positions is not None:
-            wanted[MLM_LOGITS] = Output(mlm=True).resolved(config)
-        outputs = list(wanted.values())
-        count, width = arrays.ids.shape
-        at = 0 if arrays.positions is None else arrays.positions.shape[1]
-        results = dict(zip(wanted, allocate(outputs, count, width, config=config, positions=at), strict=True))
-        with closing(self._engine.run(_slices(arrays, self._limits.tokens), outputs)) as running:
-            for done in running:
-                for result, array in zip(results.values(), done.outputs, strict=True):
-                    result[done.batch.rows] = array
-        layers = [results.pop(f"layer {layer}") for layer in range(config.num_states)]
-        pooled = {"default": results["pooled_output"]} if config.has_pooled_output else {}
-        return {**pooled, **results, "sequence_output": layers[-1], "encoder_outputs": layers}
+        return call(inputs, self.stages)
 
     def summary(self) -> str:
         """The model, its sizes and how it runs, as a few lines of text."""
@@ -344,113 +313,18 @@ class Encoder:
         """Save the model in berthub's own form, which `berthub.load` reads; `folder` must be new or empty."""
         write_native(self._checkpoint, Path(folder))
 
-    @property
-    def _limits(self) -> Limits:
-        limits = self._engine.limits
-        return limits if self._batch_tokens is None else dataclasses.replace(limits, tokens=self._batch_tokens)
-
     def _window(self, window: int | None, stride: int | None) -> Window | None:
         return Window.of(window, stride, longest=self.config.max_positions)
 
-    def _with_embedding(
-        self,
-        request: Request,
-        pooling: Pooling | None = None,
-        layer: int | Sequence[int] = -1,
-        normalize: bool | None = None,
-    ) -> Request:
-        """The request with an embedding as the caller wants it, and as the model says where the caller says nothing."""
-        pooling, normalize = self._checkpoint.embedding.chosen(pooling, normalize)
-        return request.with_embedding(self.config, layer, pooling=pooling, normalize=normalize)
-
-    def _stream(
-        self,
-        texts: Iterator[Text],
-        request: Request,
-        *,
-        truncation: bool,
-        window: Window | None,
-        chunk_size: int | None,
-        total: int | None,
-        progress: bool,
-    ) -> Iterator[Encodings]:
-        by_token = sum(output.pooling is None for output in request.distinct)
-        # How many vectors a chunk may have.
-        room = _STREAM_BYTES // (4 * self.config.hidden_size)
-        per_text = len(request.distinct) - by_token + by_token * self.max_length
-        size = max(1, min(_STREAM_ROWS, room // per_text)) if chunk_size is None else chunk_size
-        # Uncut, a few texts can be as large as many.
-        bounded = window is not None and chunk_size is None
+    def _reported(self, stream: Generator[Encodings]) -> Iterator[Encodings]:
+        """The same encodings; at their end it is reported how many texts were cut."""
         done = truncated = 0
-        with shown_progress(total, progress) as tell:
-            for chunk in chunks(texts, size=size, characters=_STREAM_CHARACTERS if bounded else None):
-                tokens = self._tokens(chunk, truncation, window)
-                places = room // by_token if bounded and by_token else None
-                for rows in runs(tokens.lengths, places=places):
-                    encodings = self._encodings(chunk[rows], part(tokens, rows), request, window)
-                    done += len(encodings.texts)
-                    truncated += int(encodings.truncated.sum())
-                    tell(done)
-                    yield encodings
+        with closing(stream):
+            for encodings in stream:
+                yield encodings
+                done += len(encodings.texts)
+                truncated += int(encodings.truncated.sum())
         self._report(truncated, done)
-
-    def _shown(
-        self, texts: list[Text], request: Request, truncation: bool, window: Window | None, progress: bool
-    ) -> Encodings:
-        with shown_progress(len(texts), progress) as tell:
-            tokens = self._tokens(texts, truncation, window)
-            return self._encodings(
-                texts, tokens, request, window, advance=lambda share: tell(round(share * len(texts)))
-            )
-
-    def _encodings(
-        self,
-        texts: list[Text],
-        tokens: Tokens,
-        request: Request,
-        window: Window | None,
-        advance: Advance = unseen,
-    ) -> Encodings:
-        computed = compute(
-            tokens,
-            request.distinct,
-            config=self.config,
-            vocabulary=self.vocabulary,
-            engine=self._engine,
-            window=window,
-            limits=self._limits,
-            advance=advance,
-        )
-        arrays = dict(zip(request.distinct, computed, strict=True))
-        outputs: dict[str, Any] = {name: arrays[output] for name, output in request.named.items()}
-        if request.layers:
-            layers = {layer: arrays[output] for layer, output in request.layers.items()}
-            outputs["encoder_outputs"] = LayerOutputs(layers, self.config.num_states)
-        if request.embedding:
-            vectors = [arrays[output] for output in request.embedding]
-            joined = vectors[0] if len(vectors) == 1 else np.concatenate(vectors, axis=1)
-            outputs[EMBEDDING] = unit_length(joined) if request.normalize else joined
-        return Encodings(
-            outputs=outputs,
-            ragged_tokens=tokens,
-            texts=texts,
-            tokenizer=self.tokenizer,
-            max_length=self.max_length if window is None else None,
-            precision=self.precision,
-        )
-
-    def _tokens(self, texts: list[Text], truncation: bool, window: Window | None) -> Tokens:
-        if window is not None:
-            return self.tokenizer.tokens(texts)
-        tokens = self.tokenizer.tokens(texts, max_length=self.max_length if truncation else None)
-        too_long = np.flatnonzero(tokens.lengths > self.max_length)
-        if len(too_long):
-            row = int(too_long[0])
-            raise InputError(
-                f"{len(too_long):,} of {len(texts):,} texts have more than {self.max_length} tokens, the first is text "
-                f"{row} with {tokens.lengths[row]:,}; shorten them, or pass truncation=True to cut them"
-            )
-        return tokens
 
     def _report(self, truncated: int, total: int) -> None:
         if truncated:
@@ -465,18 +339,7 @@ class Encoder:
 
     def _logits(self, texts: TextsOrSentences, progress: bool) -> Logits:
         """For a public method to call directly: the warning points to that one's caller."""
-        if not isinstance(texts, Sized) and isinstance(texts, Iterable):
-            texts = list(texts)
-        total = 1 if isinstance(texts, str) or not isinstance(texts, Sized) else len(texts)
-        with shown_progress(total, progress) as tell:
-            logits = compute_logits(
-                texts,
-                checkpoint=self._checkpoint,
-                tokenizer=self.tokenizer,
-                engine=self._engine,
-                limits=self._limits,
-                advance=lambda share: tell(round(share * total)),
-            )
+        logits = self.stages.logits(texts, progress=progress)
         if truncated := int(logits.truncated.sum()):
             what = (
                 f"sentences had a word of more than {self.max_length - 2} pieces, of which the first were kept"
@@ -489,22 +352,3 @@ class Encoder:
                 stacklevel=3,
             )
         return logits
-
-
-def _names_embedding(outputs: Sequence[str] | None) -> bool:
-    return EMBEDDING in ((outputs,) if isinstance(outputs, str) else outputs or ())
-
-
-def _slices(arrays: ArrayInputs, budget: int) -> Iterator[PaddedBatch]:
-    count, width = arrays.ids.shape
-    step = max(1, budget // width)
-    for start in range(0, count, step):
-        part = slice(start, start + step)
-        rows = np.arange(start, min(start + step, count))
-        yield PaddedBatch(
-            ids=arrays.ids[part],
-            mask=arrays.mask[part],
-            type_ids=arrays.type_ids[part],
-            rows=rows,
-            positions=None if arrays.positions is None else arrays.positions[part],
-        )

@@ -1,30 +1,19 @@
 """What a fine-tuned model says of texts: its head on the engine's output."""
 
 import itertools
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from berthub.brief import Brief
-from berthub.checkpoint import Checkpoint
-from berthub.encoding.progress import Advance, counted, unseen
-from berthub.encoding.repeats import without_repeats
-from berthub.engines.batching import batches
-from berthub.engines.engine import Engine, Floats, Limits, Result
+from berthub.engines.engine import Floats
 from berthub.errors import InputError
 from berthub.head import Head
-from berthub.networks.outputs import Output
-from berthub.tokenization.assemble import ranges
-from berthub.tokenization.texts import listed
-from berthub.tokenization.tokenizer import Text, Tokenizer
-from berthub.tokenization.tokens import Tokens
-from berthub.tokenization.words import word_tokens
+from berthub.tokenization.tokenizer import Text
 
-__all__ = ["Logits", "Predictions", "Probabilities", "TextsOrSentences", "compute_logits", "require_head", "softmax"]
+__all__ = ["Logits", "Predictions", "Probabilities", "TextsOrSentences", "require_head", "softmax"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -75,59 +64,6 @@ class Logits(Brief):
     def _sentences(self) -> Iterator[tuple[int, int]]:
         assert self.word_splits is not None
         return itertools.pairwise(self.word_splits.tolist())
-
-
-def compute_logits(
-    texts: TextsOrSentences,
-    *,
-    checkpoint: Checkpoint,
-    tokenizer: Tokenizer,
-    engine: Engine,
-    limits: Limits | None = None,
-    advance: Advance = unseen,
-) -> Logits:
-    """What the head of `checkpoint` says of texts, in their order; `engine` was made of the same checkpoint.
-
-    A text longer than `tokenizer.max_length` is cut; a sentence of words (`tag`) is cut between words into parts
-    that are computed each for itself. Nothing is warned of here: `Logits.truncated` tells. `InputError` for a model
-    without a head, and for what are no texts, or no lists of words.
-    """
-    head = require_head(checkpoint.head, unread=checkpoint.origin.unread_head)
-    wanted = [Output(pooling=head.pooling).resolved(checkpoint.config)]
-
-    def run(tokens: Tokens) -> Generator[Result]:
-        ready = batches(tokens, engine.limits if limits is None else limits)
-        return counted(engine.run(ready, wanted), len(tokens), advance)
-
-    if head.task != "tag":
-        tokens = tokenizer.tokens(listed(cast("Iterable[Text]", texts)), max_length=tokenizer.max_length)
-        distinct, which = without_repeats(tokens)
-        values = np.zeros((len(distinct), len(head.labels)), np.float32)
-        with closing(run(distinct)) as running:
-            for done in running:
-                values[done.batch.rows] = done.outputs[0] @ head.kernel + head.bias
-        return Logits(head, values if which is None else values[which], tokens.truncated)
-
-    words = word_tokens(tokenizer, texts, max_length=tokenizer.max_length)
-    tokens, first_pieces = words.tokens, words.first_pieces
-    # Where the words of each row begin.
-    splits = np.searchsorted(first_pieces, tokens.row_splits)
-    values = np.zeros((len(first_pieces), len(head.labels)), np.float32)
-    with closing(run(tokens)) as running:
-        for done in running:
-            rows = done.batch.rows
-            counts = splits[rows + 1] - splits[rows]
-            here = ranges(splits[rows], counts)
-            # Only the words' own vectors outlive the batch.
-            vectors = done.at(
-                0,
-                np.repeat(np.arange(len(rows)), counts),
-                first_pieces[here] - np.repeat(tokens.row_splits[rows], counts),
-            )
-            values[here] = vectors @ head.kernel + head.bias
-    truncated = np.zeros(len(words.word_splits) - 1, np.bool_)
-    truncated[words.sentences[tokens.truncated]] = True
-    return Logits(head, values, truncated, words.word_splits)
 
 
 def require_head(head: Head | None, *, probabilities: bool = False, unread: Sequence[str] = ()) -> Head:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from berthub.cached import cached_property
+from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig, Pooling
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
@@ -64,6 +65,48 @@ class Request:
             raise InputError("layer=() is no layer; use a number, or several such as (-4, -3, -2, -1)")
         outputs = tuple(Output(each, pooling).resolved(config) for each in layers)
         return replace(self, embedding=outputs, normalize=normalize)
+
+    @classmethod
+    def of_vectors(
+        cls,
+        checkpoint: Checkpoint,
+        *,
+        pooling: Pooling | None = None,
+        layer: int | Sequence[int] = -1,
+        normalize: bool | None = None,
+    ) -> Self:
+        """An embedding alone, as `Encoder.embed` takes these; the model's own where nothing is said."""
+        return cls()._embedded(checkpoint, pooling, layer, normalize)
+
+    @classmethod
+    def of_outputs(
+        cls,
+        checkpoint: Checkpoint,
+        *,
+        outputs: Sequence[str] | None = None,
+        layers: Layers | None = None,
+        pooling: Pooling | None = None,
+        layer: int | Sequence[int] = -1,
+        normalize: bool | None = None,
+    ) -> Self:
+        """Outputs and single layers, as `Encoder.stream` takes these, with an embedding where it is asked for."""
+        embedded = pooling is not None or EMBEDDING in ((outputs,) if isinstance(outputs, str) else outputs or ())
+        asked = pooling is None or outputs is not None or layers is not None
+        request = cls.of(checkpoint.config, outputs, layers) if asked else cls()
+        if embedded:
+            return request._embedded(checkpoint, pooling, layer, normalize)
+        if normalize is not None:
+            raise InputError(
+                f"normalize={normalize!r} is about the embedding, which is not asked for: pass pooling=, or "
+                'outputs=["embedding"]'
+            )
+        return request
+
+    def _embedded(
+        self, checkpoint: Checkpoint, pooling: Pooling | None, layer: int | Sequence[int], normalize: bool | None
+    ) -> Self:
+        pooling, normalize = checkpoint.embedding.chosen(pooling, normalize)
+        return self.with_embedding(checkpoint.config, layer, pooling=pooling, normalize=normalize)
 
     @cached_property
     def distinct(self) -> list[Output]:

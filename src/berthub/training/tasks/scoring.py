@@ -1,6 +1,5 @@
 """The scores of a model on the dev data, epoch by epoch."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,7 +8,6 @@ import numpy as np
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.prediction import Logits, Predictions
-from berthub.errors import TruncationWarning
 from berthub.evaluation.scores import main_score, scores
 from berthub.training.trainer import Evaluation
 
@@ -27,10 +25,8 @@ def dev_evaluation(
 
     def evaluate(checkpoint: Checkpoint) -> Mapping[str, float]:
         assert checkpoint.head is not None
-        with warnings.catch_warnings():
-            # Once for all epochs is enough, and that is when training ends.
-            warnings.simplefilter("ignore", TruncationWarning)
-            logits = encoder_of(checkpoint).logits(texts)
+        # By the stages, which do not warn: once for all epochs is enough, and that is when training ends.
+        logits = encoder_of(checkpoint).stages.logits(texts)
         if not np.isfinite(logits.values).all():
             return {"dev_loss": float("nan")}
         task, predicted = checkpoint.head.task, as_list(logits.predictions())

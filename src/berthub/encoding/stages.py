@@ -1,0 +1,155 @@
+"""Encoding in three stages, prepare, compute and finish, and these in a row."""
+
+from collections.abc import Generator, Iterable, Sequence, Sized
+from dataclasses import dataclass
+from typing import cast
+
+from berthub.checkpoint import Checkpoint
+from berthub.encoding.chunks import chunks, part, runs
+from berthub.encoding.compute import Computed, compute, compute_head, compute_word_head
+from berthub.encoding.encodings import Encodings
+from berthub.encoding.finish import finish, finish_head, finish_word_head
+from berthub.encoding.prediction import Logits, TextsOrSentences, require_head
+from berthub.encoding.prepare import Prepared, prepare, rows_of, tokenize
+from berthub.encoding.progress import Advance, shown_progress, unseen
+from berthub.encoding.request import Request
+from berthub.encoding.windows import Window
+from berthub.engines.engine import Engine, Limits
+from berthub.tokenization.texts import listed
+from berthub.tokenization.tokenizer import Text, Tokenizer
+from berthub.tokenization.words import word_tokens
+
+__all__ = ["Stages"]
+
+# How much a chunk of a stream may hold: rows, and bytes of outputs.
+_ROWS = 8192
+_BYTES = 1 << 27
+# How much text of any length is tokenized at a time.
+_CHARACTERS = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """What a model does with texts, stage by stage: `prepare`, `compute`, `finish`. `encode` is these in a row.
+
+    A server can overlap the stages of different requests: the first and the last need no engine. Nothing warns here;
+    what comes back tells which texts were truncated.
+    """
+
+    checkpoint: Checkpoint
+    tokenizer: Tokenizer
+    engine: Engine
+    limits: Limits
+
+    def prepare(self, texts: Sequence[Text], *, truncation: bool = True, window: Window | None = None) -> Prepared:
+        """The texts as tokens; `InputError` for what are no texts, and for long ones with `truncation=False`."""
+        return prepare(texts, self.tokenizer, truncation=truncation, window=window)
+
+    def compute(self, prepared: Prepared, request: Request, *, advance: Advance = unseen) -> Computed:
+        """The arrays that a request needs, by the engine."""
+        return compute(
+            prepared,
+            request.distinct,
+            config=self.checkpoint.config,
+            engine=self.engine,
+            limits=self.limits,
+            advance=advance,
+        )
+
+    def finish(self, prepared: Prepared, computed: Computed, request: Request) -> Encodings:
+        """The encodings, as the request names them."""
+        return finish(
+            prepared,
+            computed,
+            request,
+            config=self.checkpoint.config,
+            tokenizer=self.tokenizer,
+            precision=self.engine.precision,
+        )
+
+    def encode(
+        self,
+        texts: Sequence[Text],
+        request: Request,
+        *,
+        truncation: bool = True,
+        window: Window | None = None,
+        progress: bool = False,
+    ) -> Encodings:
+        """The encodings of some texts; `progress` shows on stderr how many are done."""
+        with shown_progress(len(texts), progress) as tell:
+            prepared = self.prepare(texts, truncation=truncation, window=window)
+            computed = self.compute(prepared, request, advance=lambda share: tell(round(share * len(texts))))
+            return self.finish(prepared, computed, request)
+
+    def stream(
+        self,
+        texts: Iterable[Text],
+        request: Request,
+        *,
+        truncation: bool = True,
+        window: Window | None = None,
+        chunk_size: int | None = None,
+        total: int | None = None,
+        progress: bool = False,
+    ) -> Generator[Encodings]:
+        """The encodings of any number of texts, chunk by chunk; `total` is how many there are, if that is known.
+
+        `chunk_size` None takes as many texts as keep the outputs of a chunk near 128 MB.
+        """
+        by_token = sum(output.pooling is None for output in request.distinct)
+        # How many vectors a chunk may have.
+        room = _BYTES // (4 * self.checkpoint.config.hidden_size)
+        per_text = len(request.distinct) - by_token + by_token * self.tokenizer.max_length
+        size = max(1, min(_ROWS, room // per_text)) if chunk_size is None else chunk_size
+        # Uncut, a few texts can be as large as many.
+        bounded = window is not None and chunk_size is None
+        places = room // by_token if bounded and by_token else None
+        done = 0
+        with shown_progress(total, progress) as tell:
+            for chunk in chunks(texts, size=size, characters=_CHARACTERS if bounded else None):
+                tokens = tokenize(chunk, self.tokenizer, truncation=truncation, window=window)
+                for rows in runs(tokens.lengths, places=places):
+                    prepared = rows_of(chunk[rows], part(tokens, rows), self.tokenizer, window=window)
+                    encodings = self.finish(prepared, self.compute(prepared, request), request)
+                    done += len(encodings.texts)
+                    tell(done)
+                    yield encodings
+
+    def logits(self, texts: TextsOrSentences, *, progress: bool = False) -> Logits:
+        """What the model's head says of texts, in their order: of their vectors, or for `tag`, of those of their words.
+
+        A text longer than `max_length` is cut; a sentence of words is cut between words into parts that are computed
+        each for itself. `InputError` for a model without a head, and for what are no texts, or no lists of words.
+        """
+        head = require_head(self.checkpoint.head, unread=self.checkpoint.origin.unread_head)
+        config, engine, limits = self.checkpoint.config, self.engine, self.limits
+        if head.task != "tag":
+            plain = listed(cast("Iterable[Text]", texts))
+            with shown_progress(len(plain), progress) as tell:
+                prepared = self.prepare(plain)
+                values = compute_head(
+                    prepared,
+                    head,
+                    config=config,
+                    engine=engine,
+                    limits=limits,
+                    advance=lambda share: tell(round(share * len(plain))),
+                )
+            return finish_head(prepared, values, head)
+
+        sentences = list(texts) if isinstance(texts, Iterable) and not isinstance(texts, Sized) else texts
+        total = len(sentences) if isinstance(sentences, Sized) else 1
+        with shown_progress(total, progress) as tell:
+            words = word_tokens(
+                self.tokenizer, cast("Iterable[Sequence[str]]", sentences), max_length=self.tokenizer.max_length
+            )
+            values = compute_word_head(
+                words,
+                head,
+                config=config,
+                engine=engine,
+                limits=limits,
+                advance=lambda share: tell(round(share * total)),
+            )
+        return finish_word_head(words, values, head)
