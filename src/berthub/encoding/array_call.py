@@ -1,46 +1,111 @@
 """A model that is called with arrays, as a TF Hub encoder is."""
 
-from collections.abc import Iterator
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 
+from berthub.checkpoint import Checkpoint
+from berthub.config import EncoderConfig
 from berthub.encoding.arrays import ArrayInputs, array_inputs
+from berthub.encoding.compute import Computed
+from berthub.encoding.finish import embedding
+from berthub.encoding.request import EMBEDDING, Request
 from berthub.encoding.stages import Stages
 from berthub.engines.engine import PaddedBatch
-from berthub.networks.interface import MLM_LOGITS
+from berthub.errors import InputError
+from berthub.networks.interface import MLM_LOGITS, POSITIONS
 from berthub.networks.outputs import Output
 
 __all__ = ["call"]
 
 
-def call(inputs: Any, stages: Stages) -> dict[str, Any]:
-    """What `Encoder.__call__` returns."""
-    config, vocabulary = stages.checkpoint.config, stages.checkpoint.vocabulary
+# In the order in which they are returned where nothing is chosen, but for the last.
+_NAMES = ("default", "pooled_output", MLM_LOGITS, "sequence_output", "encoder_outputs", EMBEDDING)
+
+
+def call(inputs: Any, stages: Stages, names: Sequence[str] | None = None) -> dict[str, Any]:
+    """What `Encoder.__call__` returns: arrays under the `names` of outputs; None: all that a TF Hub encoder has."""
+    checkpoint = stages.checkpoint
+    config, vocabulary = checkpoint.config, checkpoint.vocabulary
     arrays = array_inputs(inputs, config, pad=vocabulary.ids[vocabulary.pad])
-    wanted = {f"layer {layer}": Output(layer) for layer in range(config.num_states)}
-    if config.has_pooled_output:
-        wanted["pooled_output"] = Output(-1, "pooled").resolved(config)
-    if arrays.positions is not None:
-        wanted[MLM_LOGITS] = Output(mlm=True).resolved(config)
-    outputs = list(wanted.values())
-    (count, width), hidden = arrays.ids.shape, config.hidden_size
-    at = 0 if arrays.positions is None else arrays.positions.shape[1]
-    results = {
-        name: np.zeros(
-            (count, at, config.vocab_size) if o.mlm else (count, hidden) if o.pooling else (count, width, hidden),
-            np.float32,
+    if names is None:
+        left_out = {EMBEDDING}
+        if not config.has_pooled_output:
+            left_out |= {"default", "pooled_output"}
+        if arrays.positions is None:
+            left_out.add(MLM_LOGITS)
+        names = [name for name in _NAMES if name not in left_out]
+    names = _known(names, config)
+    asked = {name: _needed(name, checkpoint) for name in names}
+    if MLM_LOGITS in asked and arrays.positions is None:
+        raise InputError(
+            f"{MLM_LOGITS} are computed at single positions: pass {POSITIONS}, integers [batch, positions], with the "
+            "inputs"
         )
-        for name, o in wanted.items()
-    }
+    computed = _computed(arrays, list(dict.fromkeys(itertools.chain.from_iterable(asked.values()))), stages)
+
+    def finished(name: str, outputs: Sequence[Output]) -> Any:
+        match name:
+            case "encoder_outputs":
+                return [computed[output] for output in outputs]
+            case "embedding":
+                return embedding(computed, Request.of_vectors(checkpoint))
+            case _:
+                return computed[outputs[0]]
+
+    return {name: finished(name, outputs) for name, outputs in asked.items()}
+
+
+def _known(names: Sequence[str], config: EncoderConfig) -> Sequence[str]:
+    names = (names,) if isinstance(names, str) else names
+    if not names or any(name not in _NAMES for name in names):
+        missing = {
+            *(() if config.has_pooled_output else ("default", "pooled_output")),
+            *(() if config.mlm else (MLM_LOGITS,)),
+        }
+        there = ", ".join(sorted(set(_NAMES) - missing))
+        raise InputError(f"outputs={list(names)!r} cannot be computed; choose from {there}")
+    return names
+
+
+def _needed(name: str, checkpoint: Checkpoint) -> Sequence[Output]:
+    """What an output is made of; `InputError` where the model does not have it."""
+    config = checkpoint.config
+    match name:
+        case "default" | "pooled_output":
+            return [Output(pooling="pooled").resolved(config)]
+        case "sequence_output":
+            return [Output().resolved(config)]
+        case "encoder_outputs":
+            return [Output(layer) for layer in range(config.num_states)]
+        case "embedding":
+            return Request.of_vectors(checkpoint).embedding
+        case _:
+            return [Output(mlm=True).resolved(config)]
+
+
+def _computed(arrays: ArrayInputs, outputs: Sequence[Output], stages: Stages) -> Computed:
+    (count, width), config = arrays.ids.shape, stages.checkpoint.config
+    if not any(output.mlm for output in outputs):
+        # An engine takes positions only for what is computed there.
+        arrays = dataclasses.replace(arrays, positions=None)
+    at = 0 if arrays.positions is None else arrays.positions.shape[1]
+
+    def shape(output: Output) -> tuple[int, ...]:
+        if output.mlm:
+            return count, at, config.vocab_size
+        return (count, config.hidden_size) if output.pooling else (count, width, config.hidden_size)
+
+    results = {output: np.zeros(shape(output), np.float32) for output in outputs}
     with closing(stages.engine.run(_slices(arrays, stages.limits.tokens), outputs)) as running:
         for done in running:
             for result, array in zip(results.values(), done.outputs, strict=True):
                 result[done.batch.rows] = array
-    layers = [results.pop(f"layer {layer}") for layer in range(config.num_states)]
-    pooled = {"default": results["pooled_output"]} if config.has_pooled_output else {}
-    return {**pooled, **results, "sequence_output": layers[-1], "encoder_outputs": layers}
+    return results
 
 
 def _slices(arrays: ArrayInputs, budget: int) -> Iterator[PaddedBatch]:

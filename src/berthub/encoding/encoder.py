@@ -290,7 +290,9 @@ class Encoder:
         """
         return fill_mask(text, top_k=top_k, checkpoint=self._checkpoint, tokenizer=self.tokenizer, engine=self._engine)
 
-    def __call__(self, inputs: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
+    def __call__(
+        self, inputs: Mapping[str, Any] | Sequence[Any], *, outputs: Sequence[str] | None = None
+    ) -> dict[str, Any]:
         """Run the model on arrays, as a TF Hub encoder is called.
 
         `inputs` is a dict in TF Hub's names (input_word_ids, input_mask, input_type_ids) or Hugging Face's
@@ -300,9 +302,10 @@ class Encoder:
         sequence_output [batch, seq, hidden] and encoder_outputs, a list of one [batch, seq, hidden] for each layer;
         values at masked positions are those that TensorFlow computes there, too. With masked_lm_positions, integers
         [batch, positions], there are mlm_logits [batch, positions, vocabulary], too, where the model has that head.
-        `InputError` says what is wrong.
+        With `outputs`, the names of some of these, or embedding for the vectors of `embed`, only they are computed
+        and returned: `outputs=["pooled_output"]`. `InputError` says what is wrong.
         """
-        return call(inputs, self.stages)
+        return call(inputs, self.stages, outputs)
 
     def summary(self) -> str:
         """The model, its sizes and how it runs, as a few lines of text."""
