@@ -2,7 +2,6 @@
 
 import itertools
 import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from berthub.cli.tables.writing import Writer, create_writer
 from berthub.cli.vectors import Request, compute, resolve_request
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.windows import Window
-from berthub.errors import InputError, TruncationWarning
+from berthub.errors import InputError
 
 __all__ = ["EncodeJob", "run"]
 
@@ -67,9 +66,7 @@ def run(job: EncodeJob) -> None:
             destination.check(path)
         _refuse_impossible(job, destination.format)
     columns = TextColumns(job.text_column, job.text_pair_column)
-    with warnings.catch_warnings(), reading(source, columns) as rows:
-        # The summary counts the texts that were cut.
-        warnings.simplefilter("ignore", TruncationWarning)
+    with reading(source, columns) as rows:
         # What is wrong at the beginning of a file should not wait for the model.
         first = next(rows.blocks, None)
         if first is None:

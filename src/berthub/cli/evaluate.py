@@ -8,7 +8,7 @@ import typer
 
 from berthub.cli import options as o
 from berthub.cli.model import ModelOptions
-from berthub.errors import InputError, TruncationWarning
+from berthub.errors import InputError
 
 if TYPE_CHECKING:
     from berthub.cli.tables.labelled import Labelled
@@ -112,16 +112,13 @@ def _refuse_unknown(labelled: "Labelled", head: "Head", data: Path) -> None:
 
 def _predicted(encoder: "Encoder", texts: list[Any], *, quiet: bool) -> tuple[list[Any], int]:
     """The predictions, and how many texts were cut."""
-    import warnings
-
     from berthub.cli.progress import progress
 
     predicted: list[Any] = []
-    with warnings.catch_warnings(), progress(len(texts), quiet=quiet) as counts:
-        # Counted and told below the scores.
-        warnings.simplefilter("ignore", TruncationWarning)
+    with progress(len(texts), quiet=quiet) as counts:
         for start in range(0, len(texts), _ROWS):
-            logits = encoder.logits(texts[start : start + _ROWS])
+            # Stages do not warn: what was cut is counted, and told below the scores.
+            logits = encoder.stages.logits(texts[start : start + _ROWS])
             predicted.extend(logits.predictions())
             counts.add_rows(len(logits.truncated), truncated=int(logits.truncated.sum()), done=len(predicted))
     return predicted, counts.truncated

@@ -1,10 +1,8 @@
 """What `berthub finetune` does, once its options are known."""
 
-import contextlib
 import math
 import sys
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from berthub.cli.model import ModelOptions
 from berthub.cli.tables.labelled import Labelled, read_labelled
 from berthub.cli.tables.reading_options import ReadingOptions
-from berthub.errors import InputError, TruncationWarning
+from berthub.errors import InputError
 from berthub.head import Task
 from berthub.keras_backend import choose_backend
 
@@ -50,40 +48,24 @@ def run_job(job: FineTuneJob) -> None:
     tuner = _tuner(job, train)
     data = f"{job.train.name}" + ("" if job.dev is None else f" and {job.dev.name}")
     try:
-        with _truncation_told(quiet=job.quiet):
-            tuner.fit(
-                train.texts,
-                train.labels,
-                dev=None if dev is None else (dev.texts, dev.labels),
-                run=job.run,
-                resume=job.resume,
-                progress=not job.quiet,
-                data=data,
-                **job.hyperparameters,
-            )
+        # As `fit`, which would warn: that texts were cut is told at once, in a line of its own.
+        tuner._fit(
+            train.texts,
+            train.labels,
+            dev=None if dev is None else (dev.texts, dev.labels),
+            run=job.run,
+            resume=job.resume,
+            progress=not job.quiet,
+            data=data,
+            hyperparameters=job.hyperparameters,
+            tell=(lambda message: None) if job.quiet else (lambda message: print(message, file=sys.stderr)),
+        )
     except (KeyboardInterrupt, SystemExit):
         if job.run.exists():
             print(f"interrupted; the same command with --resume goes on in {job.run}", file=sys.stderr)
         raise
     if not job.quiet:
         print(_summary(job, tuner), file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _truncation_told(*, quiet: bool) -> Iterator[None]:
-    """That texts were cut is told at once, in a line of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore" if quiet else "always", TruncationWarning)
-        show = warnings.showwarning
-
-        def told(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
-            if issubclass(category, TruncationWarning):
-                print(message, file=sys.stderr)
-            else:
-                show(message, category, *rest, **named)
-
-        warnings.showwarning = told
-        yield
 
 
 def _labelled(job: FineTuneJob, path: Path) -> Labelled:

@@ -1,7 +1,6 @@
 """What `berthub predict` does, once its options are read."""
 
 import itertools
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.cli.tables.source import find_source
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.prediction import Logits, require_head
-from berthub.errors import InputError, TruncationWarning
+from berthub.errors import InputError
 from berthub.head import Head
 
 __all__ = ["PredictJob", "load_fine_tuned", "run_job"]
@@ -82,9 +81,7 @@ def run_job(job: PredictJob) -> None:
     )
     columns.check(PredictionFormat.JSONL if destination is None else destination.format)
     wanted = TextColumns(job.text_column, job.text_pair_column, words=words)
-    with warnings.catch_warnings(), reading(source, wanted) as rows:
-        # The summary counts the texts that were cut.
-        warnings.simplefilter("ignore", TruncationWarning)
+    with reading(source, wanted) as rows:
         first = next(rows.blocks, None)
         if first is None:
             raise InputError(f"{source.name} has no texts: nothing was predicted{rows.tally.ending}")
@@ -137,7 +134,8 @@ def _predict(
 
 
 def _logits(job: PredictJob, block: Block, texts: Sequence[Any], encoder: Encoder) -> Logits:
-    logits = encoder.logits(texts)
+    # Stages do not warn: the summary counts the texts that were cut.
+    logits = encoder.stages.logits(texts)
     if not job.truncation and logits.truncated.any():
         what = "a word" if logits.head.task == "tag" else "the text"
         raise InputError(

@@ -13,6 +13,7 @@ from berthub.config import Pooling
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.encodings import Encodings
 from berthub.encoding.normalize import unit_length
+from berthub.encoding.request import Request as EncodingRequest
 from berthub.encoding.summary import embedding_in_words
 from berthub.encoding.windows import Window
 from berthub.errors import InputError
@@ -119,17 +120,18 @@ def resolve_request(
 
 
 def compute(encoder: Encoder, texts: Sequence[Text], request: Request) -> Iterator[Chunk]:
-    """The vectors of the texts in their order, in chunks small enough for memory."""
-    pooling, window = request.pooling, request.window
-    size, stride = (window.size, window.stride) if window else (None, None)
+    """The vectors of the texts in their order, in chunks small enough for memory; what was cut, each tells itself."""
+    pooling, window, checkpoint = request.pooling, request.window, encoder.checkpoint
     if pooling is None:
-        for encodings in encoder.stream(texts, outputs=(), layers=[request.layer], window=size, stride=stride):
+        wanted = EncodingRequest.of_outputs(checkpoint, outputs=(), layers=[request.layer])
+        for encodings in encoder.stages.stream(texts, wanted, window=window):
             # Real tokens only, text after text.
             inside = encodings.attention_mask.astype(np.bool_)
             vectors = encodings["encoder_outputs"][request.layer][inside]
             yield _chunk(encodings, vectors, request, TokenColumns(encodings.tokens, encodings.offsets))
         return
-    for encodings in encoder.stream(texts, pooling=pooling, layer=request.layer, window=size, stride=stride):
+    wanted = EncodingRequest.of_vectors(checkpoint, pooling=pooling, layer=request.layer)
+    for encodings in encoder.stages.stream(texts, wanted, window=window):
         yield _chunk(encodings, encodings["embedding"], request, None)
 
 

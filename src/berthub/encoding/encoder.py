@@ -343,15 +343,6 @@ class Encoder:
     def _logits(self, texts: TextsOrSentences, progress: bool) -> Logits:
         """For a public method to call directly: the warning points to that one's caller."""
         logits = self.stages.logits(texts, progress=progress)
-        if truncated := int(logits.truncated.sum()):
-            what = (
-                f"sentences had a word of more than {self.max_length - 2} pieces, of which the first were kept"
-                if logits.head.task == "tag"
-                else f"texts had more than {self.max_length} tokens and were cut"
-            )
-            warnings.warn(
-                f"{truncated:,} of {len(logits.truncated):,} {what}; `logits(...).truncated` tells which",
-                TruncationWarning,
-                stacklevel=3,
-            )
+        if told := logits.truncation_in_words(self.max_length):
+            warnings.warn(told, TruncationWarning, stacklevel=3)
         return logits

@@ -61,6 +61,18 @@ class Logits(Brief):
         shares = _sigmoid(self.values) if task == "multi_label" else softmax(self.values)
         return [shares[start:end] for start, end in self._sentences()] if task == "tag" else shares
 
+    def truncation_in_words(self, max_length: int) -> str | None:
+        """How many texts or words were cut to `max_length` tokens, as a sentence; None if none was."""
+        truncated = int(self.truncated.sum())
+        if not truncated:
+            return None
+        what = (
+            f"sentences had a word of more than {max_length - 2} pieces, of which the first were kept"
+            if self.head.task == "tag"
+            else f"texts had more than {max_length} tokens and were cut"
+        )
+        return f"{truncated:,} of {len(self.truncated):,} {what}; `logits(...).truncated` tells which"
+
     def _sentences(self) -> Iterator[tuple[int, int]]:
         assert self.word_splits is not None
         return itertools.pairwise(self.word_splits.tolist())

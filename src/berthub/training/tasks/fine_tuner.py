@@ -4,7 +4,7 @@ import dataclasses
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -145,12 +145,45 @@ class FineTuner(ABC):
         `history` has an entry for each epoch. `InputError` before training for what does not fit;
         `TrainingDivergedError` where the loss ceases to be a number: the best epoch until then is kept.
         """
+
+        def warn(message: str) -> None:
+            # To the caller of `fit`: above it are `fit`, `_fit` and this function.
+            warnings.warn(message, TruncationWarning, stacklevel=4)
+
+        return self._fit(
+            texts,
+            labels,
+            dev=dev,
+            run=run,
+            resume=resume,
+            progress=progress,
+            data=data,
+            hyperparameters=hyperparameters,
+            tell=warn,
+        )
+
+    def _fit(
+        self,
+        texts: Sequence[Any],
+        labels: Sequence[Any],
+        *,
+        dev: tuple[Sequence[Any], Sequence[Any]] | None,
+        run: str | os.PathLike[str] | None,
+        resume: bool,
+        progress: bool,
+        data: str | None,
+        hyperparameters: Mapping[str, Any],
+        tell: Callable[[str], None],
+    ) -> Self:
+        """`fit`, which warns of texts that were cut; here `tell` is told of them instead, before training begins."""
         wanted = Hyperparameters.of(hyperparameters)
         folder = None if run is None else RunFolder(Path(run), resume=resume)
         if folder is None and resume:
             raise InputError("resume=True needs the run folder in which training was interrupted: run=...")
         ready = self._prepared(texts, labels, dev)
-        self._report_truncation(ready.examples)
+        if cut := int(ready.examples.tokens.truncated.sum()):
+            longest = self._tokenizer.max_length
+            tell(f"{cut:,} of {len(ready.examples):,} training texts had more than {longest} tokens and were cut")
 
         start, policy = self._checkpoint, training_policy(wanted.precision)
         peak = wanted.learning_rate
@@ -222,7 +255,7 @@ class FineTuner(ABC):
             self._checkpoint = dataclasses.replace(trained.checkpoint, origin=start.origin)
             self._encoder, self._fits = None, fit + 1
             if folder is not None:
-                folder.finish(self._run(trained, ready, hyperparameters=governing, data=data))
+                folder.finish(self._run(trained, ready, hyperparameters=governing, data=data, tell=tell))
         elif folder is not None:
             folder.discard()
         if trained.diverged is not None:
@@ -354,23 +387,22 @@ class FineTuner(ABC):
             texts, truth, encoder_of=self._encoder_of, loss=lambda logits: self._loss(logits, truth, scaling)
         )
 
-    def _report_truncation(self, examples: Examples) -> None:
-        cut = int(examples.tokens.truncated.sum())
-        if cut:
-            warnings.warn(
-                f"{cut:,} of {len(examples):,} training texts had more than {self._tokenizer.max_length} tokens "
-                "and were cut",
-                TruncationWarning,
-                stacklevel=3,
-            )
-
     def _run(
-        self, trained: Trained, ready: "_Prepared", *, hyperparameters: Mapping[str, Any], data: str | None
+        self,
+        trained: Trained,
+        ready: "_Prepared",
+        *,
+        hyperparameters: Mapping[str, Any],
+        data: str | None,
+        tell: Callable[[str], None],
     ) -> Run:
         truth = predicted = found = None
         if ready.dev is not None:
             texts, truth = ready.dev
-            predicted = as_list(self._fitted().predict(texts))
+            logits = self._fitted().stages.logits(texts)
+            if told := logits.truncation_in_words(self._tokenizer.max_length):
+                tell(told)
+            predicted = as_list(logits.predictions())
             found = scores(self._task, labels=self.labels, truth=truth, predicted=predicted)
         return Run(
             checkpoint=self._checkpoint,
