@@ -27,16 +27,16 @@ from typing import Any
 
 import numpy as np
 
+from berthub.containers.hdf5 import read_hdf5
+from berthub.containers.npz import read_npz
+from berthub.containers.protos import parse
+from berthub.containers.safetensors import read_safetensors
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import BerthubError
 from berthub.formats import read
-from berthub.formats.hdf5 import read_hdf5
 from berthub.formats.native import write_native
-from berthub.formats.npz import read_npz
 from berthub.formats.preprocessor import read_preprocessor
-from berthub.formats.protos import parse
-from berthub.formats.safetensors import read_safetensors
 from berthub.formats.tensorflow.google_files import checkpoint_prefix
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.formats.vocabularies import sentencepiece_vocabulary, wordpiece_vocabulary
 from support import bundles
 from support.tiny import tiny_checkpoint
@@ -288,7 +288,7 @@ def _one_checkpoint_object(folder: Path, size: int) -> None:
 def _add_string(prefix: Path, key: str, value: bytes) -> None:
     import google_crc32c
 
-    from berthub.formats.tensorflow.sstable import masked_crc32c, read_table
+    from berthub.containers.sstable import masked_crc32c, read_table
 
     index, shard = (prefix.with_name(f"{prefix.name}.{end}") for end in ("index", "data-00000-of-00001"))
     length = struct.pack("<I", len(value))

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from berthub.networks.bert import BertConfig
 
@@ -15,6 +16,10 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_
     os.environ.setdefault(_name, "1")
 # Tiny models spend their time in compilers. JAX reads this when it is imported.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+# No test asserts a time, and on a busy machine any example can take long: to compute, or to be drawn.
+settings.register_profile("berthub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("berthub")
 
 
 @pytest.fixture(scope="session")

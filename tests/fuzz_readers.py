@@ -37,16 +37,16 @@ from typing import Any
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
+from berthub.containers.protos import parse
+from berthub.containers.sstable import read_table
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.embedding import Embedding
 from berthub.errors import BerthubError
 from berthub.formats import read
 from berthub.formats.huggingface.writer import write_huggingface
 from berthub.formats.native import write_native
 from berthub.formats.onnx.writer import write_onnx
-from berthub.formats.protos import parse
 from berthub.formats.tensorflow.google_writer import write_google
-from berthub.formats.tensorflow.sstable import read_table
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.tokenization.tokenizer import Tokenizer
 from support.bundles import table, write_bundle
 

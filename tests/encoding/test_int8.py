@@ -6,12 +6,12 @@ import pytest
 
 import berthub as hub
 from berthub.checkpoint import Checkpoint
+from berthub.containers.safetensors import read_safetensors, write_safetensors
 from berthub.encoding.calibration import calibrated
 from berthub.engines.create import create_engine
 from berthub.engines.openvino import multiplies_bytes_exactly
 from berthub.errors import CheckpointError, CorruptFileError, InputError
 from berthub.formats import read
-from berthub.formats.safetensors import read_safetensors, write_safetensors
 
 _TEXTS = ["Hello world, this is a test.", "One", "Another, rather longer sentence with several words in it!"]
 # One for each network, and one with layers that share their weights.

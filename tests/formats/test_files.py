@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from berthub.containers.files import memory_map, open_file, read_bytes
+from berthub.containers.npz import read_npz
 from berthub.errors import BerthubError, ModelError
 from berthub.formats import read
-from berthub.formats.files import memory_map, open_file, read_bytes
-from berthub.formats.npz import read_npz
 from berthub.formats.onnx.writer import write_onnx
 from support.tiny import tiny_checkpoint
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from berthub.containers.protos import parse
 from berthub.errors import CorruptFileError, InputError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.preprocessor import read_preprocessor
-from berthub.formats.protos import parse
 from berthub.preprocessing.preprocessor import Preprocessor
 from berthub.tokenization.tokenizer import Tokenizer
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-from berthub.formats.protos import parse
-from berthub.formats.tensorflow import tensorbundle_writer
-from berthub.formats.tensorflow.sstable import read_table
-from berthub.formats.tensorflow.sstable_writer import append_block, encode_block
-from berthub.formats.tensorflow.sstable_writer import encode_varint as varint
-from berthub.formats.tensorflow.sstable_writer import write_table as table
-from berthub.formats.tensorflow.tensor_slices import TensorSlice
+from berthub.containers import tensorbundle_writer
+from berthub.containers.protos import parse
+from berthub.containers.sstable import read_table
+from berthub.containers.sstable_writer import append_block, encode_block
+from berthub.containers.sstable_writer import encode_varint as varint
+from berthub.containers.sstable_writer import write_table as table
+from berthub.containers.tensor_slices import TensorSlice
 
 __all__ = ["table", "varint", "write_bundle"]
 

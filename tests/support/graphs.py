@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from berthub.formats.protos import parse
+from berthub.containers.protos import parse
 
 _FLOAT, _BOOL = 1, 10
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berthub.formats.protos import parse
+from berthub.containers.protos import parse
 from support.bundles import write_bundle
 
 __all__ = ["Operation", "edit_metadata", "graph_def", "write_saved_model"]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berthub.containers.files import read_lines
 from berthub.errors import InputError
-from berthub.formats.files import read_lines
 from berthub.tokenization.packing import pack, padded_inputs, to_segments
 from berthub.vocabulary import Vocabulary
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from berthub.checkpoint import Checkpoint
+from berthub.containers.npz import read_npz
 from berthub.errors import CorruptFileError, InputError
 from berthub.formats import read
-from berthub.formats.npz import read_npz
 from berthub.head import Head
 from berthub.training.state import Progress, StateStore
 

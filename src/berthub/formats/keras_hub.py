@@ -14,10 +14,10 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
+from berthub.containers.files import read_bytes, read_json, read_lines
+from berthub.containers.hdf5 import read_hdf5
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.albert import PROJECTION, part_in_albert, without_identity
-from berthub.formats.files import read_bytes, read_json, read_lines
-from berthub.formats.hdf5 import read_hdf5
 from berthub.formats.head_axes import as_matrix, check_heads
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import Settings, look_up

@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint, Origin
+from berthub.containers.files import read_json
+from berthub.containers.safetensors import read_safetensors, write_safetensors
 from berthub.embedding import UNSAID, Embedding
 from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError
-from berthub.formats.files import read_json
-from berthub.formats.safetensors import read_safetensors, write_safetensors
 from berthub.formats.vocabularies import BERT_SPECIAL, read_vocabulary_files, write_vocabulary_files
 from berthub.head import Head
 from berthub.networks.network import config_from_dict, weight_shapes

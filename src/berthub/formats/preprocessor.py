@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from berthub.containers.files import asset, read_bytes, read_lines
+from berthub.containers.protos import parse
+from berthub.containers.strict_json import parse_json
 from berthub.errors import CorruptFileError, ModelNotFoundError
-from berthub.formats.files import asset, read_bytes, read_lines
-from berthub.formats.protos import parse
-from berthub.formats.strict_json import parse_json
 from berthub.formats.table import find_model
 from berthub.formats.tensorflow.saved_model import read_saved_model
 from berthub.formats.tensorflow.text_graph import TextGraph

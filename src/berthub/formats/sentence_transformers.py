@@ -14,9 +14,9 @@ from typing import Any, cast
 
 from berthub.checkpoint import Checkpoint
 from berthub.config import Pooling
+from berthub.containers.files import read_json, read_json_list
 from berthub.embedding import UNSAID, Embedding
 from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError
-from berthub.formats.files import read_json, read_json_list
 from berthub.formats.huggingface.tokenizer import longest_text
 
 __all__ = ["with_embedding", "write_embedding"]

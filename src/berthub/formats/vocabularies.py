@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from berthub.containers.files import read_bytes, read_json, read_lines
+from berthub.containers.protos import parse
 from berthub.errors import CheckpointError, CorruptFileError
-from berthub.formats.files import read_bytes, read_json, read_lines
-from berthub.formats.protos import parse
 from berthub.vocabulary import AddedToken, Vocabulary
 
 __all__ = [

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from berthub.containers.regular_files import open_regular
 from berthub.errors import ArchiveError
-from berthub.regular_files import open_regular
 from berthub.sources import archive_tar, archive_zip
 from berthub.sources.archive_tar import Readable
 

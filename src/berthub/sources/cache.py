@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Self
 
 from berthub.atomic import remove_folder, unfinished_beside, written_file, written_folder
+from berthub.containers.regular_files import open_regular
 from berthub.errors import BerthubError, FetchError, InputError, WriteError
-from berthub.regular_files import open_regular
 from berthub.sources.checksum import hash_file
 
 __all__ = ["Cache", "Entry", "FileRecord", "Key", "default_cache_dir"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from berthub.containers.regular_files import open_regular
 from berthub.errors import ChecksumError, InputError
-from berthub.regular_files import open_regular
 
 __all__ = ["Pins", "check_file", "check_folder", "hash_file", "is_sha256", "read_pins"]
 

@@ -6,8 +6,8 @@ import hashlib
 import re
 from pathlib import Path
 
+from berthub.containers.regular_files import open_regular
 from berthub.errors import ArchiveError
-from berthub.regular_files import open_regular
 
 __all__ = ["check_record"]
 

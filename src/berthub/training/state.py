@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from berthub.atomic import write_errors, written_file
 from berthub.checkpoint import Checkpoint
+from berthub.containers.npz import read_npz
 from berthub.errors import BerthubError, CorruptFileError, InputError
 from berthub.formats.native import read_native, write_native
-from berthub.formats.npz import read_npz
 from berthub.training.state_files import check_progress, read_pointer
 
 __all__ = ["Progress", "StateStore", "Stored"]

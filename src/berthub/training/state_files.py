@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from berthub.containers.files import read_bytes
+from berthub.containers.strict_json import parse_json
 from berthub.errors import CorruptFileError
-from berthub.formats.files import read_bytes
-from berthub.formats.strict_json import parse_json
 
 __all__ = ["Pointer", "check_progress", "read_pointer"]
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import berthub as hub
 from berthub.config import EncoderConfig
+from berthub.containers.protos import parse
 from berthub.errors import (
     CheckpointError,
     CorruptFileError,
@@ -19,7 +20,6 @@ from berthub.errors import (
     UnsupportedModelError,
 )
 from berthub.formats import read
-from berthub.formats.protos import parse
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.mobilebert import MobileBertConfig

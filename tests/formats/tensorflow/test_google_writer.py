@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from berthub.checkpoint import Checkpoint
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.tensorflow.google_writer import write_google
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.vocabulary import Vocabulary
 from support.exports import random_head
 from support.tiny import tiny_checkpoint

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import berthub as hub
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import CheckpointError, ModelNotFoundError
 from berthub.formats import read
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.network import weight_shapes

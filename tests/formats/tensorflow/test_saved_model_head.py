@@ -11,10 +11,10 @@ import pytest
 
 import berthub as hub
 from berthub.checkpoint import Checkpoint
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.formats import read
 from berthub.formats.tensorflow.saved_model_head import DenseHead
 from berthub.formats.tensorflow.saved_model_objects import Variable
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from support.bundles import write_bundle
 from support.saved_models import edit_metadata
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from berthub.checkpoint import Checkpoint
+from berthub.containers.files import read_bytes
+from berthub.containers.protos import parse
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import CheckpointError, UnsupportedModelError
 from berthub.formats import read
-from berthub.formats.files import read_bytes
-from berthub.formats.protos import parse
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.tensorflow.graph import Graph
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.mobilebert import MobileBertConfig

@@ -9,10 +9,10 @@ import pytest
 
 import berthub as hub
 from berthub.config import EncoderConfig
+from berthub.containers.protos import parse
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats import read
-from berthub.formats.protos import parse
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.mobilebert import MobileBertConfig

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
+from berthub.containers.files import read_json
+from berthub.containers.safetensors import read_safetensors
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
-from berthub.formats.files import read_json
 from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture
 from berthub.formats.huggingface.architectures import ARCHITECTURES
 from berthub.formats.huggingface.heads import head_scope, head_task, read_head
 from berthub.formats.huggingface.tokenizer import longest_text, read_tokenization
 from berthub.formats.renaming import rename
-from berthub.formats.safetensors import read_safetensors
 from berthub.formats.settings import Settings, look_up
 from berthub.head import Task
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from berthub.config import EncoderConfig
+from berthub.containers.files import read_bytes, read_json, read_lines
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
-from berthub.formats.files import read_bytes, read_json, read_lines
 from berthub.formats.huggingface.added_tokens import LISTS, collect_added, token_of
 from berthub.formats.huggingface.tokenizer_checks import FAST, SLOW, check_fast, check_frame, check_slow, steps
 from berthub.formats.settings import Settings

@@ -7,13 +7,13 @@ from typing import Any
 from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
+from berthub.containers.safetensors import write_safetensors
 from berthub.errors import UnsupportedModelError
 from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture
 from berthub.formats.huggingface.architectures import ARCHITECTURES
 from berthub.formats.huggingface.heads import described_head, head_class, scope_to_write
 from berthub.formats.huggingface.tokenizer import write_tokenization
 from berthub.formats.renaming import rename
-from berthub.formats.safetensors import write_safetensors
 from berthub.formats.sentence_transformers import write_embedding
 from berthub.head import Head
 from berthub.networks.network import weight_shapes

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
+from berthub.containers.files import memory_map, read_bytes
+from berthub.containers.places import check_apart
+from berthub.containers.protos import check_count, parse
 from berthub.errors import CorruptFileError
-from berthub.formats.files import memory_map, read_bytes
 from berthub.formats.native import described_checkpoint
 from berthub.formats.onnx.writer import DATA, MODEL
-from berthub.formats.places import check_apart
-from berthub.formats.protos import check_count, parse
 
 __all__ = ["read_onnx"]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from berthub.checkpoint import Checkpoint
-from berthub.formats.files import read_bytes
-from berthub.formats.protos import parse
+from berthub.containers.files import read_bytes
+from berthub.containers.protos import parse
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.google_files import checkpoint_prefix, find_config, find_vocabulary, put_config
 from berthub.formats.tensorflow.google_names import NamedWeights, named_weights
 from berthub.formats.tensorflow.graph import Graph, parse_graph
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.formats.tensorflow.tf1_graph import graph_sizes
 
 __all__ = ["read_google"]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from berthub.config import EncoderConfig
+from berthub.containers.files import read_bytes, read_json
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
-from berthub.formats.files import read_bytes, read_json
 from berthub.formats.settings import Settings, look_up
 from berthub.formats.tensorflow.architecture import Google
 from berthub.formats.tensorflow.architectures import ARCHITECTURES

@@ -12,13 +12,13 @@ from pathlib import Path
 from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
+from berthub.containers.tensorbundle_writer import write_bundle
 from berthub.errors import UnsupportedModelError
 from berthub.formats.native import special_pieces
 from berthub.formats.renaming import Rule
 from berthub.formats.settings import BERT_CONFIG
 from berthub.formats.tensorflow.architecture import Google
 from berthub.formats.tensorflow.architectures import ARCHITECTURES
-from berthub.formats.tensorflow.tensorbundle_writer import write_bundle
 from berthub.formats.vocabularies import ALBERT_SPECIAL, BERT_SPECIAL, write_vocabulary_files
 from berthub.networks.network import weight_shapes
 from berthub.vocabulary import Vocabulary

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from berthub.containers.protos import by_key, check_count, parse
 from berthub.errors import UnsupportedModelError
-from berthub.formats.protos import by_key, check_count, parse
 
 __all__ = ["Graph", "constant_tensor", "float_constant", "parse_graph"]
 

@@ -14,15 +14,15 @@ from typing import Any
 
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
+from berthub.containers.files import read_json
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import CheckpointError, ModelNotFoundError
 from berthub.formats.albert import FIRST_BLOCK, PROJECTION, part_in_albert
-from berthub.formats.files import read_json
 from berthub.formats.head_axes import as_matrix, check_heads, first_heads
 from berthub.formats.renaming import Rule, rename
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.google_files import checkpoint_prefix, find_config, find_vocabulary, put_config
 from berthub.formats.tensorflow.shapes import sizes_from_shapes
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.parts import MLM_HEAD

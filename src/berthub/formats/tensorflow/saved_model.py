@@ -16,11 +16,12 @@ from typing import Any
 
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
+from berthub.containers.files import read_bytes
+from berthub.containers.protos import parse
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
-from berthub.formats.files import read_bytes
 from berthub.formats.head_axes import as_matrix, check_heads
 from berthub.formats.native import CONFIG, read_description, read_embedding
-from berthub.formats.protos import parse
 from berthub.formats.renaming import rename
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.graph import Graph
@@ -29,7 +30,6 @@ from berthub.formats.tensorflow.saved_model_metadata import put_declared_sizes, 
 from berthub.formats.tensorflow.saved_model_names import architecture, is_of_encoder, numbered, rules
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects, Variable
 from berthub.formats.tensorflow.saved_model_settings import put_from_graph, put_shapes, without_foreign_head
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.formats.tensorflow.text_graph import TextGraph
 from berthub.formats.vocabularies import (
     ALBERT_SPECIAL,

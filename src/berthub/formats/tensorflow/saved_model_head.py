@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.config import EncoderConfig
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.formats.tensorflow.saved_model_metadata import KerasLayer
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects, Variable
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.head import Head, Task
 
 __all__ = ["DenseHead", "find_dense_head"]

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from berthub.config import EncoderConfig
+from berthub.containers.files import read_bytes
+from berthub.containers.protos import parse
+from berthub.containers.strict_json import parse_json
 from berthub.errors import CheckpointError, UnsupportedModelError
-from berthub.formats.files import read_bytes
-from berthub.formats.protos import parse
 from berthub.formats.settings import Settings
-from berthub.formats.strict_json import parse_json
 from berthub.formats.tensorflow.architectures import ARCHITECTURES
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from berthub.containers.files import asset
+from berthub.containers.protos import by_key, check_count, parse
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import CheckpointError, CorruptFileError
-from berthub.formats.files import asset
-from berthub.formats.protos import by_key, check_count, parse
 from berthub.formats.tensorflow.saved_model_names import is_word_embeddings
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 
 __all__ = ["SavedObjects", "Variable"]
 

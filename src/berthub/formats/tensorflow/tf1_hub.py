@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from berthub.checkpoint import Checkpoint
+from berthub.containers.files import asset, assets, read_bytes
+from berthub.containers.protos import by_key, parse
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import ModelNotFoundError
-from berthub.formats.files import asset, assets, read_bytes
-from berthub.formats.protos import by_key, parse
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.google_names import named_weights
 from berthub.formats.tensorflow.graph import Graph, parse_graph
 from berthub.formats.tensorflow.saved_model_settings import without_foreign_head
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from berthub.formats.tensorflow.tf1_graph import constant_flag, dropout_rates, graph_sizes, source_of
 from berthub.formats.vocabularies import vocabulary_at
 from berthub.networks.parts import MLM_HEAD

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from berthub.containers.tensorbundle import TensorBundle
+from berthub.containers.tensorbundle_writer import write_bundle
 from berthub.errors import InputError
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
-from berthub.formats.tensorflow.tensorbundle_writer import write_bundle
 
 # As many names as make the writer close a block and cut the keys at restart points; a large array; no dimension.
 _ARRAYS = {

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berthub.containers.files import map_file, open_file
+from berthub.containers.places import check_apart
 from berthub.errors import CorruptFileError, MissingDependencyError, ModelError, UnsupportedModelError
-from berthub.formats.files import map_file, open_file
-from berthub.formats.places import check_apart
 
 __all__ = ["read_hdf5"]
 

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from berthub.containers.regular_files import NotRegularFileError, open_regular
+from berthub.containers.strict_json import parse_json
 from berthub.errors import CorruptFileError, ModelError, ModelNotFoundError
-from berthub.formats.strict_json import parse_json
-from berthub.regular_files import NotRegularFileError, open_regular
 
 __all__ = [
     "asset",

@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from berthub.containers.hdf5 import read_hdf5
+from berthub.containers.npz import read_npz
+from berthub.containers.places import check_apart
+from berthub.containers.protos import parse
+from berthub.containers.safetensors import read_safetensors
+from berthub.containers.sstable import read_table
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import CorruptFileError, ModelError, UnsupportedModelError
 from berthub.formats import read
-from berthub.formats.hdf5 import read_hdf5
-from berthub.formats.npz import read_npz
 from berthub.formats.onnx import writer as onnx_writer
 from berthub.formats.onnx.reader import read_onnx
 from berthub.formats.onnx.writer import write_onnx
-from berthub.formats.places import check_apart
-from berthub.formats.protos import parse
-from berthub.formats.safetensors import read_safetensors
-from berthub.formats.tensorflow.sstable import read_table
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from support import bundles
 from support.tiny import tiny_checkpoint
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from berthub.containers import tensorbundle_writer
+from berthub.containers.protos import parse
+from berthub.containers.sstable import read_table
+from berthub.containers.tensor_slices import TensorSlice
+from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import CorruptFileError, ModelError, UnsupportedModelError
-from berthub.formats.protos import parse
-from berthub.formats.tensorflow import tensorbundle_writer
-from berthub.formats.tensorflow.sstable import read_table
-from berthub.formats.tensorflow.tensor_slices import TensorSlice
-from berthub.formats.tensorflow.tensorbundle import TensorBundle
 from support import bundles
 
 _ARRAYS = {

@@ -15,12 +15,12 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from berthub.containers.files import memory_map, read_bytes
+from berthub.containers.places import check_apart
+from berthub.containers.protos import parse
+from berthub.containers.sstable import masked_crc32c, read_table, varint
+from berthub.containers.tensor_slices import TensorSlice
 from berthub.errors import CorruptFileError, ModelError, UnsupportedModelError
-from berthub.formats.files import memory_map, read_bytes
-from berthub.formats.places import check_apart
-from berthub.formats.protos import parse
-from berthub.formats.tensorflow.sstable import masked_crc32c, read_table, varint
-from berthub.formats.tensorflow.tensor_slices import TensorSlice
 
 __all__ = ["TensorBundle"]
 

@@ -1,4 +1,4 @@
-"""Writes TensorFlow's checkpoint files without TensorFlow; `berthub.formats.tensorflow.tensorbundle` reads them."""
+"""Writes TensorFlow's checkpoint files without TensorFlow; `berthub.containers.tensorbundle` reads them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,10 +8,10 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from berthub.containers.protos import parse
+from berthub.containers.sstable import masked_crc32c
+from berthub.containers.sstable_writer import write_table
 from berthub.errors import InputError
-from berthub.formats.protos import parse
-from berthub.formats.tensorflow.sstable import masked_crc32c
-from berthub.formats.tensorflow.sstable_writer import write_table
 
 __all__ = ["write_bundle"]
 

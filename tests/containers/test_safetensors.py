@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from berthub.formats.safetensors import read_safetensors, write_safetensors
+from berthub.containers.safetensors import read_safetensors, write_safetensors
 
 ARRAYS = {
     "b": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berthub.containers.strict_json import parse_json
 from berthub.errors import CorruptFileError
-from berthub.formats.strict_json import parse_json
 
 _VALUES = st.recursive(
     st.none()

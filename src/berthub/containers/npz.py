@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berthub.containers.files import open_file
 from berthub.errors import CorruptFileError, ModelError
-from berthub.formats.files import open_file
 
 __all__ = ["read_npz"]
 

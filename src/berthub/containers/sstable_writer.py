@@ -1,11 +1,11 @@
-"""Writes the table format of LevelDB; `berthub.formats.tensorflow.sstable` describes and reads it."""
+"""Writes the table format of LevelDB; `berthub.containers.sstable` describes and reads it."""
 
 import struct
 from collections.abc import Iterable, Mapping
 
 import google_crc32c
 
-from berthub.formats.tensorflow.sstable import masked_crc32c
+from berthub.containers.sstable import masked_crc32c
 
 __all__ = ["append_block", "encode_block", "encode_varint", "write_table"]
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berthub.containers.files import memory_map
+from berthub.containers.places import check_apart
+from berthub.containers.strict_json import parse_json
 from berthub.errors import CorruptFileError, UnsupportedModelError
-from berthub.formats.files import memory_map
-from berthub.formats.places import check_apart
-from berthub.formats.strict_json import parse_json
 
 __all__ = ["read_safetensors", "write_safetensors"]
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berthub.containers.sstable import read_table, varint
 from berthub.errors import BerthubError, CorruptFileError, UnsupportedModelError
-from berthub.formats.tensorflow.sstable import read_table, varint
 from support import bundles
 
 _ENTRIES = st.dictionaries(st.binary(max_size=20), st.binary(max_size=50), max_size=30)

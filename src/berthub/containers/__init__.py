@@ -1,0 +1,1 @@
+"""Files that hold arrays and messages, by strangers: read strictly, mapped rather than copied, and written."""
