@@ -12,7 +12,18 @@ from berthub.training.backend import BACKENDS, import_keras
 
 _ROOT = Path(__file__).parent.parent.parent
 # The others do not come near a backend.
-_NAMES = ("gradients", "keras_layer", "keras_models", "randomness", "resume", "saving", "steps", "tasks", "torch_ops")
+_NAMES = (
+    "gradients",
+    "keras_layer",
+    "keras_models",
+    "randomness",
+    "resume",
+    "saving",
+    "steps",
+    "tasks",
+    "torch_forward",
+    "torch_ops",
+)
 _TESTS = [*(f"tests/training/test_{name}.py" for name in _NAMES), "tests/contracts/test_examples.py"]
 
 

@@ -110,7 +110,7 @@ def test_a_training_that_diverges_keeps_the_best_epoch(
     start: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = fine_tuner.create_step
-    monkeypatch.setattr(fine_tuner, "create_step", lambda *args: Poisoned(create(*args), 15))
+    monkeypatch.setattr(fine_tuner, "create_step", lambda *args, **options: Poisoned(create(*args, **options), 15))
     model, run, dev = tuner("two", start), tmp_path / "run", data("two", seed=1)
     with pytest.raises(TrainingDivergedError) as caught:
         model.fit(*data("two"), dev=dev, run=run, **FIT, epochs=4, checkpoint_steps=2)

@@ -19,9 +19,13 @@ import numpy as np
 from berthub.config import EncoderConfig
 from berthub.encoding.arrays import check_ranges, inputs_by_name, sizes_of
 from berthub.errors import InputError
-from berthub.networks.interface import POSITIONS
+from berthub.networks.interface import INPUTS, POSITIONS
+from berthub.training.forward import InputTensors
 
-__all__ = ["checked_inputs", "valid_rows"]
+__all__ = ["INPUT_NAMES", "checked_inputs", "input_tensors", "valid_rows"]
+
+INPUT_NAMES = dict(zip(("ids", "mask", "type_ids", "positions"), (*INPUTS, POSITIONS), strict=True))
+"""TF Hub's names of the inputs, by the short ones."""
 
 
 def checked_inputs(inputs: Any, config: EncoderConfig) -> dict[str, Any]:
@@ -39,6 +43,20 @@ def checked_inputs(inputs: Any, config: EncoderConfig) -> dict[str, Any]:
         raise InputError(f"{POSITIONS}: this model has no masked-language-model head")
     _check_known_values(named, config)
     return named
+
+
+def input_tensors(inputs: Mapping[str, Any], *, pad: int) -> InputTensors:
+    """The inputs of a forward pass, from those in TF Hub's names; `pad` is the id that tells padding without a mask."""
+    ids = keras.ops.cast(inputs["input_word_ids"], "int32")
+    mask = inputs.get("input_mask")
+    type_ids = inputs.get("input_type_ids")
+    positions = inputs.get(POSITIONS)
+    return InputTensors(
+        ids,
+        keras.ops.cast(ids != pad if mask is None else mask, "int32"),
+        keras.ops.zeros_like(ids) if type_ids is None else keras.ops.cast(type_ids, "int32"),
+        None if positions is None else keras.ops.cast(positions, "int32"),
+    )
 
 
 def valid_rows(named: Mapping[str, Any], config: EncoderConfig) -> Any | None:

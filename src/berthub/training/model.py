@@ -1,6 +1,7 @@
 """The model that is trained: the layer, dropout, and a dense head."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,14 +46,24 @@ class TaskModel:
 
     keras: Any
     layer: KerasLayer
-    dense: Any
+    head_layers: "_HeadLayers"
     start: Checkpoint
     head: Head
     scaling: Scaling
 
+    def torch_forward(self, inputs: Mapping[str, Any]) -> Any:
+        """The logits in training, on PyTorch: those of `keras`, computed without padding where the model allows it."""
+        if self.start.config.sees_padding:
+            return self.keras(inputs, training=True)
+        from berthub.training.torch_forward import forward_without_padding
+
+        return self.head_layers(forward_without_padding(self.layer, inputs), inputs["input_mask"], training=True)
+
     def checkpoint(self) -> Checkpoint:
         """The model as it is now."""
-        kernel, bias = (np.asarray(keras.ops.convert_to_numpy(weight.value)) for weight in self.dense.weights)
+        kernel, bias = (
+            np.asarray(keras.ops.convert_to_numpy(weight.value)) for weight in self.head_layers.dense.weights
+        )
         head = dataclasses.replace(
             self.head,
             kernel=(kernel * self.scaling.scale).astype(np.float32),
@@ -90,12 +101,8 @@ def build_model(
         name="bert",
     )
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in INPUTS}
-    x = layer(inputs)
-    if pooling not in (None, "pooled"):
-        x = _TextPooling(pooling, dtype="float32")(x, inputs["input_mask"])
-    x = _Dropout(adaptation.dropout, seed_for(adaptation.seed, Use.HEAD_DROPOUT), dtype="float32", name="dropout")(x)
-    dense = keras.layers.Dense(len(labels), dtype="float32", name="head")
-    logits = dense(x)
+    head_layers = _HeadLayers(len(labels), pooling=pooling, adaptation=adaptation)
+    logits = head_layers(layer(inputs), inputs["input_mask"])
     head = _first_head(
         start,
         task=task,
@@ -105,9 +112,9 @@ def build_model(
         seed=adaptation.seed,
         scaling=scaling,
     )
-    dense.set_weights([head.kernel / scaling.scale, (head.bias - scaling.centre) / scaling.scale])
+    head_layers.dense.set_weights([head.kernel / scaling.scale, (head.bias - scaling.centre) / scaling.scale])
     model = keras.Model(inputs, logits, name=task)
-    return TaskModel(model, layer, dense, start, head, scaling)
+    return TaskModel(model, layer, head_layers, start, head, scaling)
 
 
 def loss_of(task: Task) -> Any:
@@ -120,6 +127,21 @@ def loss_of(task: Task) -> Any:
             return keras.losses.BinaryCrossentropy(from_logits=True, reduction=reduction)
         case "regress":
             return keras.losses.MeanSquaredError(reduction=reduction)
+
+
+class _HeadLayers:
+    """The Keras layers on top of the encoder: pooling, dropout, and the dense head."""
+
+    def __init__(self, labels: int, *, pooling: Pooling | None, adaptation: Adaptation) -> None:
+        seed = seed_for(adaptation.seed, Use.HEAD_DROPOUT)
+        self._pooling = None if pooling in (None, "pooled") else _TextPooling(pooling, dtype="float32")
+        self._dropout = _Dropout(adaptation.dropout, seed, dtype="float32", name="dropout")
+        self.dense = keras.layers.Dense(labels, dtype="float32", name="head")
+
+    def __call__(self, encoded: Any, mask: Any, *, training: bool | None = None) -> Any:
+        """The logits, for what the encoder makes of inputs with that mask."""
+        pooled = encoded if self._pooling is None else self._pooling(encoded, mask)
+        return self.dense(self._dropout(pooled, training=training))
 
 
 class _TextPooling(keras.layers.Layer):

@@ -9,11 +9,11 @@ from berthub.networks.ops import Ops
 __all__ = ["operations"]
 
 
-def operations(dtype: str, seeds: Any | None, *, unpadded: Any = None, valid: Any = None) -> Ops[Any, Any]:
+def operations(dtype: str, seeds: Any | None, *, valid: Any = None) -> Ops[Any, Any]:
     """Operations that compute in `dtype`, for one forward pass.
 
-    `seeds` is a `keras.random.SeedGenerator` for dropout; None means no dropout. `unpadded` is PyTorch's own, `valid`
-    the other backends': see `TorchOps` and `KerasOps`.
+    `seeds` is a `keras.random.SeedGenerator` for dropout; None means no dropout. `valid` is that of `KerasOps`;
+    PyTorch needs none.
     """
     if keras.config.backend() != "torch":
         from berthub.training.keras_ops import KerasOps
@@ -21,4 +21,4 @@ def operations(dtype: str, seeds: Any | None, *, unpadded: Any = None, valid: An
         return KerasOps(dtype, seeds, valid=valid)
     from berthub.training.torch_ops import TorchOps, generator, torch_dtype
 
-    return TorchOps(torch_dtype(dtype), None if seeds is None else generator(seeds), unpadded=unpadded)
+    return TorchOps(torch_dtype(dtype), None if seeds is None else generator(seeds))

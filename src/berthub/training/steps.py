@@ -1,8 +1,9 @@
 """One step of training: the gradient of a batch's loss, clipped, and AdamW; for PyTorch, and for the other backends."""
 
+import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,11 +13,13 @@ import numpy.typing as npt
 from berthub.errors import CorruptFileError
 from berthub.training.examples import TrainingBatch
 from berthub.training.hyperparameters import Hyperparameters
-from berthub.training.keras_layer import KerasLayer
 
-__all__ = ["TrainingStep", "create_step"]
+__all__ = ["Forward", "TrainingStep", "create_step"]
 
 Arrays = dict[str, npt.NDArray[Any]]
+
+Forward = Callable[[dict[str, Any]], Any]
+"""The outputs of a model in training, for tensors by the names of its inputs."""
 
 # Of Adam (Kingma and Ba, 2014, https://arxiv.org/abs/1412.6980), as BERT was trained but for epsilon (1e-6 there).
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
@@ -43,10 +46,17 @@ class TrainingStep(ABC):
         """Go back to a state; `CorruptFileError` if it is not one of this model."""
 
 
-def create_step(model: Any, loss: Any, hyperparameters: Hyperparameters) -> TrainingStep:
-    """The step for the backend that Keras has; `loss` is a Keras loss with reduction mean_with_sample_weight."""
-    kind = _TorchStep if keras.config.backend() == "torch" else _KerasStep
-    return kind(model, loss, hyperparameters)
+def create_step(
+    model: Any, loss: Any, hyperparameters: Hyperparameters, *, torch_forward: Forward | None = None
+) -> TrainingStep:
+    """The step for the backend that Keras has; `loss` is a Keras loss with reduction mean_with_sample_weight.
+
+    `torch_forward` computes the outputs on PyTorch, as `model` does unless it is given; the gradients of its weights
+    may be sparse.
+    """
+    if keras.config.backend() == "torch":
+        return _TorchStep(model, loss, hyperparameters, torch_forward)
+    return _KerasStep(model, loss, hyperparameters)
 
 
 def _decayed(variables: Sequence[Any]) -> list[Any]:
@@ -94,15 +104,13 @@ class _KerasStep(TrainingStep):
 class _TorchStep(TrainingStep):
     few_shapes = False
 
-    def __init__(self, model: Any, loss: Any, hyperparameters: Hyperparameters) -> None:
+    def __init__(self, model: Any, loss: Any, hyperparameters: Hyperparameters, forward: Forward | None) -> None:
         import torch
 
         self._model, self._loss, self._clip_norm = model, loss, hyperparameters.clip_norm
+        self._forward: Forward = functools.partial(model, training=True) if forward is None else forward
         self._variables = list(model.trainable_variables)
         self._dense: dict[Any, Any] = {}
-        for layer in model.layers:
-            if isinstance(layer, KerasLayer):
-                layer.unpadded = True
         decayed = _decayed(self._variables)
         chosen = {id(variable) for variable in decayed}
         others = [variable for variable in self._variables if id(variable) not in chosen]
@@ -122,7 +130,7 @@ class _TorchStep(TrainingStep):
         import torch
 
         convert = keras.ops.convert_to_tensor
-        outputs = self._model({name: convert(array) for name, array in batch.inputs.items()}, training=True)
+        outputs = self._forward({name: convert(array) for name, array in batch.inputs.items()})
         loss = self._loss(convert(batch.targets), outputs, sample_weight=convert(batch.weights))
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.config import EncoderConfig
-from berthub.errors import CheckpointError, InputError
+from berthub.errors import CheckpointError
+from berthub.networks.network import weight_shapes
 from berthub.training.randomness import Use, stream
 
-__all__ = ["LowRank", "WeightGroup", "group_of", "initial_value"]
+__all__ = ["LowRank", "WeightGroup", "check_fit", "group_of", "initial_value", "initial_values"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -73,13 +74,6 @@ class WeightGroup(keras.layers.Layer):
             if self._rank is not None and name.endswith("/kernel"):
                 self.weights_by_name[name] = self._low_rank(name, variable, index)
         self._values = None
-
-    def get_config(self) -> dict[str, Any]:
-        """Asked for where Keras writes its older format, in which a group would stand beside its layer."""
-        raise InputError(
-            'a model with a berthub.KerasLayer is saved as .keras: model.save("model.keras"). Keras\'s older .h5 files '
-            "have no place for the vocabulary and the settings of a BERT"
-        )
 
     def save_own_variables(self, store: Any) -> None:
         """Put the weights into Keras's store, LoRA merged."""
@@ -158,6 +152,26 @@ def initial_value(name: str, shape: tuple[int, ...], config: EncoderConfig, rng:
     while (outside := np.abs(values) > 2).any():
         values[outside] = rng.standard_normal(int(outside.sum()), np.float32)
     return values * np.float32(config.initializer_range)
+
+
+def initial_values(config: EncoderConfig, seed: int | None) -> dict[str, Floats]:
+    """What all weights of a model begin with where there are no trained values."""
+    rng = stream(seed, Use.WEIGHTS)
+    return {name: initial_value(name, shape, config, rng) for name, shape in weight_shapes(config).items()}
+
+
+def check_fit(weights: Mapping[str, Any], config: EncoderConfig) -> None:
+    """`CheckpointError` with all weights that a model of that `config` does not have, or not in that shape."""
+    shapes = weight_shapes(config)
+    faults = [
+        f"{name} is no weight of this model"
+        if name not in shapes
+        else f"{name} has shape {np.shape(value)}, not {shapes[name]}"
+        for name, value in weights.items()
+        if name not in shapes or np.shape(value) != shapes[name]
+    ]
+    if faults:
+        raise CheckpointError("the weights do not fit the layer: " + "; ".join(faults))
 
 
 def _key(name: str) -> str:

@@ -226,7 +226,7 @@ class FineTuner(ABC):
             policy=policy,
             scaling=ready.scaling,
         )
-        step = create_step(model.keras, loss_of(self._task), wanted)
+        step = create_step(model.keras, loss_of(self._task), wanted, torch_forward=model.torch_forward)
         if store is not None:
             store.begin()
         with TrainingProgress(epochs=wanted.epochs, shown=progress) as watcher:
