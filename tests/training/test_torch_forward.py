@@ -50,7 +50,7 @@ def test_without_padding_the_numbers_are_the_same(models: Path, key: Any, length
 
 def test_only_this_pass_makes_sparse_gradients(models: Path) -> None:
     layer = hub.KerasLayer(models / "tf2_v4", trainable=True, output_key="pooled_output")
-    words = layer.variables_by_name["bert/embeddings/word_embeddings"].value
+    words = layer.tensors_by_name()["bert/embeddings/word_embeddings"]
     inputs = {name: keras.ops.ones((2, 4), "int32") for name in INPUTS}
     for run, sparse in ((lambda: forward_without_padding(layer, inputs), True), (lambda: layer(inputs), False)):
         words.grad = None

@@ -9,9 +9,9 @@ if keras.config.backend() != "torch":
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     import torch
 
-    from berthub.training.torch_ops import TorchOps
+    from berthub.training.torch_ops import TrainingOps
 
-    ops = TorchOps(torch.float32, torch.Generator().manual_seed(3))
+    ops = TrainingOps(torch.float32, torch.Generator().manual_seed(3))
     x = ops.dropout(torch.ones(1001, 999), 0.1)
     assert abs(float((x == 0).float().mean()) - 0.1) < 2e-3
     np.testing.assert_allclose(x.unique().numpy(), [0, 1 / 0.9], rtol=1e-6)

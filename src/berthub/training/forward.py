@@ -33,7 +33,7 @@ def forward(
 ) -> dict[str, Any]:
     """The outputs of a model by TF Hub's names; those that are not `wanted` may be missing, or hold less.
 
-    `weights` are in the form that `ops` takes. `mlm_logits` are there if the inputs have positions.
+    `weights` are tensors, or what else `ops` takes as kernels. `mlm_logits` are there if the inputs have positions.
     """
     first_only = wanted <= POOLED and inputs.positions is None
     states = network.hidden_states(

@@ -143,7 +143,7 @@ class KerasLayer(keras.layers.Layer):
         outputs = forward(
             operations(self.compute_dtype, self.dropout_seeds(training=training), valid=valid),
             self.config,
-            self.variables_by_name,
+            self.tensors_by_name(),
             input_tensors(inputs, pad=self.pad),
             wanted=wanted_outputs(self.output_key, self.config),
         )
@@ -158,10 +158,9 @@ class KerasLayer(keras.layers.Layer):
         """The id of the padding piece."""
         return self._description.pad
 
-    @property
-    def variables_by_name(self) -> dict[str, Any]:
-        """Every variable, or `LowRank` of variables, by the canonical name of its weight."""
-        return {name: weight for group in self._groups for name, weight in group.weights_by_name.items()}
+    def tensors_by_name(self) -> dict[str, Any]:
+        """The tensor of every weight by its canonical name; with LoRA those of kernels are a `LowRankKernel`."""
+        return {name: weight.value for group in self._groups for name, weight in group.weights_by_name.items()}
 
     def dropout_seeds(self, *, training: bool | None) -> Any | None:
         """The generator of the seeds that dropout draws from; None without dropout."""

@@ -8,7 +8,7 @@ import keras
 from berthub.config import Activation
 from berthub.networks.ops import MASKED, Dense, Ops
 from berthub.training.randomness import dropout_share
-from berthub.training.weights import LowRank
+from berthub.training.weights import LowRankKernel
 
 __all__ = ["KerasOps"]
 
@@ -33,35 +33,35 @@ class KerasOps(Ops[Tensor, Weight]):
         self._seed = seed
 
     def gather(self, table: Weight, ids: Tensor) -> Tensor:
-        rows = _ops.cast(_ops.take(table.value, ids, axis=0), self._dtype)
+        rows = _ops.cast(_ops.take(table, ids, axis=0), self._dtype)
         if self._valid is None:
             return rows
         # Here, where it goes through every residual connection: XLA's softmax loses a NaN of the scores.
         return _ops.where(self._valid[:, None, None], rows, _ops.cast(float("nan"), self._dtype))
 
     def leading_rows(self, table: Weight, ids: Tensor, *, first: int = 0) -> Tensor:
-        return _ops.cast(table.value[None, first : first + _ops.shape(ids)[1]], self._dtype)
+        return _ops.cast(table[None, first : first + _ops.shape(ids)[1]], self._dtype)
 
     def dense(self, x: Tensor, layer: Dense[Weight]) -> Tensor:
-        kernel, bias = layer.kernel, _ops.cast(layer.bias.value, x.dtype)
-        if not isinstance(kernel, LowRank):
-            return _ops.matmul(x, _ops.cast(kernel.value, x.dtype)) + bias
-        down, up = (_ops.cast(part.value, x.dtype) for part in (kernel.down, kernel.up))
+        kernel, bias = layer.kernel, _ops.cast(layer.bias, x.dtype)
+        if not isinstance(kernel, LowRankKernel):
+            return _ops.matmul(x, _ops.cast(kernel, x.dtype)) + bias
+        down, up = (_ops.cast(part, x.dtype) for part in (kernel.down, kernel.up))
         added = _ops.matmul(_ops.matmul(x, down), up) * kernel.scale
-        return _ops.matmul(x, _ops.cast(kernel.base.value, x.dtype)) + bias + added
+        return _ops.matmul(x, _ops.cast(kernel.base, x.dtype)) + bias + added
 
     def tied_dense(self, x: Tensor, table: Weight, bias: Weight) -> Tensor:
-        product = _ops.matmul(x, _ops.transpose(_ops.cast(table.value, x.dtype)))
-        return product + _ops.cast(bias.value, x.dtype)
+        product = _ops.matmul(x, _ops.transpose(_ops.cast(table, x.dtype)))
+        return product + _ops.cast(bias, x.dtype)
 
     def scale_shift(self, x: Tensor, gamma: Weight, beta: Weight) -> Tensor:
-        return x * _ops.cast(gamma.value, x.dtype) + _ops.cast(beta.value, x.dtype)
+        return x * _ops.cast(gamma, x.dtype) + _ops.cast(beta, x.dtype)
 
     def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight, *, eps: float) -> Tensor:
         wide = _ops.cast(x, "float32")
         mean, variance = _ops.moments(wide, axes=-1, keepdims=True)
         normal = (wide - mean) * _ops.rsqrt(variance + eps)
-        return _ops.cast(normal * gamma.value + beta.value, x.dtype)
+        return _ops.cast(normal * gamma + beta, x.dtype)
 
     def activation(self, x: Tensor, name: Activation) -> Tensor:
         if name == "relu":
@@ -111,10 +111,10 @@ class KerasOps(Ops[Tensor, Weight]):
         query = split(query) * (1 / math.sqrt(width // heads))
         scores = _ops.cast(_ops.einsum("bqhd,bkhd->bhqk", query, split(key)), "float32")
         if mixing is not None:
-            scores = _ops.einsum("bnqk,nm->bmqk", scores, mixing[0].value)
+            scores = _ops.einsum("bnqk,nm->bmqk", scores, mixing[0])
         weights = _ops.softmax(scores + bias)
         if mixing is not None:
-            weights = _ops.einsum("bnqk,nm->bmqk", weights, mixing[1].value)
+            weights = _ops.einsum("bnqk,nm->bmqk", weights, mixing[1])
         weights = _ops.cast(weights, query.dtype)
         context = _ops.einsum("bhqk,bkhd->bqhd", self.dropout(weights, dropout), split(value))
         return _ops.reshape(context, (-1, _ops.shape(context)[1], width))

@@ -19,6 +19,6 @@ def operations(dtype: str, seeds: Any | None, *, valid: Any = None) -> Ops[Any, 
         from berthub.training.keras_ops import KerasOps
 
         return KerasOps(dtype, seeds, valid=valid)
-    from berthub.training.torch_ops import TorchOps, generator, torch_dtype
+    from berthub.training.torch_ops import TrainingOps, generator, torch_dtype
 
-    return TorchOps(torch_dtype(dtype), None if seeds is None else generator(seeds))
+    return TrainingOps(torch_dtype(dtype), None if seeds is None else generator(seeds))

@@ -13,14 +13,24 @@ from berthub.errors import CheckpointError
 from berthub.networks.network import weight_shapes
 from berthub.training.randomness import Use, stream
 
-__all__ = ["LowRank", "WeightGroup", "check_fit", "group_of", "initial_value", "initial_values"]
+__all__ = ["LowRank", "LowRankKernel", "WeightGroup", "check_fit", "group_of", "initial_value", "initial_values"]
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
+class LowRankKernel:
+    """The tensors of a `LowRank`: the form in which operations take it."""
+
+    base: Any
+    down: Any
+    up: Any
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
 class LowRank:
-    """A frozen kernel [in, out] and what is added to it in training: `down` [in, r] @ `up` [r, out] * `scale`.
+    """The variables of a frozen kernel [in, out] and of what training adds: `down` [in, r] @ `up` [r, out] * `scale`.
 
     LoRA, Hu et al., 2021 (https://arxiv.org/abs/2106.09685).
     """
@@ -29,6 +39,11 @@ class LowRank:
     down: Any
     up: Any
     scale: float
+
+    @property
+    def value(self) -> "LowRankKernel":
+        """The tensors, as a variable's `value` is its tensor."""
+        return LowRankKernel(self.base.value, self.down.value, self.up.value, self.scale)
 
     def merged(self) -> Floats:
         """The one kernel that does the same: float32 [in, out]."""

@@ -1,0 +1,113 @@
+"""The operations of a network on PyTorch tensors: what would be many small operations, fused."""
+
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from berthub.config import Activation
+from berthub.engines.torch.attention import attention
+from berthub.engines.torch.ragged import Ragged
+from berthub.networks.ops import MASKED, Dense, Ops
+
+__all__ = ["TorchOps"]
+
+Tensor = Any
+
+
+class TorchOps(Ops[Tensor, Tensor]):
+    """`berthub.networks.ops.Ops` on PyTorch tensors; computes in `dtype`, and converts weights of another one.
+
+    With `ragged` the tokens of all texts follow each other without padding, [1, t, h] instead of [b, s, h], and one
+    vector a text is [b, h]. Masks and positions stay those of padded rows. Only attention and pooling look at one
+    text after the other; what sees its padding (`EncoderConfig.sees_padding`) cannot be computed so.
+    """
+
+    def __init__(self, dtype: torch.dtype, *, ragged: Ragged | None = None) -> None:
+        self._dtype = dtype
+        self._ragged = ragged
+
+    def gather(self, table: Tensor, ids: Tensor) -> Tensor:
+        return functional.embedding(ids, table).to(self._dtype)
+
+    def leading_rows(self, table: Tensor, ids: Tensor, *, first: int = 0) -> Tensor:
+        if self._ragged is not None:
+            return functional.embedding(self._ragged.positions + first, table)[None].to(self._dtype)
+        return table[None, first : first + ids.shape[1]].to(self._dtype)
+
+    def dense(self, x: Tensor, layer: Dense[Tensor]) -> Tensor:
+        out = torch.addmm(layer.bias.to(x.dtype), x.reshape(-1, x.shape[-1]), layer.kernel.to(x.dtype))
+        return out.reshape(*x.shape[:-1], -1)
+
+    def tied_dense(self, x: Tensor, table: Tensor, bias: Tensor) -> Tensor:
+        return functional.linear(x, table.to(x.dtype), bias.to(x.dtype))
+
+    def scale_shift(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        return torch.addcmul(beta.to(x.dtype), x, gamma.to(x.dtype))
+
+    def layer_norm(self, x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float) -> Tensor:
+        # PyTorch sums in float32 by itself.
+        return functional.layer_norm(x, x.shape[-1:], gamma.to(x.dtype), beta.to(x.dtype), eps)
+
+    def activation(self, x: Tensor, name: Activation) -> Tensor:
+        if name == "relu":
+            return functional.relu(x)
+        return functional.gelu(x, approximate="tanh" if name == "gelu_tanh" else "none")
+
+    def tanh(self, x: Tensor) -> Tensor:
+        return torch.tanh(x)
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+    def multiply(self, x: Tensor, y: Tensor) -> Tensor:
+        return x * y
+
+    def neighbours(self, x: Tensor) -> Tensor:
+        assert self._ragged is None, "what sees its padding cannot do without it"
+        padded = functional.pad(x, (0, 0, 1, 1))
+        return torch.cat([padded[:, 2:], x, padded[:, :-2]], dim=-1)
+
+    def dropout(self, x: Tensor, rate: float) -> Tensor:
+        return x
+
+    def attention_bias(self, mask: Tensor) -> Tensor:
+        zero = torch.zeros((), dtype=self._dtype, device=mask.device)
+        # Half of float16's range: a score is still to be added.
+        return torch.where(mask[:, None, None, :] != 0, zero, max(MASKED, torch.finfo(self._dtype).min / 2))
+
+    def attention(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor,
+        *,
+        heads: int,
+        dropout: float,
+        mixing: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        return attention(query, key, value, bias, heads=heads, mixing=mixing, ragged=self._ragged)
+
+    def first(self, x: Tensor) -> Tensor:
+        if self._ragged is not None:
+            return x if x.ndim == 2 else x[0, self._ragged.starts]
+        return x[:, 0]
+
+    def first_as_sequence(self, x: Tensor) -> Tensor:
+        return x[:, :1] if self._ragged is None else self.first(x)
+
+    def at_positions(self, x: Tensor, positions: Tensor) -> Tensor:
+        if self._ragged is not None:
+            return x[0, self._ragged.starts[:, None] + positions]
+        return x.gather(1, positions.long()[:, :, None].expand(-1, -1, x.shape[-1]))
+
+    def masked_mean(self, x: Tensor, mask: Tensor) -> Tensor:
+        weights = (mask != 0).to(torch.float32)[:, :, None]
+        return ((self._with_padding(x) * weights).sum(1) / weights.sum(1).clamp(min=1)).to(x.dtype)
+
+    def masked_max(self, x: Tensor, mask: Tensor) -> Tensor:
+        return torch.where(mask[:, :, None] != 0, self._with_padding(x), -torch.inf).amax(1)
+
+    def _with_padding(self, x: Tensor) -> Tensor:
+        return x if self._ragged is None else self._ragged.pad(x)
