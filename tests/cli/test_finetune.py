@@ -108,6 +108,54 @@ def test_what_does_not_fit_is_told_before_anything_is_trained(
     assert [path.name for path in (tmp_path / "used").iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (0, "interrupted before a step was kept in run; the same command with --resume begins anew\n"),
+        (1, "interrupted; all up to step 2 of epoch 1 is kept in run, and the same command with --resume goes on"),
+        (2, "interrupted; all up to epoch 1 is kept in run, and the same command with --resume goes on from there\n"),
+    ],
+)
+def test_interrupted_it_says_what_is_kept_and_how_to_go_on(
+    cli: Any, tmp_path: Path, train: Path, monkeypatch: pytest.MonkeyPatch, written: int, message: str
+) -> None:
+    from berthub.training.hyperparameters import Hyperparameters
+    from berthub.training.state import StateStore
+
+    of, write, states = Hyperparameters.of, StateStore.write, list[str]()
+
+    def interrupted(store: StateStore, *state: Any) -> None:
+        if len(states) == written:
+            raise KeyboardInterrupt
+        write(store, *state)
+        states.append("written")
+
+    # Three steps an epoch: states after step 2, and after each epoch.
+    monkeypatch.setattr(Hyperparameters, "of", lambda given: of({**given, "checkpoint_steps": 2}))
+    monkeypatch.setattr(StateStore, "write", interrupted)
+    command = ("finetune", "classify", train, "-o", "run", *FAST, "--epochs", "2", "--quiet")
+    result = cli(*command)
+    assert result.exit_code == 130, result.output
+    assert result.stderr.startswith(message)
+    monkeypatch.setattr(StateStore, "write", write)
+    assert cli(*command, "--resume").exit_code == 0
+    assert (tmp_path / "run" / "berthub.json").is_file()
+
+
+def test_interrupted_before_there_is_a_run_it_says_nothing(
+    cli: Any, tmp_path: Path, train: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from berthub.training.tasks import fine_tuner
+
+    def interrupted(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(fine_tuner, "build_model", interrupted)
+    result = cli("finetune", "classify", train, "-o", "run", *FAST, "--quiet")
+    assert (result.exit_code, result.stderr) == (130, "")
+
+
 def test_the_options_have_the_defaults_of_the_library() -> None:
     from berthub.training.hyperparameters import Hyperparameters
     from berthub.training.model import Adaptation

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from berthub.cli.model import ModelOptions
 from berthub.cli.tables.labelled import Labelled, read_labelled
 from berthub.cli.tables.reading_options import ReadingOptions
-from berthub.errors import InputError
+from berthub.errors import BerthubError, InputError
 from berthub.head import Task
 from berthub.keras_backend import choose_backend
 
@@ -61,11 +61,28 @@ def run_job(job: FineTuneJob) -> None:
             tell=(lambda message: None) if job.quiet else (lambda message: print(message, file=sys.stderr)),
         )
     except (KeyboardInterrupt, SystemExit):
-        if job.run.exists():
-            print(f"interrupted; the same command with --resume goes on in {job.run}", file=sys.stderr)
+        if (kept := _kept(job.run)) is not None:
+            print(kept, file=sys.stderr)
         raise
     if not job.quiet:
         print(_summary(job, tuner), file=sys.stderr)
+
+
+def _kept(run: Path) -> str | None:
+    """What an interrupted training left in its folder, and how to go on; None if that is nothing."""
+    from berthub.training.run_folder import kept_progress
+
+    try:
+        progress = kept_progress(run)
+    except BerthubError:
+        # Whoever resumes is told what is wrong with it.
+        return f"interrupted; the same command with --resume goes on in {run}"
+    if progress is None:
+        return None
+    if not progress.epoch and not progress.step:
+        return f"interrupted before a step was kept in {run}; the same command with --resume begins anew"
+    where = f"step {progress.step} of epoch {progress.epoch + 1}" if progress.step else f"epoch {progress.epoch}"
+    return f"interrupted; all up to {where} is kept in {run}, and the same command with --resume goes on from there"
 
 
 def _labelled(job: FineTuneJob, path: Path) -> Labelled:

@@ -18,9 +18,9 @@ from berthub.formats.native import CONFIG, write_native_files
 from berthub.head import Head
 from berthub.training.model_card import model_card
 from berthub.training.run import Run
-from berthub.training.state import StateStore
+from berthub.training.state import Progress, StateStore, newest_progress
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "kept_progress"]
 
 _STATE = "training-state"
 _LIBRARIES = ("berthub", "keras", "torch", "tensorflow", "tensorflow-cpu", "jax", "numpy", "openvino", "tokenizers")
@@ -74,6 +74,14 @@ class RunFolder:
             shutil.rmtree(self._folder / _STATE)
             if not any(self._folder.iterdir()):
                 self._folder.rmdir()
+
+
+def kept_progress(folder: Path) -> Progress | None:
+    """How far the interrupted training in a run folder is kept; None without one.
+
+    `CorruptFileError` for a damaged state.
+    """
+    return newest_progress(folder / _STATE) if (folder / _STATE).is_dir() else None
 
 
 def _draw(run: Run, head: Head, folder: Path) -> Sequence[str]:

@@ -19,7 +19,7 @@ from berthub.errors import BerthubError, CorruptFileError, InputError
 from berthub.formats.native import read_native, write_native
 from berthub.training.state_files import check_progress, read_pointer
 
-__all__ = ["Progress", "StateStore", "Stored"]
+__all__ = ["Progress", "StateStore", "Stored", "newest_progress"]
 
 _POINTER = "latest.json"
 
@@ -198,6 +198,12 @@ class StateStore:
             for path in self._folder.iterdir():
                 if path.name not in (_POINTER, *names):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def newest_progress(folder: Path) -> Progress:
+    """The progress of the newest state in a store's folder, that of a beginning where there is none yet."""
+    pointer = folder / _POINTER
+    return Progress.of(read_pointer(pointer).progress) if pointer.is_file() else Progress()
 
 
 def _best(folder: Path) -> Checkpoint:
