@@ -8,8 +8,9 @@ import pytest
 
 import berthub
 from berthub.cli import finetune
+from support.needs import needs
 
-pytest.importorskip("keras")
+pytestmark = needs("keras")
 
 GOOD, BAD = "the quick fox", "unbelievable words , not"
 

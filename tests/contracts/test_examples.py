@@ -1,14 +1,14 @@
 """The programs in `examples/` run as they stand there, with a tiny model behind their handle, on Keras's backend."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from berthub.training.backend import import_keras
+from support.needs import needs, why_skipped
 
+pytestmark = needs("keras")
 _EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 # return_tensors -> the library that it needs.
 _FRAMEWORKS = {"tf": "tensorflow", "np": "numpy", "pt": "torch", "jax": "jax"}
@@ -16,6 +16,8 @@ _FRAMEWORKS = {"tf": "tensorflow", "np": "numpy", "pt": "torch", "jax": "jax"}
 
 @pytest.fixture(autouse=True)
 def _tiny_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from berthub.training.backend import import_keras
+
     import_keras()
     for home in ("berthub.tokenization.tokenizer", "berthub.training.keras_layer"):
         monkeypatch.setattr(f"{home}.resolve", lambda handle=None, **options: models / "tf2_v4")
@@ -23,8 +25,8 @@ def _tiny_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _run(name: str, framework: str = "tf") -> dict[str, Any]:
     """What the program leaves behind, with the tensors of another library where its own is not asked for."""
-    if importlib.util.find_spec(_FRAMEWORKS[framework]) is None:
-        pytest.skip(f"needs {_FRAMEWORKS[framework]}")
+    if reason := why_skipped(_FRAMEWORKS[framework]):
+        pytest.skip(reason)
     path = _EXAMPLES / f"{name}.py"
     program = path.read_text(encoding="utf-8").replace('return_tensors="tf"', f'return_tensors="{framework}"')
     names: dict[str, Any] = {"__name__": "__main__"}

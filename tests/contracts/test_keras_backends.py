@@ -1,6 +1,5 @@
 """What holds for the Keras side holds on each backend: Keras can have one in a process, so the others get their own."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -8,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from berthub.training.backend import BACKENDS, import_keras
+from berthub.keras_backend import BACKENDS
+from support.needs import needs, why_skipped
 
 _ROOT = Path(__file__).parent.parent.parent
 # The others do not come near a backend.
@@ -27,13 +27,16 @@ _NAMES = (
 _TESTS = [*(f"tests/training/test_{name}.py" for name in _NAMES), "tests/contracts/test_examples.py"]
 
 
+@needs("keras")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_on_every_backend(backend: str) -> None:
+    from berthub.training.backend import import_keras
+
+    if reason := why_skipped(backend):
+        pytest.skip(reason)
     if backend == import_keras().config.backend():
         pytest.skip(f"Keras is on {backend} in this process: its tests are run beside this one")
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *_TESTS],
         cwd=_ROOT,

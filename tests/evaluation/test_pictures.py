@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("matplotlib", reason="draws pictures: pip install -e '.[dev-all]'")
 from matplotlib.figure import Figure
 
 from berthub.errors import InputError, MissingDependencyError

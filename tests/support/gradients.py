@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from berthub.training.backend import import_keras
-
 _DATA = Path(__file__).parent.parent / "data"
 MODEL = _DATA / "models" / "tf2_v4"
 # Made by make_gradients.py.
@@ -33,6 +31,8 @@ def loss(outputs: Mapping[str, Any], mean: Any) -> Any:
 
 def gradients(layer: Any, inputs: Mapping[str, Any], *, training: bool = False) -> dict[str, np.ndarray]:
     """The gradients of `loss`; a frozen weight has none."""
+    from berthub.training.backend import import_keras
+
     keras = import_keras()
     variables = {
         name: variable
@@ -63,6 +63,8 @@ def _tensorflow(forward: Any, variables: list[Any]) -> list[Any]:
 
 def _jax(forward: Any, variables: list[Any]) -> list[Any]:
     import jax
+
+    from berthub.training.backend import import_keras
 
     keras = import_keras()
 

@@ -10,12 +10,16 @@ import pytest
 import berthub as hub
 from berthub.checkpoint import Checkpoint
 from berthub.formats import read
-from berthub.training.backend import import_keras
 from support.gradients import batch
+from support.needs import module_needs
+
+pytest_pycollect_makemodule = module_needs("keras")
 
 
 @pytest.fixture(scope="session")
 def keras() -> Any:
+    from berthub.training.backend import import_keras
+
     return import_keras()
 
 

@@ -30,7 +30,7 @@ def read_hdf5(path: Path) -> dict[str, npt.NDArray[Any]]:
     `UnsupportedModelError` for links, chunks and other files.
     """
     try:
-        import h5py  # type: ignore[import-untyped]
+        import h5py
     except ImportError as error:
         raise MissingDependencyError(f"reading {path.name} needs h5py: pip install h5py") from error
     arrays: dict[str, npt.NDArray[Any]] = {}

@@ -1,0 +1,46 @@
+"""Which tests need a library that the core does not have: they are skipped, with the reason, where it is missing."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+__all__ = ["module_needs", "needs", "why_skipped"]
+
+
+def why_skipped(*libraries: str) -> str | None:
+    """Why a test of these libraries is skipped; None where all are there. It imports none of them."""
+    missing = [library for library in libraries if importlib.util.find_spec(library) is None]
+    return f"needs {' and '.join(missing)}: pip install -e '.[dev-all]'" if missing else None
+
+
+def needs(*libraries: str) -> pytest.MarkDecorator:
+    """The mark of a test that needs these libraries."""
+    reason = why_skipped(*libraries)
+    return pytest.mark.skipif(reason is not None, reason=reason or "")
+
+
+def module_needs(*libraries: str) -> Callable[[Path, pytest.Collector], pytest.Module | None]:
+    """What a conftest.py names `pytest_pycollect_makemodule`, so that its folder's modules are skipped as a whole.
+
+    Modules import what they test when they are collected, and Keras must not be imported to find out whether it is
+    there: the first import chooses its backend.
+    """
+    reason = why_skipped(*libraries)
+
+    def make_module(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+        if reason is None:
+            return None
+        skipped: pytest.Module = _Skipped.from_parent(parent, path=module_path)
+        skipped.reason = reason
+        return skipped
+
+    return make_module
+
+
+class _Skipped(pytest.Module):
+    reason = ""
+
+    def collect(self) -> list[pytest.Item]:
+        pytest.skip(self.reason, allow_module_level=True)
