@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("resource", reason="the script limits memory as POSIX does")
 import fuzz_readers
 
 

@@ -16,6 +16,8 @@ from berthub.formats import read
 from berthub.formats.onnx.writer import write_onnx
 from support.tiny import tiny_checkpoint
 
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+
 
 @pytest.fixture(autouse=True)
 def _no_waiting() -> Iterator[None]:

@@ -142,6 +142,8 @@ def test_a_damaged_entry_is_made_anew(damage: str, store: Cache, files: Mapping[
         case "a folder":
             path.unlink()
             path.mkdir()
+        case "a pipe" | "record pipe" if not hasattr(os, "mkfifo"):
+            pytest.skip("the system has no pipes with names")
         case "a pipe":
             path.unlink()
             os.mkfifo(path)
