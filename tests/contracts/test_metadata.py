@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+import berthub
+
 _ROOT = Path(__file__).parent.parent.parent
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 
@@ -43,5 +45,44 @@ def test_what_documents_link_to_is_in_the_source_distribution() -> None:
             assert target.exists(), f"{path}: {link}"
             first = target.relative_to(_ROOT.resolve()).parts[0]
             assert f"/{first}" in included or first == "pyproject.toml", f"{path}: {link}"
-    for folder in ("tests", "examples", "src"):
-        assert f"/{folder}" in included
+    for name in ("tests", "examples", "src", "SECURITY.md", "CITATION.cff", "noxfile.py"):
+        assert f"/{name}" in included
+    for name in included:
+        assert (_ROOT / name.removeprefix("/")).exists(), name
+
+
+def test_the_version_stands_in_one_place() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" in project["project"]["dynamic"]
+    # What has to repeat it says the same.
+    for path, pattern in {
+        project["tool"]["hatch"]["version"]["path"]: r'^__version__ = "(.+)"$',
+        "CITATION.cff": r"^version: (.+)$",
+        "CHANGELOG.md": r"\A# Changes\n\n## (\S+)",
+    }.items():
+        text = (_ROOT / path).read_text(encoding="utf-8")
+        assert re.findall(pattern, text, re.MULTILINE) == [berthub.__version__], path
+
+
+def test_what_the_security_policy_names_is_there() -> None:
+    policy = (_ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[^`\s]+)`", policy)
+    assert len(named) > 10
+    for path in [*named, *_LINK.findall(policy)]:
+        assert (_ROOT / path).exists(), path
+
+
+def test_contributors_need_no_framework() -> None:
+    extras = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    light = {_name(requirement) for extra in ("dev", "onnx", "sklearn") for requirement in extras[extra]}
+    assert not light & {"tensorflow-cpu", "tensorflow", "jax", "torch", "keras", "transformers"}
+    assert "berthub[dev,finetune]" in extras["dev-all"]
+    # The README's command, and what CI runs, have all of it.
+    for path in ("README.md", ".ci/run"):
+        if (_ROOT / path).exists():  # the source distribution has no .ci
+            text = (_ROOT / path).read_text(encoding="utf-8")
+            assert re.findall(r"--editable '\.(\S*)'", text) == ["[dev-all]"], path
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\s\[<>=~!;]", requirement, maxsplit=1)[0]

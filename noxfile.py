@@ -1,0 +1,68 @@
+"""What contributors and CI run: `nox` for all checks and the core tests, `nox --list` for what else there is.
+
+Each session makes a virtual environment of its own. `nox --no-venv -s check` uses the one that is active, and
+`nox -s test -P 3.13` another Python.
+"""
+
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["check", "test"]
+nox.options.reuse_existing_virtualenvs = True
+
+_ROOT = Path(__file__).parent
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Run the formatter, the linter, the type checker and the check of import directions."""
+    session.install("-e", ".[dev]")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """Run the tests that need no framework: `nox -s test -- -m "not slow"` for the quick ones."""
+    session.install("-e", ".[dev]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def test_all(session: nox.Session) -> None:
+    """Run all tests, with TensorFlow, JAX, PyTorch and transformers."""
+    session.install("-e", ".[dev-all]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run what the documents show, and follow their links."""
+    session.install("-e", ".[dev-all]")
+    session.run("pytest", "tests/contracts/test_documents.py", "tests/contracts/test_metadata.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure berthub beside its peers: `nox -s bench -- --help` for the options, benchmarks/README.md for the rest."""
+    session.install("-e", ".", "-r", "benchmarks/requirements.txt")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the source distribution and the wheel into dist/, and use the wheel outside of the checkout."""
+    session.install("build")
+    # The wheel is built from the source distribution, which so is seen to be complete.
+    session.run("python", "-m", "build", "--outdir", "dist", ".")
+    (wheel,) = (_ROOT / "dist").glob("berthub-*.whl")
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(str(wheel))
+    with tempfile.TemporaryDirectory() as elsewhere, session.chdir(elsewhere):
+        session.run("berthub", "--version")
+        session.run("berthub", "models", "chinese")
