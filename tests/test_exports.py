@@ -20,6 +20,7 @@ from berthub.exports import FORMATS, ExportFormat
 from berthub.formats import read
 from berthub.formats.onnx.reader import read_onnx
 from support.exports import assert_same, random_head, reference
+from support.needs import needs
 from support.tiny import ARCHITECTURES, tiny_checkpoint, tiny_inputs
 
 _NEEDS = {"keras": "keras", "onnx": "onnx", "savedmodel": "tensorflow"}
@@ -112,6 +113,12 @@ def test_nothing_is_overwritten(models: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="not an empty folder"):
         hub.export(models / "tf2_v4", tmp_path, to="native")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt"]
+
+
+@needs("keras")
+def test_no_file_is_overwritten(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"should be a file that ends in \.keras"):
         hub.export(models / "tf2_v4", tmp_path / "model", to="keras")
     (tmp_path / "model.keras").write_text("mine")

@@ -86,6 +86,7 @@ def test_normalized_token_vectors_have_length_one(cli: Any, corpus: Path) -> Non
         np.testing.assert_allclose(np.linalg.norm(row["sequence_output"], axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_more_rows_than_a_block_keep_their_order(cli: Any, encoder: Encoder, tmp_path: Path) -> None:
     texts = [f"the fox {number}" + " quick" * (number % 7) for number in range(5000)]
     (tmp_path / "many.txt").write_text("\n".join(texts))

@@ -10,6 +10,7 @@ import berthub
 from berthub.evaluation.scores import scores
 from berthub.head import Task
 from support.heads import LABELS, with_head
+from support.needs import needs
 
 TEXTS = ["The quick fox.", "", "Was it quick?", "It was not.", "fox " * 40]
 WORDS = [["The", "quick", "fox"], ["Unbelievable", "!"]]
@@ -29,7 +30,9 @@ def _write(path: Path, task: Task) -> Path:
     return path
 
 
-@pytest.mark.parametrize("task", LABELS)
+@pytest.mark.parametrize(
+    "task", [pytest.param(task, marks=needs("seqeval")) if task == "tag" else task for task in LABELS]
+)
 def test_scores_are_those_of_the_library(
     cli: Any, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: Task
 ) -> None:

@@ -277,6 +277,7 @@ SPANS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.intege
 )
 
 
+@pytest.mark.slow
 @given(SPANS, SPANS)
 @settings(max_examples=200, deadline=None)
 def test_aligned_keeps_every_token(first: Cut, second: Cut) -> None:

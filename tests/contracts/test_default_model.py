@@ -17,6 +17,7 @@ _LONG = "A man is eating food. " * 40 + "The stock market crashed today. " * 40
 _EXPECTED_OF_LONG = [-0.0008045, -0.0316409, 0.0142903, -0.0032123, -0.1024334, 0.006726, -0.0157065, -0.0970813]
 
 
+@pytest.mark.slow
 def test_the_default_model(tmp_path: Path) -> None:
     with pytest.raises(OfflineError):
         hub.load(cache_dir=tmp_path, offline=True)

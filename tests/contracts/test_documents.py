@@ -10,9 +10,18 @@ from typer.testing import CliRunner
 
 from berthub.cli.main import app
 from berthub.engines.openvino import multiplies_bytes_exactly
+from support.needs import why_skipped
 
 _ROOT = Path(__file__).parent.parent.parent
 _DOCUMENTS = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
+# library -> what a program says that needs it.
+_NEEDED = {
+    "keras": re.compile(r"KerasLayer|TextClassifier|TextRegressor|TokenClassifier|import keras|to=\"keras\""),
+    "onnx": re.compile(r"to=\"onnx\""),
+    "sklearn": re.compile("sklearn"),
+    "tensorflow": re.compile(r"to=\"savedmodel\"|engine=\"tensorflow\"|return_tensors=\"tf\""),
+    "torch": re.compile(r"return_tensors=\"pt\""),
+}
 _BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -41,13 +50,18 @@ def _tiny_model(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "reviews.csv").write_text("id,text\n1,The fox was quick.\n2,It was not.\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", _DOCUMENTS, ids=lambda path: path.name)
 def test_python_examples_run(path: Path) -> None:
     names: dict[str, object] = {}
     for code in _blocks(path, "python"):
+        # What comes behind it builds on it.
+        if reason := why_skipped(*[library for library, words in _NEEDED.items() if words.search(code)]):
+            pytest.skip(reason)
         exec(compile(code, str(path), "exec"), names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", _DOCUMENTS, ids=lambda path: path.name)
 def test_commands_run(path: Path) -> None:
     for code in _blocks(path, "sh"):

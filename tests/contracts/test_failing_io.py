@@ -10,6 +10,7 @@ import pytest
 _SCRIPT = Path(__file__).parent.parent / "failing_io.py"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs LD_PRELOAD")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_sentences_equal_the_original(models: Path, name: str) -> None:
     np.testing.assert_array_equal(out["encoder_outputs"][-1], out["sequence_output"])
 
 
+@pytest.mark.slow
 def test_a_trained_model_in_float32(minilm: Path) -> None:
     texts, golden = _minilm(minilm)
     out = hub.load(minilm / "tf2_v4", precision="float32").encode(texts, layers="all")
@@ -67,6 +68,7 @@ def test_a_trained_model_in_float32(minilm: Path) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE * np.abs(theirs).max())
 
 
+@pytest.mark.slow
 def test_a_trained_model_in_bfloat16(minilm: Path) -> None:
     bert = hub.load(minilm / "tf2_v4")
     if bert.precision != "bfloat16":

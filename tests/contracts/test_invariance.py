@@ -52,6 +52,7 @@ def test_order_and_company_change_nothing(bert: hub.Encoder, texts: list, seed) 
                 assert not ours[row, length:].any()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(texts=st.lists(_TEXTS, min_size=1, max_size=20), budget=st.sampled_from([1, 7, 64, 100_000]))
 def test_batch_size_changes_nothing(bert: hub.Encoder, texts: list[str], budget: int) -> None:

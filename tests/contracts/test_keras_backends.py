@@ -27,6 +27,7 @@ _NAMES = (
 _TESTS = [*(f"tests/training/test_{name}.py" for name in _NAMES), "tests/contracts/test_examples.py"]
 
 
+@pytest.mark.slow
 @needs("keras")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("backend", BACKENDS)

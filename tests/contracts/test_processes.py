@@ -21,6 +21,7 @@ STATES = ("one text", "many batches", "another thread", "never used", "two model
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 
+@pytest.mark.slow
 @forks
 @pytest.mark.parametrize("way", ["fork", "pool", "server"])
 @pytest.mark.parametrize("state", STATES)

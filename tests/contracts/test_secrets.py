@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import berthub
 
 TESTS = Path(__file__).parents[1]
 SRC = Path(berthub.__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_no_secret_of_an_address_comes_out_anywhere(tmp_path: Path) -> None:
     """The canary through every route but fine-tuning; the script can take that one too."""
     done = subprocess.run(

@@ -7,6 +7,7 @@ import pytest
 from berthub.errors import InputError, MissingDependencyError
 from berthub.evaluation.scores import MAIN_SCORE, confusion, main_score, scores
 from berthub.head import TASKS
+from support.needs import needs
 
 BIO = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 
@@ -69,6 +70,7 @@ def test_correlations_that_are_undefined_are_nan(truth: list[float], predicted: 
     assert np.isfinite(result["mean_absolute_error"])
 
 
+@needs("seqeval")
 def test_entities_count_whole() -> None:
     # Of three entities one is found; one is found too short, which is a false alarm, too.
     truth = [["B-PER", "I-PER", "O", "B-LOC"], ["B-PER", "O"], []]
@@ -77,6 +79,7 @@ def test_entities_count_whole() -> None:
     assert result == pytest.approx({"precision": 1 / 2, "recall": 1 / 3, "f1": 2 / 5, "accuracy": 4 / 6})
 
 
+@needs("seqeval")
 def test_entities_begin_as_conlleval_has_it() -> None:
     # I- without B- before it begins an entity, too, and so does another type.
     truth = [["B-PER", "B-LOC", "O", "B-PER"]]
@@ -84,6 +87,7 @@ def test_entities_begin_as_conlleval_has_it() -> None:
     assert scores("tag", labels=BIO, truth=truth, predicted=predicted)["f1"] == 1
 
 
+@needs("seqeval")
 def test_bilou_counts_as_bio_does() -> None:
     labels = ("O", "B-PER", "I-PER", "L-PER", "U-PER")
     truth = [["B-PER", "L-PER", "U-PER", "O", "B-PER", "I-PER", "L-PER"]]
@@ -92,6 +96,7 @@ def test_bilou_counts_as_bio_does() -> None:
     assert result["precision"] == result["recall"] == pytest.approx(2 / 3)
 
 
+@needs("seqeval")
 def test_no_entities_anywhere() -> None:
     result = scores("tag", labels=BIO, truth=[["O", "O"]], predicted=[["O", "O"]])
     assert result == {"precision": 0, "recall": 0, "f1": 0, "accuracy": 1}
@@ -105,6 +110,7 @@ def test_tags_that_mark_no_entities() -> None:
     assert main_score("tag", result) == "accuracy"
 
 
+@needs("seqeval")
 def test_every_task_has_a_main_score_among_its_scores() -> None:
     rows: dict[str, tuple[tuple[str, ...], Any]] = {
         "classify": (("a", "b"), ["a", "b"]),
@@ -118,6 +124,7 @@ def test_every_task_has_a_main_score_among_its_scores() -> None:
         assert result[main_score(task, result)] == pytest.approx(1)  # type: ignore[arg-type]
 
 
+@needs("seqeval")
 def test_the_order_of_rows_does_not_matter() -> None:
     rng = np.random.default_rng(0)
     truth = [list(rng.choice(BIO, rng.integers(0, 6))) for _ in range(40)]

@@ -150,6 +150,7 @@ def test_time_grows_with_the_size_and_no_faster(build: Callable[[int], bytes], g
     assert costs[1] < 25 * costs[0] + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", CASES, ids=lambda build: build.__name__)
 def test_memory_is_bounded(build: Callable[[int], bytes], tmp_path: Path) -> None:
     path = tmp_path / "m.tar"
@@ -269,6 +270,7 @@ NAMES = st.text(
 )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )

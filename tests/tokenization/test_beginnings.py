@@ -28,6 +28,7 @@ def _whole(tokenizer: Tokenizer, text: Any, max_length: int, *, offsets: bool) -
         tokenizer._beginnings = original  # type: ignore[method-assign]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", ["google", "tf_text"])
 @pytest.mark.parametrize("lower_case", [True, False])
 def test_a_beginning_has_the_tokens_of_the_whole(models: Path, reference: Any, lower_case: bool) -> None:

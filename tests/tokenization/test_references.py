@@ -62,6 +62,7 @@ def test_the_references_differ_on_hard_texts() -> None:
     assert cased > 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lower_case", [True, False])
 def test_the_library_does_as_google_where_no_care_is_taken(lower_case: bool) -> None:
     basic = BasicTokenizer(lower_case=lower_case, strip_accents=lower_case, split_chinese=True)

@@ -125,6 +125,7 @@ def test_a_file_that_appears_meanwhile_is_kept(
 BERTHUB = [sys.executable, "-m", "berthub.cli.main"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("name", ["out.parquet", "out.npy", "out.jsonl"])

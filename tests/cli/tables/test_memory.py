@@ -39,6 +39,7 @@ def _written(path: Path, rows: int, encoding: str | None) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "encoding"), [("a.csv.gz", None), ("a.json.gz", None), ("a.json", None), ("a.csv", "utf-16")]
 )
