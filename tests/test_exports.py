@@ -15,8 +15,9 @@ import pytest
 import berthub as hub
 from berthub import atomic
 from berthub.checkpoint import Checkpoint
+from berthub.choices import ExportFormat
 from berthub.errors import HandleError, InputError, MissingDependencyError, UnsupportedModelError, WriteError
-from berthub.exports import FORMATS, ExportFormat
+from berthub.exports import FORMATS
 from berthub.formats import read
 from berthub.formats.onnx.reader import read_onnx
 from support.exports import assert_same, random_head, reference

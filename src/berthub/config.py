@@ -7,27 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, get_args
 
+from berthub.choices import REFERENCES, Reference
 from berthub.errors import CheckpointError
 
-__all__ = ["POOLINGS", "REFERENCES", "Activation", "EncoderConfig", "Pooling", "Reference", "size_faults"]
+__all__ = ["Activation", "EncoderConfig", "size_faults"]
 
 Activation = Literal["gelu_erf", "gelu_tanh", "relu"]
 """`gelu_tanh` is Google's and TF Hub's form, 0.5x(1 + tanh(sqrt(2/pi)(x + 0.044715x^3))); `gelu_erf` is the exact
 one, x * Phi(x) (Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415)."""
-
-Pooling = Literal["cls", "max", "mean", "pooled"]
-"""How one vector is made of a text: `pooled` is the model's own pooler; the others reduce the token vectors of a
-layer: the first, the largest value of each component, the mean (both over all unmasked tokens, `[CLS]` and `[SEP]`
-included)."""
-
-POOLINGS: tuple[str, ...] = get_args(Pooling)
-
-Reference = Literal["google", "tf_text", "transformers"]
-"""Whose tokenization is meant: `google` is that of the code that Google trained with and published beside the weights
-(`tokenization.py` of BERT, 2018, and of ALBERT), `tf_text` that of TF Hub's preprocessing models, which are made of
-TensorFlow Text's operations, and `transformers` that of Hugging Face's libraries, as a model's tokenizer files say."""
-
-REFERENCES: tuple[str, ...] = get_args(Reference)
 
 # Far beyond any published BERT; they keep a corrupted configuration from asking for absurd amounts of work.
 _LARGEST = {

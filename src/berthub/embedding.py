@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from berthub.config import POOLINGS, Pooling
+from berthub.choices import POOLINGS, Pooling
 from berthub.errors import CheckpointError, UnsupportedModelError
 
 __all__ = ["DEFAULT_POOLING", "UNSAID", "Embedding"]

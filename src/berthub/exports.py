@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from berthub.atomic import check_new_folder
 from berthub.checkpoint import Checkpoint
-from berthub.config import REFERENCES
+from berthub.choices import REFERENCES, ExportFormat
 from berthub.embedding import UNSAID, Embedding
 from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError, MissingDependencyError, UnsupportedModelError
@@ -22,11 +22,7 @@ from berthub.sources.resolve import resolve
 if TYPE_CHECKING:
     from berthub.training.keras_layer import KerasLayer
 
-__all__ = ["FORMATS", "ExportFormat", "export"]
-
-ExportFormat = Literal["google", "huggingface", "keras", "native", "onnx", "savedmodel"]
-"""What a model can be written as: Google's checkpoint of 2018, a Hugging Face folder, a `.keras` file, berthub's own
-folder, an ONNX model, a SavedModel with TF Hub's interface."""
+__all__ = ["FORMATS", "export"]
 
 
 def export(
@@ -178,7 +174,7 @@ class Form:
         return self.keeps_embedding == "computed" and not embedding.unsupported
 
 
-FORMATS: dict[str, Form] = {
+FORMATS: dict[ExportFormat, Form] = {
     "google": Form(write=_write_google, tokenizations=("google", "transformers"), keeps_embedding="none"),
     "huggingface": Form(
         write=_write_huggingface,

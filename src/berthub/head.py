@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.brief import Brief
-from berthub.config import POOLINGS, Pooling
+from berthub.choices import POOLINGS, Pooling
 from berthub.errors import CheckpointError
 
 __all__ = ["TASKS", "Head", "Task", "label_order"]

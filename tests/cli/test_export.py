@@ -1,14 +1,14 @@
 from pathlib import Path
 from typing import Any, get_args
 
-from berthub.cli.options import ExportForm
-from berthub.exports import FORMATS, ExportFormat
+from berthub.choices import ExportFormat
+from berthub.exports import FORMATS
 from berthub.formats import read
 from support.exports import assert_same
 
 
 def test_the_forms_are_those_of_the_library() -> None:
-    assert [form.value for form in ExportForm] == list(get_args(ExportFormat)) == list(FORMATS)
+    assert list(get_args(ExportFormat)) == list(FORMATS)
 
 
 def test_a_model_is_written_and_its_files_are_listed(cli: Any, models: Path, tmp_path: Path) -> None:

@@ -4,15 +4,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 import berthub
 from berthub.cli import main as main_module
-from berthub.cli import options
 from berthub.cli.exit_codes import ExitCode, code_of
-from berthub.engines.engine import EngineName, Precision
 from berthub.errors import (
     ArchiveError,
     BerthubError,
@@ -45,11 +43,6 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
-
-
-def test_choices_are_those_of_the_library() -> None:
-    assert {*options.Engine} == {*get_args(EngineName)}
-    assert {*options.Precision} == {*get_args(Precision)}
 
 
 def test_each_option_is_declared_in_one_place() -> None:

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from berthub import Encoder, Tokenizer
-from berthub.cli.options import Reference
+from berthub.choices import REFERENCES
 from berthub.cli.tokenize_count import Frequent
 from berthub.cli.tokenize_cuts import Cut, aligned
-from berthub.config import REFERENCES
 from berthub.formats import read
 from berthub.formats.native import write_native
 from berthub.vocabulary import Vocabulary
@@ -25,10 +24,6 @@ UNLIKE = "The Stra\u00dfe and \ufb01sh"
 
 def words(output: str) -> str:
     return " ".join(output.split())
-
-
-def test_references_are_the_tokenizers() -> None:
-    assert tuple(Reference) == REFERENCES
 
 
 def test_table(cli: Any, models: Path) -> None:

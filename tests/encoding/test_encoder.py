@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import berthub as hub
-from berthub.config import Pooling
+from berthub.choices import Pooling
 from berthub.errors import InputError, OutputNotComputedError
 
 _TEXTS = ["The quick brown fox.", "", "It was the first day of May!"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import berthub as hub
-from berthub.engines.engine import EngineName
+from berthub.choices import EngineName
 from berthub.engines.openvino.pages import _map
 from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read

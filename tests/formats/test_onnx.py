@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from berthub.checkpoint import Checkpoint
-from berthub.config import Pooling
+from berthub.choices import Pooling
 from berthub.errors import CorruptFileError, InputError, MissingDependencyError
 from berthub.formats import read
 from berthub.formats.onnx import writer as onnx_writer

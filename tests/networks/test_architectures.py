@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from berthub.choices import EngineName
 from berthub.encoding.encoder import Encoder
 from berthub.engines.create import create_engine
-from berthub.engines.engine import EngineName
 from berthub.errors import InputError
 from berthub.tokenization.tokenizer import Tokenizer
 from support.tiny import ARCHITECTURES, tiny_checkpoint, tiny_inputs

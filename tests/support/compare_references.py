@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from tests.support import hard_texts, references
 
-from berthub.config import REFERENCES
+from berthub.choices import REFERENCES
 from berthub.tokenization.tokenizer import Tokenizer
 
 _BATCH = 10_000

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
-from berthub.config import Pooling
+from berthub.choices import Pooling
 from berthub.encoding.encoder import Encoder
 from berthub.engines.create import create_engine
 from berthub.head import Head

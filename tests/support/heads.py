@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from berthub.config import Pooling
+from berthub.choices import Pooling
 from berthub.formats import read
 from berthub.formats.native import write_native
 from berthub.head import Head, Task

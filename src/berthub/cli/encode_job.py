@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import berthub
+from berthub.choices import DType, EngineName, OutputFormat, Precision, Vectors
 from berthub.cli.model import ModelOptions, load_encoder
-from berthub.cli.options import DType, Engine, Missing, OutputFormat, Precision, Vectors
 from berthub.cli.preview import PREVIEW_ROWS, show
 from berthub.cli.progress import Counts, progress, summary
 from berthub.cli.tables.block import Block
@@ -47,7 +47,7 @@ class EncodeJob:
     window: int | None
     stride: int | None
     model: ModelOptions
-    engine: Engine
+    engine: EngineName
     precision: Precision
     quiet: bool
 
@@ -88,13 +88,13 @@ def run(job: EncodeJob) -> None:
 
 
 def _refuse_impossible(job: EncodeJob, to: OutputFormat) -> None:
-    if job.vectors is Vectors.SEQUENCE_OUTPUT and to not in (OutputFormat.PARQUET, OutputFormat.JSONL):
-        what = "a .npy file holds one array" if to is OutputFormat.NPY else f"{to} holds one vector in each row"
+    if job.vectors == "sequence_output" and to not in ("parquet", "jsonl"):
+        what = "a .npy file holds one array" if to == "npy" else f"{to} holds one vector in each row"
         raise InputError(
             f"{what}, and texts have different numbers of token vectors: write sequence_output to Parquet "
             "(-o FILE.parquet) or JSON lines (-o FILE.jsonl)"
         )
-    if job.reading.missing is Missing.SKIP and (job.drop_columns or to is OutputFormat.NPY):
+    if job.reading.missing == "skip" and (job.drop_columns or to == "npy"):
         raise InputError(
             "--missing skip leaves rows out, and without the columns of the input nobody could tell which: write "
             "another format than .npy and no --drop-columns, or use --missing empty"
@@ -157,7 +157,7 @@ def _metadata(job: EncodeJob, request: Request, encoder: Encoder) -> dict[str, s
     return {
         "berthub.version": berthub.__version__,
         "berthub.model": job.model.name,
-        "berthub.output": request.vectors.value,
+        "berthub.output": request.vectors,
         **({"berthub.pooling": request.pooling} if request.pooling else {}),
         "berthub.layer": str(request.layer),
         "berthub.normalize": str(request.normalize).lower(),

@@ -32,9 +32,7 @@ def export(
     model = ModelOptions(
         handle=handle, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
     )
-    path = write(
-        model.handle, output, to=to.value, encoder_only=encoder_only, settings=model.settings, **model.fetching
-    )
+    path = write(model.handle, output, to=to, encoder_only=encoder_only, settings=model.settings, **model.fetching)
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
             typer.echo(f"{file}  {_size(file.stat().st_size)}")

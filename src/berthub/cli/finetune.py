@@ -69,7 +69,7 @@ def classify(
     freeze: t.FreezeLayers = 0,
     lora: t.LoraRank = None,
     seed: t.Seed = 0,
-    precision: o.PrecisionOption = o.Precision.AUTO,
+    precision: o.PrecisionOption = "auto",
     resume: t.Resume = False,
     model: o.Model = None,
     lower_case: o.LowerCase = None,
@@ -112,7 +112,7 @@ def regress(
     freeze: t.FreezeLayers = 0,
     lora: t.LoraRank = None,
     seed: t.Seed = 0,
-    precision: o.PrecisionOption = o.Precision.AUTO,
+    precision: o.PrecisionOption = "auto",
     resume: t.Resume = False,
     model: o.Model = None,
     lower_case: o.LowerCase = None,
@@ -150,7 +150,7 @@ def tag(
     freeze: t.FreezeLayers = 0,
     lora: t.LoraRank = None,
     seed: t.Seed = 0,
-    precision: o.PrecisionOption = o.Precision.AUTO,
+    precision: o.PrecisionOption = "auto",
     resume: t.Resume = False,
     model: o.Model = None,
     lower_case: o.LowerCase = None,
@@ -179,7 +179,7 @@ def _run(task: "Task", given: Mapping[str, Any]) -> None:
     options = {name: given[name] for name in ("max_length", "dropout", "seed")}
     options |= {"freeze_layers": given["freeze"], "lora_rank": given["lora"]}
     if given.get("pooling") is not None:
-        options["pooling"] = given["pooling"].value
+        options["pooling"] = given["pooling"]
     if task == "regress":
         options["name"] = given["label_column"] or "value"
     names = ("epochs", "batch_size", "learning_rate", "warmup", "weight_decay", "patience")
@@ -206,6 +206,6 @@ def _run(task: "Task", given: Mapping[str, Any]) -> None:
                 **{name: given[name] for name in ("lower_case", "cache_dir", "offline")},
             ),
             options=options,
-            hyperparameters={**{name: given[name] for name in names}, "precision": given["precision"].value},
+            hyperparameters={**{name: given[name] for name in names}, "precision": given["precision"]},
         )
     )

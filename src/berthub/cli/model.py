@@ -14,7 +14,7 @@ from berthub.errors import InputError
 
 if TYPE_CHECKING:
     from berthub.checkpoint import Checkpoint
-    from berthub.cli.options import Engine, Precision
+    from berthub.choices import EngineName, Precision
     from berthub.encoding.encoder import Encoder
 
 __all__ = ["ModelOptions", "load_checkpoint", "load_encoder"]
@@ -57,7 +57,7 @@ def load_checkpoint(options: ModelOptions) -> Checkpoint:
     return read(resolve(options.handle, **options.fetching), settings=options.settings)
 
 
-def load_encoder(options: ModelOptions, *, engine: Engine, precision: Precision, max_length: int | None) -> Encoder:
+def load_encoder(options: ModelOptions, *, engine: EngineName, precision: Precision, max_length: int | None) -> Encoder:
     """The model, ready to encode."""
     from berthub.encoding.load import load
 
@@ -65,8 +65,8 @@ def load_encoder(options: ModelOptions, *, engine: Engine, precision: Precision,
     with _shown("berthub.encoding.calibration"):
         return load(
             options.handle,
-            engine=engine.value,
-            precision=precision.value,
+            engine=engine,
+            precision=precision,
             max_length=max_length,
             settings=options.settings,
             **options.fetching,

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from berthub.cli.choices import (
+from berthub.choices import (
     DType,
-    Engine,
-    ExportForm,
+    EngineName,
+    ExportFormat,
     InputFormat,
     Missing,
     OutputFormat,
@@ -24,20 +24,16 @@ __all__ = [
     "TEXTS_PANEL",
     "CacheDir",
     "CompareReferences",
-    "DType",
     "DTypeOption",
     "Delimiter",
     "DropColumns",
     "EncoderOnly",
     "Encoding",
-    "Engine",
     "EngineOption",
-    "ExportForm",
     "ExportFormOption",
     "ExportPath",
     "Handle",
     "InputFile",
-    "InputFormat",
     "InputFormatOption",
     "Json",
     "LabelColumn",
@@ -45,7 +41,6 @@ __all__ = [
     "Layer",
     "LowerCase",
     "MaxLength",
-    "Missing",
     "MissingOption",
     "Model",
     "NoHeader",
@@ -53,18 +48,14 @@ __all__ = [
     "Normalize",
     "Offline",
     "OutputFile",
-    "OutputFormat",
     "OutputFormatOption",
     "Overwrite",
-    "Precision",
     "PrecisionOption",
     "PredictionColumn",
     "PredictionFile",
-    "PredictionFormat",
     "PredictionFormatOption",
     "Probabilities",
     "Quiet",
-    "Reference",
     "ReferenceOption",
     "Run",
     "Sha256",
@@ -73,7 +64,6 @@ __all__ = [
     "TextPairColumn",
     "TextsOnly",
     "TokenizerModel",
-    "Vectors",
     "VectorsColumn",
     "VectorsOption",
     "Window",
@@ -114,7 +104,7 @@ TokenizerModel = Annotated[
     ),
 ]
 EngineOption = Annotated[
-    Engine,
+    EngineName,
     typer.Option("--engine", help="What computes; numpy is the slow reference.", rich_help_panel=MODEL_PANEL),
 ]
 PrecisionOption = Annotated[
@@ -418,7 +408,7 @@ Probabilities = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.", rich_help_panel=OUTPUT_PANEL)]
 
 ExportFormOption = Annotated[
-    ExportForm, typer.Option("--to", help="The form to write.", show_default=False, rich_help_panel=OUTPUT_PANEL)
+    ExportFormat, typer.Option("--to", help="The form to write.", show_default=False, rich_help_panel=OUTPUT_PANEL)
 ]
 ExportPath = Annotated[
     Path,

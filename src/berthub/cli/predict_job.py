@@ -9,9 +9,9 @@ from rich import box
 from rich.table import Table
 
 import berthub
+from berthub.choices import EngineName, Precision, PredictionFormat
 from berthub.cli.console import OutputConsole, literal
 from berthub.cli.model import ModelOptions, load_encoder
-from berthub.cli.options import Engine, Missing, Precision, PredictionFormat
 from berthub.cli.preview import PREVIEW_ROWS, shortened
 from berthub.cli.progress import Counts, progress, summary
 from berthub.cli.tables.block import Block
@@ -46,7 +46,7 @@ class PredictJob:
     max_length: int | None
     truncation: bool
     model: ModelOptions
-    engine: Engine
+    engine: EngineName
     precision: Precision
     quiet: bool
 
@@ -63,7 +63,7 @@ def run_job(job: PredictJob) -> None:
     if destination is not None:
         for path in (*(file.path for file in source.files), None):
             destination.check(path)
-    if job.reading.missing is Missing.SKIP and job.drop_columns:
+    if job.reading.missing == "skip" and job.drop_columns:
         raise InputError(
             "--missing skip leaves rows out, and without the columns of the input nobody could tell which: leave out "
             "--drop-columns, or use --missing empty"
@@ -79,7 +79,7 @@ def run_job(job: PredictJob) -> None:
         carried=not job.drop_columns,
         separator=job.label_separator,
     )
-    columns.check(PredictionFormat.JSONL if destination is None else destination.format)
+    columns.check("jsonl" if destination is None else destination.format)
     wanted = TextColumns(job.text_column, job.text_pair_column, words=words)
     with reading(source, wanted) as rows:
         first = next(rows.blocks, None)
@@ -93,7 +93,7 @@ def run_job(job: PredictJob) -> None:
             metadata = _metadata(job, encoder, head)
             writer = create_prediction_writer(destination, file, columns, source=source.format, metadata=metadata)
             with progress(rows.total, quiet=job.quiet) as counts:
-                names = [] if destination.format is PredictionFormat.CONLL else columns.names(destination.format)
+                names = [] if destination.format == "conll" else columns.names(destination.format)
                 _predict(job, blocks, encoder=encoder, names=names, writer=writer, counts=counts)
                 writer.close()
     if not job.quiet:
@@ -101,7 +101,7 @@ def run_job(job: PredictJob) -> None:
 
 
 def load_fine_tuned(
-    model: ModelOptions, *, engine: Engine, precision: Precision, max_length: int | None
+    model: ModelOptions, *, engine: EngineName, precision: Precision, max_length: int | None
 ) -> tuple[Encoder, Head]:
     """The model and its head; `InputError` where it has none."""
     encoder = load_encoder(model, engine=engine, precision=precision, max_length=max_length)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from berthub.checkpoint import Checkpoint
+    from berthub.choices import Reference
     from berthub.cli.tables.reading_options import ReadingOptions
     from berthub.cli.tables.source import Source
-    from berthub.config import Reference
     from berthub.tokenization.tokenizer import Tokenizer
 
 __all__ = ["tokenize"]
@@ -78,7 +78,7 @@ def tokenize(
         texts, input_file, has_file_options=any((input_format, text_column, text_pair_column, *reading_options.given()))
     )
     if compare and reference is not None:
-        raise InputError(f"--compare shows both references: leave out --reference {reference.value}")
+        raise InputError(f"--compare shows both references: leave out --reference {reference}")
     model_options = ModelOptions(
         handle=handle, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
     )
@@ -124,16 +124,11 @@ def _check(texts: list[str], input_file: str | None, *, has_file_options: bool) 
 
 
 def _texts(texts: list[str]) -> "Source":
-    from berthub.cli.options import InputFormat
     from berthub.cli.tables.reading_options import ReadingOptions
     from berthub.cli.tables.source import find_source, texts_source
 
     # Whatever looks like the name of a file is a text here, and standard input has a text in every line.
-    return (
-        find_source(texts, ReadingOptions(format=InputFormat.TEXT))
-        if "-" in texts
-        else texts_source(texts, ReadingOptions())
-    )
+    return find_source(texts, ReadingOptions(format="text")) if "-" in texts else texts_source(texts, ReadingOptions())
 
 
 def _file(name: str, reading_options: "ReadingOptions") -> "Source":
@@ -146,16 +141,15 @@ def _file(name: str, reading_options: "ReadingOptions") -> "Source":
     return files_source([name], reading_options)
 
 
-def _compared(checkpoint: "Checkpoint") -> list["o.Reference | None"]:
+def _compared(checkpoint: "Checkpoint") -> list["Reference | None"]:
     """Google's tokenization, and the model's own; where that is Google's, TF Hub's."""
-    own = o.Reference(checkpoint.config.tokenization)
-    return [o.Reference.GOOGLE, o.Reference.TF_TEXT if own is o.Reference.GOOGLE else own]
+    own = checkpoint.config.tokenization
+    return ["google", "tf_text" if own == "google" else own]
 
 
-def _tokenizers(checkpoint: "Checkpoint", references: "Sequence[o.Reference | None]") -> "dict[str, Tokenizer]":
+def _tokenizers(checkpoint: "Checkpoint", references: "Sequence[Reference | None]") -> "dict[str, Tokenizer]":
     """By the name of the reference; None is the model's own."""
     from berthub.tokenization.tokenizer import Tokenizer
 
-    names: list[Reference | None] = [None if reference is None else reference.value for reference in references]
-    made = [Tokenizer.from_checkpoint(checkpoint, reference=name) for name in names]
+    made = [Tokenizer.from_checkpoint(checkpoint, reference=reference) for reference in references]
     return {tokenizer.reference: tokenizer for tokenizer in made}

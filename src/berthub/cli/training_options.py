@@ -1,11 +1,11 @@
 """The options that only training has, each declared once."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from berthub.choices import Pooling
 from berthub.cli.options import OUTPUT_PANEL, TEXTS_PANEL
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "LoraRank",
     "MultiLabel",
     "Patience",
-    "Pooling",
     "PoolingOption",
     "Resume",
     "RunFolderOption",
@@ -28,15 +27,6 @@ __all__ = [
 ]
 
 _TRAINING = "Training"
-
-
-class Pooling(StrEnum):
-    """How one vector is made of a text."""
-
-    POOLED = "pooled"
-    CLS = "cls"
-    MEAN = "mean"
-    MAX = "max"
 
 
 DevFile = Annotated[

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
-from berthub.cli.options import DType, Vectors
-from berthub.config import Pooling
+from berthub.choices import DType, Pooling, Vectors
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.encodings import Encodings
 from berthub.encoding.normalize import unit_length
@@ -24,12 +23,12 @@ __all__ = ["Chunk", "Request", "TokenColumns", "compute", "resolve_request"]
 
 # None: no pooling, or the model's own.
 _POOLINGS: dict[Vectors, Pooling | None] = {
-    Vectors.EMBEDDING: None,
-    Vectors.POOLED_OUTPUT: "pooled",
-    Vectors.MEAN: "mean",
-    Vectors.MAX: "max",
-    Vectors.CLS: "cls",
-    Vectors.SEQUENCE_OUTPUT: None,
+    "embedding": None,
+    "pooled_output": "pooled",
+    "mean": "mean",
+    "max": "max",
+    "cls": "cls",
+    "sequence_output": None,
 }
 
 
@@ -53,7 +52,7 @@ class Request:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of all columns that are written beside those of the input."""
-        if self.vectors is Vectors.SEQUENCE_OUTPUT:
+        if self.vectors == "sequence_output":
             return (self.column, "tokens", "offsets")
         return (self.column,)
 
@@ -96,12 +95,13 @@ def resolve_request(
     """
     config = checkpoint.config
     if vectors is None:
-        vectors = Vectors.EMBEDDING
-    if vectors is Vectors.POOLED_OUTPUT and not config.has_pooled_output:
+        vectors = "embedding"
+    if vectors == "pooled_output" and not config.has_pooled_output:
         raise InputError("the model has no pooler, so no pooled_output; use --output mean, max or cls")
-    pooling, described = _POOLINGS[vectors], vectors.value
+    pooling = _POOLINGS[vectors]
+    described: str = vectors
     scaled = bool(normalize)
-    if vectors is Vectors.EMBEDDING:
+    if vectors == "embedding":
         pooling, scaled = checkpoint.embedding.chosen(None, normalize)
         described += f": {embedding_in_words(checkpoint, normalize=scaled)}"
     elif scaled:
@@ -114,7 +114,7 @@ def resolve_request(
         layer=resolved.layer,
         normalize=scaled,
         dtype=dtype,
-        column=vectors.value if column is None else column,
+        column=vectors if column is None else column,
         window=window,
     )
 
@@ -139,7 +139,7 @@ def _chunk(encodings: Encodings, vectors: npt.NDArray[Any], request: Request, to
     if request.normalize:
         vectors = unit_length(vectors)
     return Chunk(
-        vectors=_half(vectors) if request.dtype is DType.FLOAT16 else vectors,
+        vectors=_half(vectors) if request.dtype == "float16" else vectors,
         lengths=encodings.ragged_tokens.lengths,
         truncated=encodings.truncated,
         tokens=tokens,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, Self
 
 from berthub.checkpoint import Checkpoint
-from berthub.config import EncoderConfig, Pooling
+from berthub.choices import Pooling
+from berthub.config import EncoderConfig
 from berthub.encoding.array_call import call
 from berthub.encoding.encodings import Encodings
 from berthub.encoding.fill_mask import Filling, fill_mask

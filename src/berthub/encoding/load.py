@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from berthub.checkpoint import Checkpoint
-from berthub.config import REFERENCES, Reference
+from berthub.choices import REFERENCES, EngineName, Precision, Reference
 from berthub.encoding.calibration import calibrated
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.graph_encoder import GraphEncoder
 from berthub.encoding.source import Source
 from berthub.engines.create import check_engine, create_engine
-from berthub.engines.engine import EngineName, Precision
 from berthub.errors import InputError, ModelError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.preprocessor import read_preprocessor

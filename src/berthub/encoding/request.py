@@ -6,7 +6,8 @@ from typing import Literal, Self
 
 from berthub.cached import cached_property
 from berthub.checkpoint import Checkpoint
-from berthub.config import EncoderConfig, Pooling
+from berthub.choices import Pooling
+from berthub.config import EncoderConfig
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
 

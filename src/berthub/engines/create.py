@@ -3,7 +3,8 @@
 from typing import get_args
 
 from berthub.checkpoint import Checkpoint
-from berthub.engines.engine import Engine, EngineName, Precision
+from berthub.choices import EngineName, Precision
+from berthub.engines.engine import Engine
 from berthub.errors import InputError
 
 __all__ = ["check_engine", "create_engine"]

@@ -8,7 +8,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,8 @@ from berthub.brief import Brief
 from berthub.cached import cached_property
 from berthub.networks.outputs import Output
 
-__all__ = ["AnyBatch", "Batch", "Engine", "EngineName", "Floats", "Limits", "PaddedBatch", "Precision", "Result"]
+__all__ = ["AnyBatch", "Batch", "Engine", "Floats", "Limits", "PaddedBatch", "Result"]
 
-EngineName = Literal["auto", "numpy", "openvino"]
-Precision = Literal["auto", "bfloat16", "float32", "int8"]
 Floats = npt.NDArray[np.float32]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from berthub.checkpoint import Checkpoint
-from berthub.config import Pooling
+from berthub.choices import Pooling
 from berthub.containers.files import read_json, read_json_list
 from berthub.embedding import UNSAID, Embedding
 from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from berthub.config import POOLINGS, EncoderConfig, Pooling
+from berthub.choices import POOLINGS, Pooling
+from berthub.config import EncoderConfig
 from berthub.errors import InputError
 from berthub.networks import network
 from berthub.networks.ops import Ops

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from berthub.config import Pooling
+from berthub.choices import EngineName, Pooling, Precision
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.load import load
-from berthub.engines.engine import EngineName, Floats, Precision
+from berthub.engines.engine import Floats
 from berthub.errors import InputError, MissingDependencyError
 from berthub.networks.outputs import Output
 from berthub.sources.redaction import public_spelling, redact

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from berthub.config import Reference
+from berthub.choices import Reference
 from berthub.tokenization.characters import REMEMBERED, CharacterTable, is_pinned, lowered
 from berthub.tokenization.tf_text import composed, decomposed, folded, is_mark, joins_newer
 

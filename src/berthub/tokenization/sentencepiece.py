@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sentencepiece import SentencePieceProcessor
 
-from berthub.config import Reference
+from berthub.choices import Reference
 from berthub.errors import CheckpointError
 from berthub.tokenization.assemble import Segments, ranges
 from berthub.tokenization.normalization import Aligned, Normalizer

@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
-from berthub.config import REFERENCES, Reference
+from berthub.choices import REFERENCES, Reference
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats import read
 from berthub.formats.vocabularies import vocabulary_at

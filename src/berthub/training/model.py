@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
-from berthub.config import Pooling
+from berthub.choices import Pooling
 from berthub.head import Head, Task
 from berthub.networks.interface import INPUTS
 from berthub.training.keras_layer import KerasLayer

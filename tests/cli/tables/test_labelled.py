@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from berthub.cli.options import InputFormat
 from berthub.cli.tables.labelled import read_labelled
 from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.errors import InputError
@@ -114,7 +113,7 @@ def test_text_files_of_tags_are_conll(tmp_path: Path) -> None:
     data = read_labelled(path, task="tag")
     assert (data.texts, data.labels) == (WORDS[:2], TAGS[:2])
     other = _file(tmp_path, "a.data", path.read_text())
-    assert read_labelled(other, task="tag", options=ReadingOptions(format=InputFormat.CONLL)).labels == TAGS[:2]
+    assert read_labelled(other, task="tag", options=ReadingOptions(format="conll")).labels == TAGS[:2]
 
 
 def test_more_rows_than_a_block(tmp_path: Path) -> None:

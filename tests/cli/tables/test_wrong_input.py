@@ -11,14 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from berthub.cli.options import InputFormat, Missing
 from berthub.cli.tables.columns import TextColumns
 from berthub.cli.tables.reading import reading
 from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.cli.tables.source import find_source
 from berthub.errors import InputError
 
-CSV, TSV, TEXT, JSON = InputFormat.CSV, InputFormat.TSV, InputFormat.TEXT, InputFormat.JSON
+CSV, TSV, TEXT, JSON = "csv", "tsv", "text", "json"
 
 
 def _texts(*inputs: str, column: str | None = None, pair: str | None = None, **options: Any) -> list[Any]:
@@ -65,12 +64,12 @@ READ: dict[str, tuple[str, bytes, dict[str, Any], list[Any]]] = {
     "a null, by default": ("a.parquet", _parquet(text=["fox", None, ""]), {}, ["fox", "", ""]),
     "a null in JSON": ("a.jsonl", b'{"text": null}\n{"text": ""}\n', {}, ["", ""]),
     "an empty field": ("a.csv", b"text,n\n,1\nfox,2\n", {}, ["", "fox"]),
-    "nulls left out": ("a.parquet", _parquet(text=["fox", None, ""]), {"missing": Missing.SKIP}, ["fox"]),
-    "empty fields left out": ("a.csv", b"text,n\n,1\nfox,2\n", {"missing": Missing.SKIP}, ["fox"]),
-    "a key that is not there": ("a.jsonl", b'{"text": "a"}\n{"n": 1}\n', {"missing": Missing.EMPTY}, ["a", ""]),
-    "half a pair": ("a.csv", b"text_a,text_b\nfox,\n,owl\nx,y\n", {"missing": Missing.SKIP}, [("x", "y")]),
+    "nulls left out": ("a.parquet", _parquet(text=["fox", None, ""]), {"missing": "skip"}, ["fox"]),
+    "empty fields left out": ("a.csv", b"text,n\n,1\nfox,2\n", {"missing": "skip"}, ["fox"]),
+    "a key that is not there": ("a.jsonl", b'{"text": "a"}\n{"n": 1}\n', {"missing": "empty"}, ["a", ""]),
+    "half a pair": ("a.csv", b"text_a,text_b\nfox,\n,owl\nx,y\n", {"missing": "skip"}, [("x", "y")]),
     "blank lines are texts": ("a.txt", b"fox\n\nowl\n", {}, ["fox", "", "owl"]),
-    "blank lines, left out": ("a.txt", b"fox\n\nowl\n", {"missing": Missing.SKIP}, ["fox", "owl"]),
+    "blank lines, left out": ("a.txt", b"fox\n\nowl\n", {"missing": "skip"}, ["fox", "owl"]),
     "prose with commas": ("a.txt", b"Yes, sir\nNo, sir\nWell, sir\n", {}, ["Yes, sir", "No, sir", "Well, sir"]),
     "prose with semicolons": ("a.txt", f"{LONG}\n{LONG}\n".encode(), {}, [LONG, LONG]),
     "special pieces at the beginning": ("a.txt", b"[CLS] fox\n[SEP]\n", {}, ["[CLS] fox", "[SEP]"]),
@@ -130,8 +129,8 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "columns in JSON": ("a.json", b'{"data": [{"text": "fox"}]}', {}, 'row 1 .line 1.: "data" is of type list'),
     "deep JSON": ("a.json", b"[" * 100_000, {}, "nested too deeply"),
     "an open quote": ("a.csv", b'text\nfox\n"owl\ncat\n', {}, "line 3: this row is no valid CSV"),
-    "a null, refused": ("a.parquet", _parquet(text=["a", None]), {"missing": Missing.ERROR}, "row 2: the row has"),
-    "an empty field, refused": ("a.csv", b"text,n\na,1\n,2\n", {"missing": Missing.ERROR}, "3.: the row has no text"),
+    "a null, refused": ("a.parquet", _parquet(text=["a", None]), {"missing": "error"}, "row 2: the row has"),
+    "an empty field, refused": ("a.csv", b"text,n\na,1\n,2\n", {"missing": "error"}, "3.: the row has no text"),
     "a key that is not there": ("a.jsonl", b'{"text": "a"}\n{"n": 1}\n', {}, 'row 2 .line 2.: the row has no "text"'),
 }  # fmt: skip
 
@@ -184,7 +183,7 @@ def test_texts_that_look_a_little_like_files(tmp_path: Path, monkeypatch: pytest
 
 def test_options_for_files_are_refused_beside_texts() -> None:
     with pytest.raises(InputError, match="--missing is for files"):
-        _texts("fox", missing=Missing.SKIP)
+        _texts("fox", missing="skip")
     with pytest.raises(InputError, match="--format is for files"):
         _texts("fox", format=CSV, texts=True)
 
@@ -230,7 +229,7 @@ def test_the_progress_of_files_adds_up_to_their_sizes(tmp_path: Path) -> None:
 
 def test_rows_that_are_left_out_keep_numbers_columns_and_labels(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\n" + "a,1\n" * 3000 + ",2\nb,3\n")
-    options = ReadingOptions(missing=Missing.SKIP)
+    options = ReadingOptions(missing="skip")
     with reading(find_source([str(tmp_path / "a.csv")], options), TextColumns(labelled=True)) as rows:
         *_, last = rows.blocks
     assert last.labels is not None

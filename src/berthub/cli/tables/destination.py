@@ -5,39 +5,38 @@ import io
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar, cast
 
 from berthub.atomic import write_errors, written_file
-from berthub.cli.options import OutputFormat, PredictionFormat
+from berthub.choices import OutputFormat, PredictionFormat
 from berthub.errors import InputError
 
 __all__ = ["Destination", "find_destination", "find_prediction_destination"]
 
-_VECTORS = {
-    ".parquet": OutputFormat.PARQUET,
-    ".pq": OutputFormat.PARQUET,
-    ".jsonl": OutputFormat.JSONL,
-    ".ndjson": OutputFormat.JSONL,
-    ".npy": OutputFormat.NPY,
-    ".csv": OutputFormat.CSV,
-    ".tsv": OutputFormat.TSV,
+_VECTORS: Mapping[str, OutputFormat] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".npy": "npy",
+    ".csv": "csv",
+    ".tsv": "tsv",
 }
-_STREAMED = (OutputFormat.JSONL, OutputFormat.CSV, OutputFormat.TSV)
-_PREDICTIONS = {
-    ".parquet": PredictionFormat.PARQUET,
-    ".pq": PredictionFormat.PARQUET,
-    ".jsonl": PredictionFormat.JSONL,
-    ".ndjson": PredictionFormat.JSONL,
-    ".csv": PredictionFormat.CSV,
-    ".tsv": PredictionFormat.TSV,
-    ".conll": PredictionFormat.CONLL,
-    ".iob": PredictionFormat.CONLL,
-    ".bio": PredictionFormat.CONLL,
+_STREAMED = ("jsonl", "csv", "tsv")
+_PREDICTIONS: Mapping[str, PredictionFormat] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".conll": "conll",
+    ".iob": "conll",
+    ".bio": "conll",
 }
 
-F = TypeVar("F", bound=StrEnum)
+F = TypeVar("F", bound=str)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +104,7 @@ def find_destination(
             raise InputError(
                 f"standard output takes JSON lines, CSV and TSV: write {output_format} to a file, with -o FILE"
             )
-        return Destination(format=output_format or OutputFormat.JSONL, path=None, overwrite=overwrite)
+        return Destination(format=output_format or "jsonl", path=None, overwrite=overwrite)
     return _file(output_file, output_format, _VECTORS, overwrite=overwrite)
 
 
@@ -116,9 +115,9 @@ def find_prediction_destination(
     if output_file is None and output_format is None:
         return None
     if output_file is None or output_file == "-":
-        if output_format is PredictionFormat.PARQUET:
+        if output_format == "parquet":
             raise InputError("Parquet cannot go to standard output: write it to a file, with -o FILE")
-        return Destination(format=output_format or PredictionFormat.JSONL, path=None, overwrite=overwrite)
+        return Destination(format=output_format or "jsonl", path=None, overwrite=overwrite)
     return _file(output_file, output_format, _PREDICTIONS, overwrite=overwrite)
 
 

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from berthub.cli.options import LABEL_SEPARATOR, InputFormat
+from berthub.choices import InputFormat
+from berthub.cli.options import LABEL_SEPARATOR
 from berthub.cli.tables.reading import TextColumns, reading
 from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.cli.tables.source import Source, file_source
@@ -98,12 +99,12 @@ class _LabelError(Exception):
 
 def _source(path: Path, task: Task, options: ReadingOptions) -> Source:
     if task == "tag" and options.format is None and path.name.lower().removesuffix(".gz").endswith(".txt"):
-        options = replace(options, format=InputFormat.CONLL)
+        options = replace(options, format="conll")
     source = file_source(path, options)
-    unlabelled = {InputFormat.TEXT} if task == "tag" else {InputFormat.TEXT, InputFormat.CONLL}
+    unlabelled = {"text"} if task == "tag" else {"text", "conll"}
     if source.format in unlabelled:
-        what = "sentences with a tag for each word" if source.format is InputFormat.CONLL else "texts without labels"
-        accepted = [kind.value for kind in InputFormat if kind not in unlabelled]
+        what = "sentences with a tag for each word" if source.format == "conll" else "texts without labels"
+        accepted = [kind for kind in get_args(InputFormat) if kind not in unlabelled]
         raise InputError(
             f"{path} is read as {source.format}, which has {what}; the task {task} takes {', '.join(accepted)} "
             "(say which with --format)"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from berthub.cli.options import Missing
+from berthub.choices import Missing
 from berthub.cli.tables.block import Block
 from berthub.errors import InputError
 
@@ -26,7 +26,7 @@ class Tally:
         if not self.rows:
             return ""
         what = "1 row had no text and was" if self.rows == 1 else f"{self.rows:,} rows had no text and were"
-        if self.missing is Missing.SKIP:
+        if self.missing == "skip":
             return f"{what} left out"
         return f"{what} taken as empty (--missing error or skip)" if self.missing is None else f"{what} taken as empty"
 
@@ -48,10 +48,10 @@ def settled(blocks: Iterator[Block], tally: Tally, *, lines: bool) -> Iterator[B
         if not which:
             yield block
             continue
-        if tally.missing is Missing.ERROR:
+        if tally.missing == "error":
             raise InputError(f"{block.place(which[0])}: the row has no text; {_WAYS_OUT}")
         tally.rows += len(which)
-        if tally.missing is Missing.SKIP:
+        if tally.missing == "skip":
             left_out = {*which}
             kept = [index for index in range(len(block.texts)) if index not in left_out]
             if kept:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from berthub.cli.options import InputFormat, PredictionFormat
+from berthub.choices import InputFormat, PredictionFormat
 from berthub.cli.tables.block import Block, JsonRows
 from berthub.cli.tables.destination import Destination
 from berthub.cli.tables.json_columns import JsonColumns
@@ -24,7 +24,7 @@ from berthub.head import Head
 __all__ = ["PredictionColumns", "PredictionWriter", "create_prediction_writer"]
 
 _PROBABILITIES = "probabilities"
-_SEPARATED = (PredictionFormat.CSV, PredictionFormat.TSV)
+_SEPARATED = ("csv", "tsv")
 _SPACE = re.compile(r"[ \t\r\n]")
 
 
@@ -46,9 +46,9 @@ class PredictionColumns:
         task, labels = self.head.task, self.head.labels
         if self.probabilities and task == "regress":
             raise InputError("this model is a regression, which has no probabilities: leave out --probabilities")
-        if to is PredictionFormat.CONLL and task != "tag":
+        if to == "conll" and task != "tag":
             raise InputError(f"a CoNLL file holds a tag for each word, and this model's task is {task}: write .csv")
-        if task == "tag" and to in (PredictionFormat.CONLL, *_SEPARATED):
+        if task == "tag" and to in ("conll", *_SEPARATED):
             if self.probabilities:
                 raise InputError(f"{to} has no place for the probabilities of every word: write .jsonl or .parquet")
             _refuse_labels([label for label in labels if not label or _SPACE.search(label)], "white space", to)
@@ -87,14 +87,14 @@ def create_prediction_writer(
 ) -> PredictionWriter:
     """The writer for the destination's format; `source` is that of the input, None where it has several."""
     match destination.format:
-        case PredictionFormat.PARQUET:
+        case "parquet":
             return _ParquetWriter(file, columns, metadata)
-        case PredictionFormat.JSONL:
+        case "jsonl":
             return _JsonLinesWriter(file, columns)
-        case PredictionFormat.CSV | PredictionFormat.TSV:
+        case "csv" | "tsv":
             return _SeparatedWriter(destination.format, file, columns)
-        case PredictionFormat.CONLL:
-            return _ConllWriter(file, carried=columns.carried and source is InputFormat.CONLL)
+        case "conll":
+            return _ConllWriter(file, carried=columns.carried and source == "conll")
 
 
 class _ParquetWriter(PredictionWriter):
@@ -170,7 +170,7 @@ class _SeparatedWriter(PredictionWriter):
 
     def __init__(self, to: PredictionFormat, file: BinaryIO, columns: PredictionColumns) -> None:
         self._format, self._columns = to, columns
-        self._rows = SeparatedRows(file, tabs=to is PredictionFormat.TSV)
+        self._rows = SeparatedRows(file, tabs=to == "tsv")
         self._carried = CarriedFields()
         self._header_written = False
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from berthub.cli.options import InputFormat, Missing
+from berthub.choices import InputFormat
 from berthub.cli.tables import conll, delimited, json_array, json_lines, parquet
 from berthub.cli.tables.block import Block, JsonRows, cut_rows
 from berthub.cli.tables.columns import TextColumns
@@ -98,17 +98,17 @@ def _refuse_other_columns(first: Block, block: Block) -> None:
 def _blocks(
     opened: Opened, read_as: InputFormat, options: ReadingOptions, columns: TextColumns, tally: Tally
 ) -> Iterator[Block]:
-    if read_as is InputFormat.PARQUET:
+    if read_as == "parquet":
         if opened.packed:
             raise InputError(f"{opened.name} is a Parquet file inside gzip, which has to be unpacked: gunzip it first")
         found = _parquet_blocks(opened, columns)
-    elif read_as is InputFormat.JSON:
+    elif read_as == "json":
         rows = opened.whole(json_array.array_rows(opened.stream, opened.name, options.codec))
-        found = json_lines.blocks(rows, opened.name, columns, absent=options.missing not in (None, Missing.ERROR))
+        found = json_lines.blocks(rows, opened.name, columns, absent=options.missing not in (None, "error"))
     else:
         lines = opened.whole(read_lines(opened.stream, opened.name, options.codec))
         found = _line_blocks(lines, opened.name, read_as, options, columns)
-    return settled(found, tally, lines=read_as is InputFormat.TEXT)
+    return settled(found, tally, lines=read_as == "text")
 
 
 def _parquet_blocks(opened: Opened, columns: TextColumns) -> Iterator[Block]:
@@ -122,18 +122,18 @@ def _line_blocks(
     lines: Iterator[Line], name: str, read_as: InputFormat, options: ReadingOptions, columns: TextColumns
 ) -> Iterator[Block]:
     match read_as:
-        case InputFormat.CSV | InputFormat.TSV:
-            delimiter = options.delimiter or ("," if read_as is InputFormat.CSV else "\t")
+        case "csv" | "tsv":
+            delimiter = options.delimiter or ("," if read_as == "csv" else "\t")
             records = (
                 delimited.csv_records(lines, name, delimiter)
-                if read_as is InputFormat.CSV
+                if read_as == "csv"
                 else delimited.tsv_records(lines, delimiter)
             )
             return delimited.blocks(records, name, columns, delimiter=delimiter, header=options.header)
-        case InputFormat.JSONL:
-            absent = options.missing not in (None, Missing.ERROR)
+        case "jsonl":
+            absent = options.missing not in (None, "error")
             return json_lines.blocks(json_lines.line_rows(lines, name), name, columns, absent=absent)
-        case InputFormat.CONLL:
+        case "conll":
             return conll.blocks(lines, name, columns)
         case _:
             lines = lines if options.format is not None else checked_lines(lines, name)

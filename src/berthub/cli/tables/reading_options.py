@@ -3,7 +3,7 @@
 import codecs
 from dataclasses import dataclass
 
-from berthub.cli.options import InputFormat, Missing
+from berthub.choices import InputFormat, Missing
 from berthub.errors import InputError
 
 __all__ = ["DELIMITERS", "ReadingOptions"]

@@ -3,28 +3,28 @@
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from berthub.cli.options import InputFormat
+from berthub.choices import InputFormat
 from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.errors import InputError
 
 __all__ = ["InputFile", "Source", "file_source", "files_source", "find_source", "texts_source"]
 
-_FORMATS = {
-    ".csv": InputFormat.CSV,
-    ".tsv": InputFormat.TSV,
-    ".json": InputFormat.JSON,
-    ".jsonl": InputFormat.JSONL,
-    ".ndjson": InputFormat.JSONL,
-    ".parquet": InputFormat.PARQUET,
-    ".pq": InputFormat.PARQUET,
-    ".txt": InputFormat.TEXT,
-    ".conll": InputFormat.CONLL,
-    ".iob": InputFormat.CONLL,
-    ".bio": InputFormat.CONLL,
+_FORMATS: Mapping[str, InputFormat] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".txt": "text",
+    ".conll": "conll",
+    ".iob": "conll",
+    ".bio": "conll",
 }
 _PACKED = ".gz"
 # Not read, but no text either: encoding the name of a file that was mistyped would look like success.
@@ -33,7 +33,7 @@ _OTHER_FILES = {_PACKED, ".xlsx", ".xls", ".ods", ".zip", ".npy", ".bz2", ".xz",
 _PATH = re.compile(r"\.{1,2}[/\\]|~/|[A-Za-z]:\\")
 _WILDCARDS = re.compile(r"[*?\[]")
 # To tell options that the input has no use for.
-_DELIMITED = {InputFormat.CSV, InputFormat.TSV}
+_DELIMITED = {"csv", "tsv"}
 
 
 @dataclass(frozen=True)
@@ -118,15 +118,15 @@ def texts_source(texts: Sequence[str], options: ReadingOptions) -> Source:
             text.encode()
         except UnicodeEncodeError:
             raise InputError(f"text {index} of the command line is not valid UTF-8") from None
-    return Source(name="the command line", format=InputFormat.TEXT, options=options, texts=tuple(texts))
+    return Source(name="the command line", format="text", options=options, texts=tuple(texts))
 
 
 def _standard_input(inputs: Sequence[str], options: ReadingOptions) -> Source:
     if len(inputs) > 1:
         raise InputError("- means standard input and takes no other texts or files beside it")
-    if options.format is InputFormat.PARQUET:
+    if options.format == "parquet":
         raise InputError("Parquet cannot be read from standard input, only from a file")
-    read_as = options.format or InputFormat.TEXT
+    read_as = options.format or "text"
     _refuse_unused(
         options, {read_as}, "standard input, without --format," if options.format is None else "standard input"
     )
@@ -141,7 +141,7 @@ def _refuse_unused(options: ReadingOptions, formats: set[InputFormat], name: str
             raise InputError(f"--delimiter is for CSV and TSV, and {name} is read as {kinds}: say --format csv")
         if not options.header:
             raise InputError(f"--no-header is for CSV and TSV, and {name} is read as {kinds}: say --format csv")
-    if options.encoding is not None and formats == {InputFormat.PARQUET}:
+    if options.encoding is not None and formats == {"parquet"}:
         raise InputError(f"--encoding is for files of text, and {name} is Parquet: leave it out")
 
 

@@ -8,7 +8,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from berthub.cli.options import OutputFormat
+from berthub.choices import OutputFormat
 from berthub.cli.tables.block import Carried, JsonRows
 from berthub.cli.tables.destination import Destination
 from berthub.cli.tables.json_columns import JsonColumns, json_objects
@@ -28,14 +28,14 @@ def create_writer(
 ) -> Writer[Any]:
     """The writer for the destination's format; `metadata` goes where the format has a place for it."""
     match destination.format:
-        case OutputFormat.PARQUET:
+        case "parquet":
             return _ParquetWriter(file, request, metadata)
-        case OutputFormat.JSONL:
+        case "jsonl":
             return _JsonLinesWriter(file, request)
-        case OutputFormat.NPY:
+        case "npy":
             return _NpyWriter(file)
-        case OutputFormat.CSV | OutputFormat.TSV:
-            return VectorColumnsWriter(file, request, tabs=destination.format is OutputFormat.TSV)
+        case "csv" | "tsv":
+            return VectorColumnsWriter(file, request, tabs=destination.format == "tsv")
 
 
 class RowGroups:

@@ -19,8 +19,9 @@ import openvino as ov
 import openvino.opset13 as op
 
 from berthub.checkpoint import Checkpoint
+from berthub.choices import Precision
 from berthub.engines.batching import Padding, padded
-from berthub.engines.engine import AnyBatch, Engine, Limits, PaddedBatch, Precision, Result
+from berthub.engines.engine import AnyBatch, Engine, Limits, PaddedBatch, Result
 from berthub.engines.openvino.forking import GATE
 from berthub.engines.openvino.int8_ops import Int8Ops
 from berthub.engines.openvino.ops import OpenVinoOps, named_weights

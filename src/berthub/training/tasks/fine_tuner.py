@@ -13,7 +13,7 @@ import keras
 
 from berthub.brief import brief
 from berthub.checkpoint import Checkpoint
-from berthub.config import POOLINGS, Pooling
+from berthub.choices import POOLINGS, Pooling
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.prediction import Logits, Predictions, Probabilities
 from berthub.engines.create import create_engine

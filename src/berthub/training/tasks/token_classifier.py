@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from berthub.config import Pooling
+from berthub.choices import Pooling
 from berthub.encoding.prediction import Logits
 from berthub.errors import InputError
 from berthub.head import Task

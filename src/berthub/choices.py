@@ -1,0 +1,69 @@
+"""The closed sets of names that arguments, options and settings choose from, each declared once.
+
+This module imports no other one of berthub, and nothing that costs time: the command line's help is made of it.
+"""
+
+from typing import Literal, get_args
+
+__all__ = [
+    "POOLINGS",
+    "REFERENCES",
+    "DType",
+    "EngineName",
+    "ExportFormat",
+    "InputFormat",
+    "Missing",
+    "OutputFormat",
+    "Pooling",
+    "Precision",
+    "PredictionFormat",
+    "Reference",
+    "TableFormat",
+    "Vectors",
+]
+
+EngineName = Literal["auto", "numpy", "openvino"]
+"""What computes."""
+
+Precision = Literal["auto", "bfloat16", "float32", "int8"]
+"""The arithmetic."""
+
+Pooling = Literal["pooled", "cls", "mean", "max"]
+"""How one vector is made of a text: `pooled` is the model's own pooler; the others reduce the token vectors of a
+layer: the first, the mean, the largest value of each component (both over all unmasked tokens, `[CLS]` and `[SEP]`
+included)."""
+
+POOLINGS: tuple[str, ...] = tuple(sorted(get_args(Pooling)))
+
+Reference = Literal["google", "tf_text", "transformers"]
+"""Whose tokenization is meant: `google` is that of the code that Google trained with and published beside the weights
+(`tokenization.py` of BERT, 2018, and of ALBERT), `tf_text` that of TF Hub's preprocessing models, which are made of
+TensorFlow Text's operations, and `transformers` that of Hugging Face's libraries, as a model's tokenizer files say."""
+
+REFERENCES: tuple[str, ...] = get_args(Reference)
+
+ExportFormat = Literal["google", "huggingface", "keras", "native", "onnx", "savedmodel"]
+"""What a model can be written as: Google's checkpoint of 2018, a Hugging Face folder, a `.keras` file, berthub's own
+folder, an ONNX model, a SavedModel with TF Hub's interface."""
+
+InputFormat = Literal["csv", "tsv", "json", "jsonl", "parquet", "text", "conll"]
+"""The formats in which texts can come."""
+
+Missing = Literal["error", "empty", "skip"]
+"""What becomes of a row that has no text."""
+
+OutputFormat = Literal["parquet", "jsonl", "npy", "csv", "tsv"]
+"""The formats in which vectors can be written."""
+
+PredictionFormat = Literal["parquet", "jsonl", "csv", "tsv", "conll"]
+"""The formats in which predictions can be written."""
+
+TableFormat = Literal[OutputFormat, PredictionFormat]
+"""The formats in which there is a writer."""
+
+Vectors = Literal["embedding", "pooled_output", "sequence_output", "mean", "max", "cls"]
+"""Which vectors are meant: one for each text, or with `sequence_output` one for each token. `embedding` is the one that
+the model's own files define, or else the mean."""
+
+DType = Literal["float32", "float16"]
+"""The number format in which vectors are written."""
