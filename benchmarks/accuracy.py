@@ -20,8 +20,8 @@ from benchmarks.models import default_folder
 from benchmarks.record import RESULTS, Circumstances, save
 from benchmarks.tables import Table, show
 from berthub import BerthubError
-from berthub.cli.tables.labelled import read_labelled
 from berthub.evaluation.scores import main_score, scores
+from berthub.tables.labelled import read_labelled
 
 _POOLINGS = ("pooled", "mean")
 _DEV = {"sst2": "sst2/dev.tsv", "mrpc": "mrpc/dev.tsv", "conll2003": "conll2003/dev.txt"}

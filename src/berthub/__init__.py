@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from berthub.errors import MissingDependencyError
 from berthub.keras_registration import register_when_keras_is_there
+from berthub.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from berthub import sklearn
@@ -50,7 +51,6 @@ __all__ = [
     "sklearn",
 ]
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "BertConfig": "networks.bert",

@@ -75,11 +75,11 @@ def encode(
     column for each dimension. Several files come out one after the other, in the order given, those of a folder or a
     pattern sorted by their paths.
     """
-    from berthub.cli.encode_job import EncodeJob, run
-    from berthub.cli.tables.reading_options import ReadingOptions
+    from berthub.cli.encode_job import EncodeOptions, run_encode
+    from berthub.tables.reading_options import ReadingOptions
 
-    run(
-        EncodeJob(
+    run_encode(
+        EncodeOptions(
             inputs=tuple(inputs),
             reading=ReadingOptions(
                 format=input_format,

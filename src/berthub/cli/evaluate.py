@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from berthub.cli import options as o
-from berthub.cli.model import ModelOptions
+from berthub.cli.model import ModelOptions, load_fine_tuned
 from berthub.errors import InputError
+from berthub.tables.reading_options import LABEL_SEPARATOR
 
 if TYPE_CHECKING:
-    from berthub.cli.tables.labelled import Labelled
     from berthub.encoding.encoder import Encoder
     from berthub.head import Head
+    from berthub.tables.labelled import Labelled
 
 __all__ = ["evaluate"]
 
@@ -42,7 +43,7 @@ def evaluate(
     text_column: o.TextColumn = None,
     text_pair_column: o.TextPairColumn = None,
     label_column: o.LabelColumn = None,
-    label_separator: o.LabelSeparator = o.LABEL_SEPARATOR,
+    label_separator: o.LabelSeparator = LABEL_SEPARATOR,
     max_length: o.MaxLength = None,
     engine: o.EngineOption = "auto",
     precision: o.PrecisionOption = "auto",
@@ -61,11 +62,10 @@ def evaluate(
     labels: micro and macro F1, and how often all are right. Numbers: Pearson and Spearman correlation, and errors.
     Tags: precision, recall and F1 of whole entities, as conlleval counts them, and the accuracy over words.
     """
-    from berthub.cli.predict_job import load_fine_tuned
     from berthub.cli.progress import counted
-    from berthub.cli.tables.labelled import read_labelled
-    from berthub.cli.tables.reading_options import ReadingOptions
     from berthub.evaluation.scores import scores
+    from berthub.tables.labelled import read_labelled
+    from berthub.tables.reading_options import ReadingOptions
 
     model = ModelOptions(handle=run, lower_case=None, sha256=sha256 or (), cache_dir=cache_dir, offline=offline)
     encoder, head = load_fine_tuned(model, engine=engine, precision=precision, max_length=max_length)
@@ -113,6 +113,7 @@ def _refuse_unknown(labelled: "Labelled", head: "Head", data: Path) -> None:
 def _predicted(encoder: "Encoder", texts: list[Any], *, quiet: bool) -> tuple[list[Any], int]:
     """The predictions, and how many texts were cut."""
     from berthub.cli.progress import progress
+    from berthub.jobs.step import Step
 
     predicted: list[Any] = []
     with progress(len(texts), quiet=quiet) as counts:
@@ -120,7 +121,8 @@ def _predicted(encoder: "Encoder", texts: list[Any], *, quiet: bool) -> tuple[li
             # Stages do not warn: what was cut is counted, and told below the scores.
             logits = encoder.stages.logits(texts[start : start + _ROWS])
             predicted.extend(logits.predictions())
-            counts.add_rows(len(logits.truncated), truncated=int(logits.truncated.sum()), done=len(predicted))
+            truncated = int(logits.truncated.sum())
+            counts.add(Step(rows=len(logits.truncated), truncated=truncated, done=len(predicted)))
     return predicted, counts.truncated
 
 

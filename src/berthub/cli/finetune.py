@@ -10,6 +10,7 @@ from berthub.cli import options as o
 from berthub.cli import training_options as t
 from berthub.cli.help_text import Command, Group, help_text
 from berthub.cli.model import ModelOptions
+from berthub.tables.reading_options import LABEL_SEPARATOR
 
 if TYPE_CHECKING:
     from berthub.head import Task
@@ -48,7 +49,7 @@ def classify(
     run: t.RunFolderOption,
     dev: t.DevFile = None,
     multi_label: t.MultiLabel = False,
-    label_separator: o.LabelSeparator = o.LABEL_SEPARATOR,
+    label_separator: o.LabelSeparator = LABEL_SEPARATOR,
     input_format: o.InputFormatOption = None,
     delimiter: o.Delimiter = None,
     encoding: o.Encoding = None,
@@ -174,7 +175,7 @@ for command in (classify, regress, tag):
 def _run(task: "Task", given: Mapping[str, Any]) -> None:
     """Run the job that the arguments of a command describe; the commands share all but a few of them."""
     from berthub.cli.finetune_job import FineTuneJob, run_job
-    from berthub.cli.tables.reading_options import ReadingOptions
+    from berthub.tables.reading_options import ReadingOptions
 
     options = {name: given[name] for name in ("max_length", "dropout", "seed")}
     options |= {"freeze_layers": given["freeze"], "lora_rank": given["lora"]}
@@ -199,7 +200,7 @@ def _run(task: "Task", given: Mapping[str, Any]) -> None:
             text_pair_column=given.get("text_pair_column"),
             label_column=given["label_column"],
             quiet=given["quiet"],
-            label_separator=given.get("label_separator", o.LABEL_SEPARATOR),
+            label_separator=given.get("label_separator", LABEL_SEPARATOR),
             model=ModelOptions(
                 handle=given["model"],
                 sha256=given["sha256"] or (),

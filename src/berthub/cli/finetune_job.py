@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from berthub.cli.model import ModelOptions
-from berthub.cli.tables.labelled import Labelled, read_labelled
-from berthub.cli.tables.reading_options import ReadingOptions
 from berthub.errors import BerthubError, InputError
 from berthub.head import Task
 from berthub.keras_backend import choose_backend
+from berthub.tables.labelled import Labelled, read_labelled
+from berthub.tables.reading_options import ReadingOptions
 
 if TYPE_CHECKING:
     from berthub.training.tasks.fine_tuner import FineTuner

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from berthub.checkpoint import Checkpoint
     from berthub.choices import EngineName, Precision
     from berthub.encoding.encoder import Encoder
+    from berthub.head import Head
 
-__all__ = ["ModelOptions", "load_checkpoint", "load_encoder"]
+__all__ = ["ModelOptions", "load_checkpoint", "load_encoder", "load_fine_tuned"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,23 @@ def load_encoder(options: ModelOptions, *, engine: EngineName, precision: Precis
             settings=options.settings,
             **options.fetching,
         )
+
+
+def load_fine_tuned(
+    options: ModelOptions, *, engine: EngineName, precision: Precision, max_length: int | None
+) -> tuple[Encoder, Head]:
+    """The model and its head; `InputError` where it has none."""
+    from berthub.encoding.prediction import require_head
+
+    encoder = load_encoder(options, engine=engine, precision=precision, max_length=max_length)
+    if encoder.head is None and (unread := encoder.checkpoint.origin.unread_head):
+        require_head(None, unread=unread)
+    if encoder.head is None:
+        raise InputError(
+            f"{options.name} was not fine-tuned, it has no head to predict with: give the folder of a training, or "
+            "take its vectors with berthub encode"
+        )
+    return encoder, encoder.head
 
 
 @contextlib.contextmanager

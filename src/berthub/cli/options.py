@@ -19,7 +19,6 @@ from berthub.choices import (
 )
 
 __all__ = [
-    "LABEL_SEPARATOR",
     "OUTPUT_PANEL",
     "TEXTS_PANEL",
     "CacheDir",
@@ -68,10 +67,6 @@ __all__ = [
     "VectorsOption",
     "Window",
 ]
-
-
-LABEL_SEPARATOR = ","
-"""What stands between the labels of a text in one field."""
 
 
 MODEL_PANEL, TEXTS_PANEL, OUTPUT_PANEL = "The model", "The texts", "What is written"

@@ -6,6 +6,7 @@ import typer
 
 from berthub.cli import options as o
 from berthub.cli.model import ModelOptions
+from berthub.tables.reading_options import LABEL_SEPARATOR
 
 __all__ = ["predict"]
 
@@ -37,7 +38,7 @@ def predict(
     texts_only: o.TextsOnly = False,
     text_column: o.TextColumn = None,
     text_pair_column: o.TextPairColumn = None,
-    label_separator: o.LabelSeparator = o.LABEL_SEPARATOR,
+    label_separator: o.LabelSeparator = LABEL_SEPARATOR,
     max_length: o.MaxLength = None,
     no_truncation: o.NoTruncation = False,
     engine: o.EngineOption = "auto",
@@ -62,11 +63,11 @@ def predict(
     columns of another CoNLL file are carried along to it. Several labels of a text are lists in JSON lines and Parquet
     and have --label-separator between them in CSV and TSV, tags have spaces there. A TSV file has no quoting.
     """
-    from berthub.cli.predict_job import PredictJob, run_job
-    from berthub.cli.tables.reading_options import ReadingOptions
+    from berthub.cli.predict_job import PredictOptions, run_predict
+    from berthub.tables.reading_options import ReadingOptions
 
-    run_job(
-        PredictJob(
+    run_predict(
+        PredictOptions(
             inputs=tuple(inputs),
             reading=ReadingOptions(
                 format=input_format,

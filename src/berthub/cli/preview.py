@@ -10,8 +10,8 @@ from rich import box
 from rich.table import Table
 
 from berthub.cli.console import OutputConsole, literal
-from berthub.cli.vectors import Chunk, Request
 from berthub.encoding.encoder import Encoder
+from berthub.jobs.vectors import Chunk, Request
 from berthub.tokenization.tokenizer import Text
 
 __all__ = ["PREVIEW_ROWS", "shortened", "show"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from berthub.cli.vectors import Chunk
+from berthub.jobs.step import Step
 
 __all__ = ["Counts", "counted", "progress", "summary"]
 
@@ -25,18 +25,14 @@ class Counts:
         # What was counted first, and when: the engine was made ready until then.
         self._ready: tuple[int, int, float] | None = None
 
-    def add(self, chunk: Chunk, *, done: int) -> None:
-        """Count the texts of a chunk; `done` is how much of the input has been read, in its own unit."""
-        self.tokens += int(chunk.lengths.sum())
-        self.add_rows(len(chunk.lengths), truncated=int(chunk.truncated.sum()), done=done)
-
-    def add_rows(self, rows: int, *, truncated: int, done: int) -> None:
-        """Count texts whose tokens are not known."""
-        self.rows += rows
-        self.truncated += truncated
+    def add(self, step: Step) -> None:
+        """Count what a job has just done."""
+        self.rows += step.rows
+        self.tokens += step.tokens
+        self.truncated += step.truncated
         if self._ready is None:
             self._ready = self.rows, self.tokens, time.perf_counter()
-        self._changed(self, done)
+        self._changed(self, step.done)
 
     @property
     def seconds(self) -> float:

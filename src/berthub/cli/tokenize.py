@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from berthub.checkpoint import Checkpoint
     from berthub.choices import Reference
-    from berthub.cli.tables.reading_options import ReadingOptions
-    from berthub.cli.tables.source import Source
+    from berthub.tables.reading_options import ReadingOptions
+    from berthub.tables.source import Source
     from berthub.tokenization.tokenizer import Tokenizer
 
 __all__ = ["tokenize"]
@@ -64,11 +64,11 @@ def tokenize(
     Over a file it counts texts and tokens, texts that are longer than the model takes, and the unknown words, the
     most frequent ones by name; with --compare the texts that the two references cut differently.
     """
-    from berthub.cli.tables.columns import TextColumns
-    from berthub.cli.tables.reading import reading
-    from berthub.cli.tables.reading_options import ReadingOptions
     from berthub.cli.tokenize_count_report import print_counts
     from berthub.cli.tokenize_report import print_comparison, print_tokens
+    from berthub.tables.columns import TextColumns
+    from berthub.tables.reading import reading
+    from berthub.tables.reading_options import ReadingOptions
 
     reading_options = ReadingOptions(
         format=input_format, delimiter=delimiter, encoding=encoding, header=not no_header, missing=missing
@@ -124,15 +124,15 @@ def _check(texts: list[str], input_file: str | None, *, has_file_options: bool) 
 
 
 def _texts(texts: list[str]) -> "Source":
-    from berthub.cli.tables.reading_options import ReadingOptions
-    from berthub.cli.tables.source import find_source, texts_source
+    from berthub.tables.reading_options import ReadingOptions
+    from berthub.tables.source import find_source, texts_source
 
     # Whatever looks like the name of a file is a text here, and standard input has a text in every line.
     return find_source(texts, ReadingOptions(format="text")) if "-" in texts else texts_source(texts, ReadingOptions())
 
 
 def _file(name: str, reading_options: "ReadingOptions") -> "Source":
-    from berthub.cli.tables.source import files_source, find_source
+    from berthub.tables.source import files_source, find_source
 
     if name == "-":
         return find_source([name], reading_options)

@@ -13,7 +13,7 @@ from berthub.cli.tokenize_cuts import GROUP_CHARS, aligned, cuts
 from berthub.encoding.chunks import chunks
 
 if TYPE_CHECKING:
-    from berthub.cli.tables.block import Block
+    from berthub.tables.block import Block
     from berthub.tokenization.tokenizer import Text, Tokenizer
     from berthub.tokenization.tokens import Tokens
 

@@ -8,9 +8,10 @@ from rich.table import Table
 from berthub.cli.console import OutputConsole, literal
 from berthub.cli.json_output import print_json
 from berthub.cli.progress import progress
-from berthub.cli.tables.reading import Rows
 from berthub.cli.tokenize_count import Counted, Counts, Difference, count
 from berthub.errors import InputError
+from berthub.jobs.step import Step
+from berthub.tables.reading import Rows
 from berthub.tokenization.tokenizer import Tokenizer
 
 __all__ = ["print_counts"]
@@ -55,7 +56,7 @@ def _count(rows: Rows, tokenizers: Mapping[str, Tokenizer], name: str) -> Counte
     with progress(rows.total, quiet=False) as shown:
         for block, counted in count(rows.blocks, tokenizers):
             shown.tokens = sum(counts.tokens for counts in counted.references.values())
-            shown.add_rows(len(block.texts), truncated=0, done=block.end)
+            shown.add(Step(rows=len(block.texts), truncated=0, done=block.end))
     if counted is None:
         raise InputError(f"{name} has no texts: there is nothing to count")
     return counted

@@ -10,8 +10,8 @@ from rich.text import Text
 from berthub.cli.console import OutputConsole, literal
 from berthub.cli.json_output import write_json_line
 from berthub.cli.progress import counted
-from berthub.cli.tables.block import Block
 from berthub.cli.tokenize_cuts import Cut, Kind, Place, aligned, cuts, kind_of
+from berthub.tables.block import Block
 from berthub.tokenization.tokenizer import Tokenizer
 from berthub.vocabulary import Vocabulary
 

@@ -1,1 +1,0 @@
-"""Files of texts in, files of vectors out, a block of rows at a time."""

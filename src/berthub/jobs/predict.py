@@ -1,0 +1,144 @@
+"""Predict for a table: blocks of rows in, what a fine-tuned model says of their texts out."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from berthub.choices import PredictionFormat
+from berthub.encoding.encoder import Encoder
+from berthub.encoding.prediction import Logits
+from berthub.errors import InputError
+from berthub.head import Head
+from berthub.jobs.step import Step, Told
+from berthub.tables.block import Block
+from berthub.tables.results import Column, ListColumn, NumberColumn, ShareColumn, TextColumn
+from berthub.tables.writer import Writer, refuse_clash
+from berthub.version import __version__
+
+__all__ = ["PredictJob", "predict_block", "predict_blocks", "predictions_metadata", "result_columns"]
+
+_PROBABILITIES = "probabilities"
+_PROBABILITY = "probability_"
+_SEPARATED = ("csv", "tsv")
+_SPACE = re.compile(r"[ \t\r\n]")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PredictJob:
+    """What is written: predictions of `head` in `column`, perhaps probabilities, perhaps the input's columns first.
+
+    `separator` stands between the labels of a text where a field is a string. Without `truncation` texts that are too
+    long are refused. `InputError` for what the format `to` has no place for.
+    """
+
+    head: Head
+    to: PredictionFormat
+    column: str
+    probabilities: bool
+    separator: str
+    truncation: bool = True
+    carried: bool = True
+
+    def __post_init__(self) -> None:
+        task, labels, to = self.head.task, self.head.labels, self.to
+        if self.probabilities and task == "regress":
+            raise InputError("this model is a regression, which has no probabilities: leave out --probabilities")
+        if to == "conll" and task != "tag":
+            raise InputError(f"a CoNLL file holds a tag for each word, and this model's task is {task}: write .csv")
+        if task == "tag" and to in ("conll", *_SEPARATED):
+            if self.probabilities:
+                raise InputError(f"{to} has no place for the probabilities of every word: write .jsonl or .parquet")
+            _refuse_labels([label for label in labels if not label or _SPACE.search(label)], "white space", to)
+        if task == "multi_label" and to in _SEPARATED:
+            inside = [label for label in labels if self.separator in label]
+            _refuse_labels(inside, f"{self.separator!r}", to, " (or choose another --label-separator)")
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that are written beside those of the input; in CoNLL they have no names."""
+        if self.to == "conll":
+            return []
+        if not self.probabilities:
+            return [self.column]
+        if self.to in _SEPARATED:
+            return [self.column, *(f"{_PROBABILITY}{label}" for label in self.head.labels)]
+        return [self.column, _PROBABILITIES]
+
+
+def predict_blocks(blocks: Iterable[Block], job: PredictJob, *, encoder: Encoder, writer: Writer, told: Told) -> None:
+    """Write the predictions for all blocks, and tell of each step; the caller closes the writer."""
+    ways_out = {name: "--prediction-column NAME" if name == job.column else "--drop-columns" for name in job.names}
+    for block in blocks:
+        if job.carried:
+            refuse_clash(block.carried.column_names, ways_out)
+        writer.begin(block)
+        logits = predict_block(block, job, encoder=encoder)
+        writer.write(result_columns(logits, job))
+        count = len(block.texts)
+        told(Step(rows=count, truncated=int(logits.truncated.sum()), done=block.done_at(count)))
+
+
+def predict_block(block: Block, job: PredictJob, *, encoder: Encoder) -> Logits:
+    """What the head says of a block's texts; `InputError` for a text that is too long, where that counts."""
+    # Stages do not warn: each step tells how many texts were cut.
+    logits = encoder.stages.logits(block.texts)
+    if not job.truncation and logits.truncated.any():
+        what = "a word" if logits.head.task == "tag" else "the text"
+        raise InputError(
+            f"{block.place(int(logits.truncated.argmax()))}: {what} has more tokens than the limit of "
+            f"{encoder.max_length} allows; shorten it, or leave out --no-truncation to have it cut"
+        )
+    return logits
+
+
+def result_columns(logits: Logits, job: PredictJob) -> list[Column]:
+    """The predictions, and the probabilities where they are wanted, as they are written."""
+    columns = [_predictions(logits, job)]
+    if job.probabilities:
+        found = logits.probabilities()
+        lengths = np.fromiter(map(len, found), np.int64, len(found)) if isinstance(found, list) else None
+        columns.append(
+            ShareColumn(
+                name=_PROBABILITIES,
+                values=np.concatenate(found) if isinstance(found, list) else found,
+                labels=job.head.labels,
+                field_prefix=_PROBABILITY,
+                lengths=lengths,
+            )
+        )
+    return columns
+
+
+def predictions_metadata(job: PredictJob, *, encoder: Encoder, model: str) -> dict[str, str]:
+    """What a file says of the predictions in it; `model` is the name of the model, as it may be shown."""
+    return {
+        "berthub.version": __version__,
+        "berthub.model": model,
+        "berthub.task": job.head.task,
+        "berthub.precision": encoder.precision,
+        "berthub.max_length": str(encoder.max_length),
+    }
+
+
+def _predictions(logits: Logits, job: PredictJob) -> Column:
+    found: Any = logits.predictions()
+    match logits.head.task:
+        case "classify":
+            return TextColumn(name=job.column, values=found)
+        case "regress":
+            return NumberColumn(name=job.column, values=found)
+        case "multi_label":
+            return ListColumn(name=job.column, values=found, separator=job.separator)
+        case "tag":
+            return ListColumn(name=job.column, values=found)
+
+
+def _refuse_labels(labels: Sequence[str], holding: str, to: PredictionFormat, way_out: str = "") -> None:
+    if labels:
+        raise InputError(
+            f"the label {labels[0]!r} holds {holding}, with which {to} separates labels: write .jsonl or .parquet"
+            + way_out
+        )

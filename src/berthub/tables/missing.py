@@ -1,0 +1,74 @@
+"""Rows that have no text: a null, a field that is empty, a key that is not there. One rule for all formats."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from berthub.choices import Missing
+from berthub.errors import InputError
+from berthub.tables.block import Block
+
+__all__ = ["Tally", "settled"]
+
+_WAYS_OUT = "--missing empty takes it as an empty text, --missing skip leaves the row out"
+
+
+@dataclass
+class Tally:
+    """How many rows of the input had no text so far, and what became of them."""
+
+    missing: Missing | None
+    rows: int = 0
+
+    @property
+    def told(self) -> str:
+        """In words; an empty string where every row had a text."""
+        if not self.rows:
+            return ""
+        what = "1 row had no text and was" if self.rows == 1 else f"{self.rows:,} rows had no text and were"
+        if self.missing == "skip":
+            return f"{what} left out"
+        return f"{what} taken as empty (--missing error or skip)" if self.missing is None else f"{what} taken as empty"
+
+    @property
+    def ending(self) -> str:
+        """The same, as the end of a message."""
+        return f" ({self.told})" if self.rows else ""
+
+
+def settled(blocks: Iterator[Block], tally: Tally, *, lines: bool) -> Iterator[Block]:
+    """The blocks with a text in every row, as the tally's policy wants it; of blocks without rows there are none.
+
+    Where rows are `lines` of text, empty ones are texts unless something was said about missing ones.
+    """
+    for block in blocks:
+        which = (
+            [] if lines and tally.missing is None else [index for index, text in enumerate(block.texts) if _none(text)]
+        )
+        if not which:
+            yield block
+            continue
+        if tally.missing == "error":
+            raise InputError(f"{block.place(which[0])}: the row has no text; {_WAYS_OUT}")
+        tally.rows += len(which)
+        if tally.missing == "skip":
+            left_out = {*which}
+            kept = [index for index in range(len(block.texts)) if index not in left_out]
+            if kept:
+                yield block.chosen(kept)
+            continue
+        texts = list(block.texts)
+        for index in which:
+            texts[index] = _filled(texts[index])
+        yield replace(block, texts=texts)
+
+
+def _none(text: Any) -> bool:
+    """Whether there is no text, or one of a pair is not there; readers put None for what is null."""
+    return not text or (isinstance(text, tuple) and not (text[0] and text[1]))
+
+
+def _filled(text: Any) -> Any:
+    if isinstance(text, tuple):
+        return tuple(part or "" for part in text)
+    return text if isinstance(text, list) else ""

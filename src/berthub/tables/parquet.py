@@ -1,0 +1,87 @@
+"""Texts from Parquet files."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from berthub.errors import InputError
+from berthub.tables.block import BLOCK_CHARS, BLOCK_ROWS, Block
+from berthub.tables.columns import ChosenColumns, TextColumns, not_a_text
+
+__all__ = ["open_parquet"]
+
+
+def open_parquet(file: BinaryIO, name: str, columns: TextColumns) -> tuple[int, Iterator[Block]]:
+    """The number of rows, and the rows in blocks; a null is a text of None."""
+    with _readable(name):
+        # Pages are read as they are needed, not whole columns of a row group.
+        parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+        schema = parquet.schema_arrow
+    chosen = columns.chosen(schema.names, name)
+    for column in chosen.names:
+        kind = schema.field(column).type
+        if not (_is_string(kind) or (chosen.words and _is_words(kind))):
+            wanted = "neither words nor strings" if chosen.words else "not strings"
+            raise InputError(f'the column "{column}" of {name} holds {kind}, {wanted}; name another with --text-column')
+    return parquet.metadata.num_rows, _blocks(parquet, name, chosen)
+
+
+def _blocks(parquet: Any, name: str, chosen: ChosenColumns) -> Iterator[Block]:
+    metadata = parquet.metadata
+    size = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+    average = max(1, size // max(1, metadata.num_rows))
+    batches = parquet.iter_batches(batch_size=max(1, min(BLOCK_ROWS, BLOCK_CHARS // average)))
+    row = 0
+    while True:
+        with _readable(name):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        if not batch.num_rows:
+            continue
+        first, *second = (_texts(batch, column, chosen, name, row + 1) for column in chosen.names)
+        yield Block(
+            name=name,
+            texts=chosen.texts(first, second[0] if second else None),
+            carried=pa.Table.from_batches([batch]),
+            first_row=row + 1,
+            lines=None,
+            begin=row,
+            end=row + batch.num_rows,
+            labels=None if chosen.label is None else _values(batch, chosen.label, name),
+        )
+        row += batch.num_rows
+
+
+def _texts(batch: Any, column: str, chosen: ChosenColumns, name: str, first_row: int) -> list[Any]:
+    values = _values(batch, column, name)
+    for index, value in enumerate(values):
+        if value is not None and not chosen.accepts(value):
+            raise not_a_text(f"{name}, row {first_row + index}", column, value, words=chosen.words)
+    return values
+
+
+def _values(batch: Any, column: str, name: str) -> list[Any]:
+    with _readable(name):
+        return batch.column(column).to_pylist()  # type: ignore[no-any-return]
+
+
+def _is_words(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_string(kind.value_type)
+
+
+def _is_string(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name} is no Parquet file, or a damaged one: {error}") from error

@@ -1,0 +1,161 @@
+"""Texts from files of any size, in blocks of rows, with all the columns that they came with."""
+
+import contextlib
+import itertools
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from berthub.choices import InputFormat
+from berthub.errors import InputError
+from berthub.tables import conll, delimited, json_array, json_lines, parquet
+from berthub.tables.block import Block, JsonRows, cut_rows
+from berthub.tables.columns import TextColumns
+from berthub.tables.lines import Line, read_lines
+from berthub.tables.missing import Tally, settled
+from berthub.tables.opening import Opened, open_file, open_standard_input
+from berthub.tables.reading_options import ReadingOptions
+from berthub.tables.source import InputFile, Source
+from berthub.tables.suspicion import checked_lines
+
+__all__ = ["Rows", "TextColumns", "reading"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a source. `total` is its size where that is known: in bytes, or in texts.
+
+    `tally` counts the rows without a text while blocks are taken.
+    """
+
+    total: int | None
+    blocks: Iterator[Block]
+    tally: Tally = field(default_factory=lambda: Tally(None))
+
+
+@contextlib.contextmanager
+def reading(source: Source, columns: TextColumns) -> Iterator[Rows]:
+    """Open a source; what cannot be read raises `InputError`, at once or when its block is taken."""
+    tally = Tally(source.options.missing)
+    if source.texts is not None:
+        lines = (Line(index, text, index) for index, text in enumerate(source.texts, 1))
+        yield Rows(len(source.texts), _text_blocks(lines, source.name, columns, numbered=False), tally)
+    elif not source.files:
+        assert source.format is not None
+        with open_standard_input() as opened:
+            yield Rows(None, _blocks(opened, source.format, source.options, columns, tally), tally)
+    else:
+        with contextlib.closing(_file_blocks(source, columns, tally)) as blocks:
+            yield Rows(_total(source.files), blocks, tally)
+
+
+def _total(files: Sequence[InputFile]) -> int | None:
+    try:
+        return sum(file.path.stat().st_size for file in files) or None
+    except OSError:
+        # Which reading it will tell.
+        return None
+
+
+def _file_blocks(source: Source, columns: TextColumns, tally: Tally) -> Generator[Block, None, None]:
+    """The blocks of one file after the other; `InputError` where tables have different columns."""
+    done = 0
+    first: Block | None = None
+    for file in source.files:
+        with open_file(file.path, file.name) as opened:
+            begin = done
+            for block in _blocks(opened, file.format, source.options, columns, tally):
+                if first is None:
+                    first = block
+                if len(source.files) > 1:
+                    _refuse_other_columns(first, block)
+                end = begin + opened.done(block.end)
+                yield replace(block, begin=done, end=end)
+                done = end
+            done = begin + (opened.size or 0)
+
+
+def _refuse_other_columns(first: Block, block: Block) -> None:
+    """Rows of objects may differ in their keys, in one file as in several."""
+    if isinstance(first.carried, JsonRows) != isinstance(block.carried, JsonRows):
+        raise InputError(f"{first.name} and {block.name} hold tables and JSON objects: encode them one by one")
+    if isinstance(block.carried, JsonRows) or isinstance(first.carried, JsonRows):
+        return
+    if not block.carried.schema.equals(first.carried.schema):
+        one, other = (
+            [f'"{item.name}" ({item.type})' for item in table.schema] for table in (first.carried, block.carried)
+        )
+        new = next(
+            (pair for pair in itertools.zip_longest(one, other, fillvalue="no more") if pair[0] != pair[1]), ("", "")
+        )
+        raise InputError(
+            f"{block.name} has other columns than {first.name}: {new[1]} where that has {new[0]}; the files of one "
+            "command have the same columns in the same order"
+        )
+
+
+def _blocks(
+    opened: Opened, read_as: InputFormat, options: ReadingOptions, columns: TextColumns, tally: Tally
+) -> Iterator[Block]:
+    if read_as == "parquet":
+        if opened.packed:
+            raise InputError(f"{opened.name} is a Parquet file inside gzip, which has to be unpacked: gunzip it first")
+        found = _parquet_blocks(opened, columns)
+    elif read_as == "json":
+        rows = opened.whole(json_array.array_rows(opened.stream, opened.name, options.codec))
+        found = json_lines.blocks(rows, opened.name, columns, absent=options.missing not in (None, "error"))
+    else:
+        lines = opened.whole(read_lines(opened.stream, opened.name, options.codec))
+        found = _line_blocks(lines, opened.name, read_as, options, columns)
+    return settled(found, tally, lines=read_as == "text")
+
+
+def _parquet_blocks(opened: Opened, columns: TextColumns) -> Iterator[Block]:
+    rows, blocks = parquet.open_parquet(opened.stream, opened.name, columns)
+    size = opened.size or 0
+    for block in blocks:
+        yield replace(block, begin=block.begin * size // rows, end=block.end * size // rows)
+
+
+def _line_blocks(
+    lines: Iterator[Line], name: str, read_as: InputFormat, options: ReadingOptions, columns: TextColumns
+) -> Iterator[Block]:
+    match read_as:
+        case "csv" | "tsv":
+            delimiter = options.delimiter or ("," if read_as == "csv" else "\t")
+            records = (
+                delimited.csv_records(lines, name, delimiter)
+                if read_as == "csv"
+                else delimited.tsv_records(lines, delimiter)
+            )
+            return delimited.blocks(records, name, columns, delimiter=delimiter, header=options.header)
+        case "jsonl":
+            absent = options.missing not in (None, "error")
+            return json_lines.blocks(json_lines.line_rows(lines, name), name, columns, absent=absent)
+        case "conll":
+            return conll.blocks(lines, name, columns)
+        case _:
+            lines = lines if options.format is not None else checked_lines(lines, name)
+            return _text_blocks(_without_ends(lines), name, columns, numbered=True)
+
+
+def _without_ends(lines: Iterator[Line]) -> Iterator[Line]:
+    return (Line(line.number, delimited.without_end(line.text), line.end) for line in lines)
+
+
+def _text_blocks(lines: Iterator[Line], name: str, columns: TextColumns, *, numbered: bool) -> Iterator[Block]:
+    chosen = columns.chosen(["text"], name)
+    begin = 0
+    for rows in cut_rows((len(line.text), line) for line in lines):
+        texts: Sequence[str] = [line.text for line in rows]
+        yield Block(
+            name=name,
+            texts=chosen.texts(texts, None),
+            carried=pa.table({"text": pa.array(texts, pa.string())}),
+            first_row=rows[0].number,
+            lines=[line.number for line in rows] if numbered else None,
+            begin=begin,
+            end=rows[-1].end,
+        )
+        begin = rows[-1].end

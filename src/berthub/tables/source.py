@@ -1,0 +1,227 @@
+"""What the arguments of a command mean: files, standard input, or texts."""
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from berthub.choices import InputFormat
+from berthub.errors import InputError
+from berthub.tables.reading_options import ReadingOptions
+
+__all__ = ["InputFile", "Source", "file_source", "files_source", "find_source", "texts_source"]
+
+_FORMATS: Mapping[str, InputFormat] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".txt": "text",
+    ".conll": "conll",
+    ".iob": "conll",
+    ".bio": "conll",
+}
+_PACKED = ".gz"
+# Not read, but no text either: encoding the name of a file that was mistyped would look like success.
+_OTHER_FILES = {_PACKED, ".xlsx", ".xls", ".ods", ".zip", ".npy", ".bz2", ".xz", ".zst", ".arrow", ".feather"}
+# How a path begins that is none of the words of a text.
+_PATH = re.compile(r"\.{1,2}[/\\]|~/|[A-Za-z]:\\")
+_WILDCARDS = re.compile(r"[*?\[]")
+# To tell options that the input has no use for.
+_DELIMITED = {"csv", "tsv"}
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file, and the format in which it is read."""
+
+    path: Path
+    format: InputFormat
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where texts come from: `files`, or the `texts` of the command line, or else standard input.
+
+    `format` is that of the input, None where files differ in it.
+    """
+
+    name: str
+    format: InputFormat | None
+    options: ReadingOptions
+    files: tuple[InputFile, ...] = ()
+    texts: tuple[str, ...] | None = None
+
+
+def find_source(inputs: Sequence[str], options: ReadingOptions) -> Source:
+    """The source that the arguments mean; `InputError` where they mean none, or two."""
+    if options.texts:
+        return texts_source(inputs, options)
+    if "-" in inputs:
+        return _standard_input(inputs, options)
+    # A format can only be meant for a file.
+    files = list(inputs) if options.format is not None else [name for name in inputs if _is_file(name, inputs)]
+    if not files:
+        return texts_source(inputs, options)
+    other = next((name for name in inputs if name not in files and not _exists(Path(name))), None)
+    if other is not None:
+        raise InputError(
+            f'"{files[0]}" is a file and "{other}" is none, of {len(inputs)} arguments: give files only, or texts only '
+            "(--text takes all of them as texts)"
+        )
+    return files_source(inputs, options)
+
+
+def files_source(names: Iterable[str], options: ReadingOptions) -> Source:
+    """Files, folders and patterns, in their order; `InputError` for what is not there or cannot be read."""
+    names = list(names)
+    files = [file for name in names for file in _files(name, options)]
+    seen: set[Path] = set()
+    for file in files:
+        if file.path in seen:
+            raise InputError(f"{file.name} is named twice by the arguments: its rows would come out twice")
+        seen.add(file.path)
+    formats = {file.format for file in files}
+    source = Source(
+        name=files[0].name if len(files) == 1 else f"{len(files):,} files ({files[0].name}, ...)",
+        format=formats.pop() if len(formats) == 1 else None,
+        options=options,
+        files=tuple(files),
+    )
+    _refuse_unused(options, {file.format for file in files}, source.name)
+    return source
+
+
+def file_source(path: Path, options: ReadingOptions) -> Source:
+    """One file, in the format given or that of its extension; `InputError` where that tells none."""
+    file = InputFile(path, options.format or _format_of(path))
+    _refuse_unused(options, {file.format}, file.name)
+    return Source(name=file.name, format=file.format, options=options, files=(file,))
+
+
+def texts_source(texts: Sequence[str], options: ReadingOptions) -> Source:
+    """The texts themselves, whatever they look like."""
+    if given := [*(["--format"] if options.format is not None else []), *options.given()]:
+        raise InputError(f"{given[0]} is for files and standard input, and the arguments are texts: leave it out")
+    for index, text in enumerate(texts, 1):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"text {index} of the command line is not valid UTF-8") from None
+    return Source(name="the command line", format="text", options=options, texts=tuple(texts))
+
+
+def _standard_input(inputs: Sequence[str], options: ReadingOptions) -> Source:
+    if len(inputs) > 1:
+        raise InputError("- means standard input and takes no other texts or files beside it")
+    if options.format == "parquet":
+        raise InputError("Parquet cannot be read from standard input, only from a file")
+    read_as = options.format or "text"
+    _refuse_unused(
+        options, {read_as}, "standard input, without --format," if options.format is None else "standard input"
+    )
+    return Source(name="standard input", format=read_as, options=options)
+
+
+def _refuse_unused(options: ReadingOptions, formats: set[InputFormat], name: str) -> None:
+    """Options that would be read and dropped."""
+    kinds = ", ".join(sorted(formats))
+    if formats.isdisjoint(_DELIMITED):
+        if options.delimiter is not None:
+            raise InputError(f"--delimiter is for CSV and TSV, and {name} is read as {kinds}: say --format csv")
+        if not options.header:
+            raise InputError(f"--no-header is for CSV and TSV, and {name} is read as {kinds}: say --format csv")
+    if options.encoding is not None and formats == {"parquet"}:
+        raise InputError(f"--encoding is for files of text, and {name} is Parquet: leave it out")
+
+
+def _is_file(name: str, inputs: Sequence[str]) -> bool:
+    if "\n" in name or "\0" in name or not name:
+        return False
+    suffix = Path(name).suffix.lower()
+    if suffix in _FORMATS or suffix in _OTHER_FILES:
+        return True
+    if len(inputs) == 1 and _exists(Path(name)):
+        return True
+    return _is_path(name)
+
+
+def _is_path(name: str) -> bool:
+    """Whether this is a path, there or not, and no word of a text such as and/or."""
+    if _PATH.match(name):
+        return True
+    if any(char.isspace() for char in name) or "/" not in name.rstrip("/"):
+        return False
+    folder = Path(name).parent
+    return _exists(folder) or ("*" in name and "://" not in name)
+
+
+def _files(name: str, options: ReadingOptions) -> Iterator[InputFile]:
+    path = Path(name)
+    if not _exists(path):
+        if not _WILDCARDS.search(name):
+            raise InputError(f"file not found: {name} (if that is a text, and no file: --text)")
+        # Path.glob() takes no absolute patterns.
+        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+        found = [Path(match) for match in matches if not Path(match).is_dir()]
+        if not found:
+            raise InputError(f"no file matches {name} (if that is a text, and no pattern: --text)")
+        yield from (InputFile(match, options.format or _format_of(match)) for match in found)
+    elif path.is_dir():
+        yield from _folder(path, options)
+    else:
+        yield InputFile(path, options.format or _format_of(path))
+
+
+def _folder(folder: Path, options: ReadingOptions) -> Iterator[InputFile]:
+    """All files in a folder and in those below, sorted by their paths; hidden ones and _SUCCESS are none."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+        found += [Path(parent, name) for name in sorted(names) if not name.startswith((".", "_"))]
+        # Not after all files below, of which there may be millions.
+        unknown = next((path for path in found if options.format is None and _known(path) is None), None)
+        if unknown is not None:
+            raise InputError(
+                f'the folder "{folder}" holds {unknown}, which is of no format that is read: name the files that are '
+                f"meant, as in '{folder}/*.csv', or say --format (if that is a text, and no folder: --text)"
+            )
+    found.sort()
+    if not found:
+        raise InputError(f'the folder "{folder}" holds no files (if that is a text, and no folder: --text)')
+    yield from (InputFile(path, options.format or _format_of(path)) for path in found)
+
+
+def _known(path: Path) -> InputFormat | None:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == _PACKED:
+        suffixes.pop()
+    return _FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def _format_of(path: Path) -> InputFormat:
+    found = _known(path)
+    if found is None:
+        raise InputError(
+            f"the extension of {path} tells no format: use one of {', '.join(_FORMATS)} (each also with .gz), or say "
+            "it with --format"
+        )
+    return found
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        # Too long for a file name.
+        return False

@@ -1,0 +1,39 @@
+"""Results and the columns beside them, written as they come."""
+
+from collections.abc import Mapping
+from typing import BinaryIO
+
+from berthub.choices import InputFormat, TableFormat
+from berthub.tables.conll_writer import ConllWriter
+from berthub.tables.json_writer import JsonLinesWriter
+from berthub.tables.npy_writer import NpyWriter
+from berthub.tables.parquet_writer import ParquetWriter
+from berthub.tables.separated_writer import SeparatedWriter
+from berthub.tables.writer import Writer
+
+__all__ = ["create_writer"]
+
+
+def create_writer(
+    to: TableFormat,
+    file: BinaryIO,
+    *,
+    carries: bool,
+    source: InputFormat | None,
+    metadata: Mapping[str, str],
+) -> Writer:
+    """The writer for the format `to`, which writes the columns of the input, too, if it `carries` them.
+
+    `source` is the format of the input, None where it has several; `metadata` goes where the format has a place for it.
+    """
+    match to:
+        case "parquet":
+            return ParquetWriter(file, metadata, carries=carries)
+        case "jsonl":
+            return JsonLinesWriter(file, carries=carries)
+        case "npy":
+            return NpyWriter(file)
+        case "csv" | "tsv":
+            return SeparatedWriter(file, tabs=to == "tsv", carries=carries)
+        case "conll":
+            return ConllWriter(file, carries=carries and source == "conll")
