@@ -4,8 +4,11 @@ from typing import Annotated
 
 import typer
 
-from berthub.cli import options as o
 from berthub.cli.model import ModelOptions
+from berthub.cli.model_options import Computing, Fetching, LowerCase, Model
+from berthub.cli.option_groups import with_groups
+from berthub.cli.output_options import Quiet, VectorsOutput
+from berthub.cli.text_options import ColumnOptions, FileOptions, MaxLength, NoTruncation, Stride, TextsOnly, Window
 
 __all__ = ["encode"]
 
@@ -20,37 +23,23 @@ Inputs = Annotated[
 ]
 
 
+@with_groups
 def encode(
+    *,
     inputs: Inputs,
-    output_file: o.OutputFile = None,
-    to: o.OutputFormatOption = None,
-    output: o.VectorsOption = None,
-    layer: o.Layer = None,
-    normalize: o.Normalize = None,
-    dtype: o.DTypeOption = "float32",
-    vectors_column: o.VectorsColumn = None,
-    drop_columns: o.DropColumns = False,
-    overwrite: o.Overwrite = False,
-    input_format: o.InputFormatOption = None,
-    delimiter: o.Delimiter = None,
-    encoding: o.Encoding = None,
-    no_header: o.NoHeader = False,
-    missing: o.MissingOption = None,
-    texts_only: o.TextsOnly = False,
-    text_column: o.TextColumn = None,
-    text_pair_column: o.TextPairColumn = None,
-    max_length: o.MaxLength = None,
-    no_truncation: o.NoTruncation = False,
-    window: o.Window = None,
-    stride: o.Stride = None,
-    model: o.Model = None,
-    engine: o.EngineOption = "auto",
-    precision: o.PrecisionOption = "auto",
-    lower_case: o.LowerCase = None,
-    sha256: o.Sha256 = None,
-    cache_dir: o.CacheDir = None,
-    offline: o.Offline = None,
-    quiet: o.Quiet = False,
+    output: VectorsOutput,
+    files: FileOptions,
+    texts_only: TextsOnly = False,
+    columns: ColumnOptions,
+    max_length: MaxLength = None,
+    no_truncation: NoTruncation = False,
+    window: Window = None,
+    stride: Stride = None,
+    model: Model = None,
+    computing: Computing,
+    lower_case: LowerCase = None,
+    fetching: Fetching,
+    quiet: Quiet = False,
 ) -> None:
     """Encode texts: one vector for each, or one for each of its tokens.
 
@@ -76,39 +65,19 @@ def encode(
     pattern sorted by their paths.
     """
     from berthub.cli.encode_job import EncodeOptions, run_encode
-    from berthub.tables.reading_options import ReadingOptions
 
     run_encode(
         EncodeOptions(
             inputs=tuple(inputs),
-            reading=ReadingOptions(
-                format=input_format,
-                delimiter=delimiter,
-                encoding=encoding,
-                header=not no_header,
-                missing=missing,
-                texts=texts_only,
-            ),
-            text_column=text_column,
-            text_pair_column=text_pair_column,
-            output_file=output_file,
-            output_format=to,
-            overwrite=overwrite,
-            drop_columns=drop_columns,
-            vectors=output,
-            layer=layer,
-            normalize=normalize,
-            dtype=dtype,
-            vectors_column=vectors_column,
+            output=output,
+            reading=files.reading(texts=texts_only),
+            columns=columns,
             max_length=max_length,
             truncation=not no_truncation,
             window=window,
             stride=stride,
-            model=ModelOptions(
-                handle=model, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
-            ),
-            engine=engine,
-            precision=precision,
+            model=ModelOptions(handle=model, lower_case=lower_case, fetching=fetching),
+            computing=computing,
             quiet=quiet,
         )
     )

@@ -4,10 +4,13 @@ import itertools
 import sys
 from dataclasses import dataclass
 
-from berthub.choices import DType, EngineName, OutputFormat, Precision, Vectors
+from berthub.choices import OutputFormat
 from berthub.cli.model import ModelOptions, load_encoder
+from berthub.cli.model_options import Computing
+from berthub.cli.output_options import VectorsOutput
 from berthub.cli.preview import PREVIEW_ROWS, show
 from berthub.cli.progress import progress, summary
+from berthub.cli.text_options import ColumnOptions
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.windows import Window
 from berthub.errors import InputError
@@ -28,32 +31,24 @@ class EncodeOptions:
     """The options of `berthub encode`."""
 
     inputs: tuple[str, ...]
+    output: VectorsOutput
     reading: ReadingOptions
-    text_column: str | None
-    text_pair_column: str | None
-    output_file: str | None
-    output_format: OutputFormat | None
-    overwrite: bool
-    drop_columns: bool
-    vectors: Vectors | None
-    layer: int | None
-    normalize: bool | None
-    dtype: DType
-    vectors_column: str | None
+    columns: ColumnOptions
     max_length: int | None
     truncation: bool
     window: int | None
     stride: int | None
     model: ModelOptions
-    engine: EngineName
-    precision: Precision
+    computing: Computing
     quiet: bool
 
 
 def run_encode(options: EncodeOptions) -> None:
     """Encode, or raise before anything is written; the file appears under its name when it is complete."""
     source = find_source(options.inputs, options.reading)
-    destination = find_destination(options.output_file, options.output_format, VECTORS, overwrite=options.overwrite)
+    destination = find_destination(
+        options.output.output_file, options.output.to, VECTORS, overwrite=options.output.overwrite
+    )
     if destination is None and source.files:
         raise InputError(
             f"it is not said where the vectors of {source.name} go: add -o FILE (.parquet, .jsonl, .npy, .csv or "
@@ -63,7 +58,7 @@ def run_encode(options: EncodeOptions) -> None:
         for path in (*(file.path for file in source.files), None):
             destination.check(path)
         _refuse_impossible(options, destination.format)
-    columns = TextColumns(options.text_column, options.text_pair_column)
+    columns = TextColumns(options.columns.text_column, options.columns.text_pair_column)
     with reading(source, columns) as rows:
         # What is wrong at the beginning of a file should not wait for the model.
         first = next(rows.blocks, None)
@@ -92,13 +87,13 @@ def run_encode(options: EncodeOptions) -> None:
 
 
 def _refuse_impossible(options: EncodeOptions, to: OutputFormat) -> None:
-    if options.vectors == "sequence_output" and to not in ("parquet", "jsonl"):
+    if options.output.vectors == "sequence_output" and to not in ("parquet", "jsonl"):
         what = "a .npy file holds one array" if to == "npy" else f"{to} holds one vector in each row"
         raise InputError(
             f"{what}, and texts have different numbers of token vectors: write sequence_output to Parquet "
             "(-o FILE.parquet) or JSON lines (-o FILE.jsonl)"
         )
-    if options.reading.missing == "skip" and (options.drop_columns or to == "npy"):
+    if options.reading.missing == "skip" and (options.output.drop_columns or to == "npy"):
         raise InputError(
             "--missing skip leaves rows out, and without the columns of the input nobody could tell which: write "
             "another format than .npy and no --drop-columns, or use --missing empty"
@@ -114,19 +109,17 @@ def _preview(options: EncodeOptions, block: Block, *, more: bool) -> None:
 
 
 def _load(options: EncodeOptions) -> Encoder:
-    return load_encoder(
-        options.model, engine=options.engine, precision=options.precision, max_length=options.max_length
-    )
+    return load_encoder(options.model, options.computing, max_length=options.max_length)
 
 
 def _job(options: EncodeOptions, encoder: Encoder) -> EncodeJob:
     request = resolve_request(
-        options.vectors,
-        options.layer,
+        options.output.vectors,
+        options.output.layer,
         checkpoint=encoder.checkpoint,
-        normalize=options.normalize,
-        dtype=options.dtype,
-        column=options.vectors_column,
+        normalize=options.output.normalize,
+        dtype=options.output.dtype,
+        column=options.output.vectors_column,
         window=Window.of(options.window, options.stride, longest=encoder.config.max_positions),
     )
-    return EncodeJob(request=request, truncation=options.truncation, carried=not options.drop_columns)
+    return EncodeJob(request=request, truncation=options.truncation, carried=not options.output.drop_columns)

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from berthub.cli import options as o
 from berthub.cli.model import ModelOptions, load_fine_tuned
+from berthub.cli.model_options import Computing, Fetching, Run
+from berthub.cli.option_groups import with_groups
+from berthub.cli.output_options import Json, Quiet
+from berthub.cli.text_options import ColumnOptions, FileOptions, LabelColumn, LabelSeparator, MaxLength
 from berthub.errors import InputError
 from berthub.tables.reading_options import LABEL_SEPARATOR
 
@@ -31,26 +34,20 @@ Data = Annotated[
 ]
 
 
+@with_groups
 def evaluate(
-    run: o.Run,
+    *,
+    run: Run,
     data: Data,
-    as_json: o.Json = False,
-    input_format: o.InputFormatOption = None,
-    delimiter: o.Delimiter = None,
-    encoding: o.Encoding = None,
-    no_header: o.NoHeader = False,
-    missing: o.MissingOption = None,
-    text_column: o.TextColumn = None,
-    text_pair_column: o.TextPairColumn = None,
-    label_column: o.LabelColumn = None,
-    label_separator: o.LabelSeparator = LABEL_SEPARATOR,
-    max_length: o.MaxLength = None,
-    engine: o.EngineOption = "auto",
-    precision: o.PrecisionOption = "auto",
-    sha256: o.Sha256 = None,
-    cache_dir: o.CacheDir = None,
-    offline: o.Offline = None,
-    quiet: o.Quiet = False,
+    as_json: Json = False,
+    files: FileOptions,
+    columns: ColumnOptions,
+    label_column: LabelColumn = None,
+    label_separator: LabelSeparator = LABEL_SEPARATOR,
+    max_length: MaxLength = None,
+    computing: Computing,
+    fetching: Fetching,
+    quiet: Quiet = False,
 ) -> None:
     """Evaluate a fine-tuned model: the scores of its predictions for texts whose labels are known.
 
@@ -65,18 +62,15 @@ def evaluate(
     from berthub.cli.progress import counted
     from berthub.evaluation.scores import scores
     from berthub.tables.labelled import read_labelled
-    from berthub.tables.reading_options import ReadingOptions
 
-    model = ModelOptions(handle=run, lower_case=None, sha256=sha256 or (), cache_dir=cache_dir, offline=offline)
-    encoder, head = load_fine_tuned(model, engine=engine, precision=precision, max_length=max_length)
+    model = ModelOptions(handle=run, lower_case=None, fetching=fetching)
+    encoder, head = load_fine_tuned(model, computing, max_length=max_length)
     labelled = read_labelled(
         data,
         task=head.task,
-        options=ReadingOptions(
-            format=input_format, delimiter=delimiter, encoding=encoding, header=not no_header, missing=missing
-        ),
-        text_column=text_column,
-        text_pair_column=text_pair_column,
+        options=files.reading(),
+        text_column=columns.text_column,
+        text_pair_column=columns.text_pair_column,
         label_column=label_column,
         label_separator=label_separator,
     )

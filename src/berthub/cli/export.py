@@ -2,21 +2,23 @@
 
 import typer
 
-from berthub.cli import options as o
 from berthub.cli.model import ModelOptions
+from berthub.cli.model_options import Fetching, Handle, LowerCase
+from berthub.cli.option_groups import with_groups
+from berthub.cli.output_options import EncoderOnly, ExportFormOption, ExportPath
 
 __all__ = ["export"]
 
 
+@with_groups
 def export(
-    handle: o.Handle,
-    to: o.ExportFormOption,
-    output: o.ExportPath,
-    encoder_only: o.EncoderOnly = False,
-    lower_case: o.LowerCase = None,
-    sha256: o.Sha256 = None,
-    cache_dir: o.CacheDir = None,
-    offline: o.Offline = None,
+    *,
+    handle: Handle,
+    to: ExportFormOption,
+    output: ExportPath,
+    encoder_only: EncoderOnly = False,
+    lower_case: LowerCase = None,
+    fetching: Fetching,
 ) -> None:
     """Write a model in another form, its weights bit for bit.
 
@@ -29,10 +31,8 @@ def export(
     """
     from berthub.exports import export as write
 
-    model = ModelOptions(
-        handle=handle, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
-    )
-    path = write(model.handle, output, to=to, encoder_only=encoder_only, settings=model.settings, **model.fetching)
+    model = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
+    path = write(model.handle, output, to=to, encoder_only=encoder_only, settings=model.settings, **fetching.arguments)
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
             typer.echo(f"{file}  {_size(file.stat().st_size)}")

@@ -2,12 +2,14 @@
 
 import math
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from berthub.choices import Pooling, Precision
 from berthub.cli.model import ModelOptions
+from berthub.cli.text_options import ColumnOptions
+from berthub.cli.training_options import TrainingOptions
 from berthub.errors import BerthubError, InputError
 from berthub.head import Task
 from berthub.keras_backend import choose_backend
@@ -17,12 +19,12 @@ from berthub.tables.reading_options import ReadingOptions
 if TYPE_CHECKING:
     from berthub.training.tasks.fine_tuner import FineTuner
 
-__all__ = ["FineTuneJob", "run_job"]
+__all__ = ["FineTuneOptions", "run_finetune"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineTuneJob:
-    """Which data, which model, and where to; `options` are the task's, beside those `hyperparameters`."""
+class FineTuneOptions:
+    """The options of `berthub finetune`; `pooling` is None where the task has none, or nobody said which."""
 
     task: Task
     train: Path
@@ -30,42 +32,43 @@ class FineTuneJob:
     run: Path
     resume: bool
     reading: ReadingOptions
-    text_column: str | None
-    text_pair_column: str | None
+    columns: ColumnOptions
     label_column: str | None
     label_separator: str
     model: ModelOptions
-    options: Mapping[str, Any]
-    hyperparameters: Mapping[str, Any]
+    max_length: int | None
+    pooling: Pooling | None
+    training: TrainingOptions
+    precision: Precision
     quiet: bool
 
 
-def run_job(job: FineTuneJob) -> None:
+def run_finetune(options: FineTuneOptions) -> None:
     """Train, and say on stderr what came of it."""
     # Before the libraries that train are imported, which takes seconds.
-    train = _labelled(job, job.train)
-    dev = None if job.dev is None else _labelled(job, job.dev)
-    tuner = _tuner(job, train)
-    data = f"{job.train.name}" + ("" if job.dev is None else f" and {job.dev.name}")
+    train = _labelled(options, options.train)
+    dev = None if options.dev is None else _labelled(options, options.dev)
+    tuner = _tuner(options, train)
+    data = f"{options.train.name}" + ("" if options.dev is None else f" and {options.dev.name}")
     try:
         # As `fit`, which would warn: that texts were cut is told at once, in a line of its own.
         tuner._fit(
             train.texts,
             train.labels,
             dev=None if dev is None else (dev.texts, dev.labels),
-            run=job.run,
-            resume=job.resume,
-            progress=not job.quiet,
+            run=options.run,
+            resume=options.resume,
+            progress=not options.quiet,
             data=data,
-            hyperparameters=job.hyperparameters,
-            tell=(lambda message: None) if job.quiet else (lambda message: print(message, file=sys.stderr)),
+            hyperparameters=_hyperparameters(options),
+            tell=(lambda message: None) if options.quiet else (lambda message: print(message, file=sys.stderr)),
         )
     except (KeyboardInterrupt, SystemExit):
-        if (kept := _kept(job.run)) is not None:
+        if (kept := _kept(options.run)) is not None:
             print(kept, file=sys.stderr)
         raise
-    if not job.quiet:
-        print(_summary(job, tuner), file=sys.stderr)
+    if not options.quiet:
+        print(_summary(options, tuner), file=sys.stderr)
 
 
 def _kept(run: Path) -> str | None:
@@ -85,24 +88,24 @@ def _kept(run: Path) -> str | None:
     return f"interrupted; all up to {where} is kept in {run}, and the same command with --resume goes on from there"
 
 
-def _labelled(job: FineTuneJob, path: Path) -> Labelled:
+def _labelled(options: FineTuneOptions, path: Path) -> Labelled:
     labelled = read_labelled(
         path,
-        task=job.task,
-        options=job.reading,
-        text_column=job.text_column,
-        text_pair_column=job.text_pair_column,
-        label_column=job.label_column,
-        label_separator=job.label_separator,
+        task=options.task,
+        options=options.reading,
+        text_column=options.columns.text_column,
+        text_pair_column=options.columns.text_pair_column,
+        label_column=options.label_column,
+        label_separator=options.label_separator,
     )
     if not labelled.texts:
         raise InputError(f"{path} holds no texts")
-    if labelled.missing and not job.quiet:
+    if labelled.missing and not options.quiet:
         print(f"{path}: {labelled.missing}", file=sys.stderr)
     return labelled
 
 
-def _tuner(job: FineTuneJob, train: Labelled) -> "FineTuner":
+def _tuner(options: FineTuneOptions, train: Labelled) -> "FineTuner":
     if "keras" not in sys.modules:
         # Nobody's own Keras code depends on the choice here, and on processors PyTorch trains fastest by far.
         choose_backend(prefer="torch")
@@ -110,18 +113,47 @@ def _tuner(job: FineTuneJob, train: Labelled) -> "FineTuner":
     from berthub.training.tasks.text_regressor import TextRegressor
     from berthub.training.tasks.token_classifier import TokenClassifier
 
-    options = {**job.options, "settings": job.model.settings, **job.model.fetching}
-    match job.task:
+    arguments = _tuner_arguments(options)
+    match options.task:
         case "classify" | "multi_label":
-            multi_label = job.task == "multi_label"
-            return TextClassifier(job.model.handle, labels=train.label_names, multi_label=multi_label, **options)
+            multi_label = options.task == "multi_label"
+            return TextClassifier(options.model.handle, labels=train.label_names, multi_label=multi_label, **arguments)
         case "regress":
-            return TextRegressor(job.model.handle, **options)
+            name = options.label_column or "value"
+            return TextRegressor(options.model.handle, name=name, **arguments)
         case "tag":
-            return TokenClassifier(job.model.handle, **options)
+            return TokenClassifier(options.model.handle, **arguments)
 
 
-def _summary(job: FineTuneJob, tuner: "FineTuner") -> str:
+def _tuner_arguments(options: FineTuneOptions) -> dict[str, Any]:
+    """What all tuners take."""
+    training = options.training
+    return {
+        "max_length": options.max_length,
+        "dropout": training.dropout,
+        "freeze_layers": training.freeze,
+        "lora_rank": training.lora,
+        "seed": training.seed,
+        **({} if options.pooling is None else {"pooling": options.pooling}),
+        "settings": options.model.settings,
+        **options.model.fetching.arguments,
+    }
+
+
+def _hyperparameters(options: FineTuneOptions) -> dict[str, Any]:
+    training = options.training
+    return {
+        "epochs": training.epochs,
+        "batch_size": training.batch_size,
+        "learning_rate": training.learning_rate,
+        "warmup": training.warmup,
+        "weight_decay": training.weight_decay,
+        "patience": training.patience,
+        "precision": options.precision,
+    }
+
+
+def _summary(options: FineTuneOptions, tuner: "FineTuner") -> str:
     lines = []
     for entry in tuner.history:
         shown = ", ".join(
@@ -134,5 +166,7 @@ def _summary(job: FineTuneJob, tuner: "FineTuner") -> str:
             f"epoch {entry['epoch']:.0f}: {shown} ({entry['seconds']:.0f} s, "
             f"{entry['examples_per_second']:.0f} examples/s){best}"
         )
-    lines.append(f"the model is in {job.run}: berthub predict {job.run} FILE, or berthub.load({str(job.run)!r})")
+    lines.append(
+        f"the model is in {options.run}: berthub predict {options.run} FILE, or berthub.load({str(options.run)!r})"
+    )
     return "\n".join(lines)

@@ -1,18 +1,20 @@
 """`berthub inspect`: what a model is, and how berthub knows."""
 
-from berthub.cli import options as o
 from berthub.cli.model import ModelOptions
+from berthub.cli.model_options import Fetching, Handle, LowerCase
+from berthub.cli.option_groups import with_groups
+from berthub.cli.output_options import Json
 
 __all__ = ["inspect"]
 
 
+@with_groups
 def inspect(
-    handle: o.Handle,
-    as_json: o.Json = False,
-    lower_case: o.LowerCase = None,
-    sha256: o.Sha256 = None,
-    cache_dir: o.CacheDir = None,
-    offline: o.Offline = None,
+    *,
+    handle: Handle,
+    as_json: Json = False,
+    lower_case: LowerCase = None,
+    fetching: Fetching,
 ) -> None:
     """Show what a model is: architecture, sizes, costs, vocabulary, inputs and outputs, packaging, and its task.
 
@@ -25,9 +27,7 @@ def inspect(
     """
     from berthub.cli.inspect_report import report_on
 
-    model = ModelOptions(
-        handle=handle, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
-    )
+    model = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
     report = report_on(model.name, model)
     if as_json:
         from berthub.cli.json_output import print_json

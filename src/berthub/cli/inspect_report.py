@@ -30,7 +30,7 @@ def report_on(handle: str, options: ModelOptions) -> dict[str, Any]:
     """
     from berthub.sources.resolve import resolve
 
-    folder = resolve(options.handle, **options.fetching)
+    folder = resolve(options.handle, **options.fetching.arguments)
     try:
         checkpoint = read(folder, settings=options.settings)
     except ModelError as error:

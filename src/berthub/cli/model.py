@@ -1,20 +1,19 @@
-"""The options that say which model is meant, and what is made of them."""
+"""The model that the options mean, and how it is loaded."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from berthub.cli.model_options import Computing, Fetching
 from berthub.errors import InputError
 
 if TYPE_CHECKING:
     from berthub.checkpoint import Checkpoint
-    from berthub.choices import EngineName, Precision
     from berthub.encoding.encoder import Encoder
     from berthub.head import Head
 
@@ -23,13 +22,11 @@ __all__ = ["ModelOptions", "load_checkpoint", "load_encoder", "load_fine_tuned"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """Which model, and where it may come from; `handle` None is the default model."""
+    """Which model; `handle` None is the default one."""
 
     handle: str | None = field(repr=False)
     lower_case: bool | None
-    sha256: Sequence[str]
-    cache_dir: Path | None
-    offline: bool | None
+    fetching: Fetching
 
     @property
     def name(self) -> str:
@@ -44,21 +41,16 @@ class ModelOptions:
         """The settings that stand above what the files say."""
         return None if self.lower_case is None else {"lower_case": self.lower_case}
 
-    @property
-    def fetching(self) -> Mapping[str, Any]:
-        """What `berthub.sources.resolve` takes beside the handle."""
-        return {"sha256": _pins(self.sha256), "cache_dir": self.cache_dir, "offline": self.offline}
-
 
 def load_checkpoint(options: ModelOptions) -> Checkpoint:
     """The model's configuration, weights and vocabulary."""
     from berthub.formats import read
     from berthub.sources.resolve import resolve
 
-    return read(resolve(options.handle, **options.fetching), settings=options.settings)
+    return read(resolve(options.handle, **options.fetching.arguments), settings=options.settings)
 
 
-def load_encoder(options: ModelOptions, *, engine: EngineName, precision: Precision, max_length: int | None) -> Encoder:
+def load_encoder(options: ModelOptions, computing: Computing, *, max_length: int | None) -> Encoder:
     """The model, ready to encode."""
     from berthub.encoding.load import load
 
@@ -66,21 +58,19 @@ def load_encoder(options: ModelOptions, *, engine: EngineName, precision: Precis
     with _shown("berthub.encoding.calibration"):
         return load(
             options.handle,
-            engine=engine,
-            precision=precision,
+            engine=computing.engine,
+            precision=computing.precision,
             max_length=max_length,
             settings=options.settings,
-            **options.fetching,
+            **options.fetching.arguments,
         )
 
 
-def load_fine_tuned(
-    options: ModelOptions, *, engine: EngineName, precision: Precision, max_length: int | None
-) -> tuple[Encoder, Head]:
+def load_fine_tuned(options: ModelOptions, computing: Computing, *, max_length: int | None) -> tuple[Encoder, Head]:
     """The model and its head; `InputError` where it has none."""
     from berthub.encoding.prediction import require_head
 
-    encoder = load_encoder(options, engine=engine, precision=precision, max_length=max_length)
+    encoder = load_encoder(options, computing, max_length=max_length)
     if encoder.head is None and (unread := encoder.checkpoint.origin.unread_head):
         require_head(None, unread=unread)
     if encoder.head is None:
@@ -103,19 +93,3 @@ def _shown(name: str) -> Iterator[None]:
     finally:
         logger.setLevel(level)
         logger.removeHandler(handler)
-
-
-def _pins(values: Sequence[str]) -> str | dict[str, str] | None:
-    if not values:
-        return None
-    if len(values) == 1 and "=" not in values[0]:
-        return values[0]
-    pins = {}
-    for value in values:
-        name, equals, digest = value.rpartition("=")
-        if not equals or not name:
-            raise InputError(
-                f"--sha256 {value} is not understood: give one hash for the whole model, or FILE=HASH for each file"
-            )
-        pins[name] = digest
-    return pins

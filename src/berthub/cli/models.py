@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from berthub.cli import catalogue_options as c
-from berthub.cli import options as o
+from berthub.cli.model_options import CacheDir
+from berthub.cli.output_options import Json
 
 __all__ = ["models"]
 
@@ -21,7 +22,7 @@ Words = Annotated[
 
 def models(
     words: Words = None,
-    as_json: o.Json = False,
+    as_json: Json = False,
     family: c.FamilyFilter = None,
     language: c.LanguageFilter = None,
     layers: c.LayersFilter = None,
@@ -29,7 +30,7 @@ def models(
     cased: c.CasedFilter = None,
     cached: c.CachedOnly = False,
     every_version: c.AllVersions = False,
-    cache_dir: o.CacheDir = None,
+    cache_dir: CacheDir = None,
 ) -> None:
     """List the models that TensorFlow Hub published: names, sizes, and which of them are in the cache.
 

@@ -4,8 +4,11 @@ from typing import Annotated
 
 import typer
 
-from berthub.cli import options as o
 from berthub.cli.model import ModelOptions
+from berthub.cli.model_options import Computing, Fetching, Run
+from berthub.cli.option_groups import with_groups
+from berthub.cli.output_options import PredictionsOutput, Quiet
+from berthub.cli.text_options import ColumnOptions, FileOptions, LabelSeparator, MaxLength, NoTruncation, TextsOnly
 from berthub.tables.reading_options import LABEL_SEPARATOR
 
 __all__ = ["predict"]
@@ -21,32 +24,21 @@ Inputs = Annotated[
 ]
 
 
+@with_groups
 def predict(
-    run: o.Run,
+    *,
+    run: Run,
     inputs: Inputs,
-    output_file: o.PredictionFile = None,
-    to: o.PredictionFormatOption = None,
-    probabilities: o.Probabilities = False,
-    prediction_column: o.PredictionColumn = "prediction",
-    drop_columns: o.DropColumns = False,
-    overwrite: o.Overwrite = False,
-    input_format: o.InputFormatOption = None,
-    delimiter: o.Delimiter = None,
-    encoding: o.Encoding = None,
-    no_header: o.NoHeader = False,
-    missing: o.MissingOption = None,
-    texts_only: o.TextsOnly = False,
-    text_column: o.TextColumn = None,
-    text_pair_column: o.TextPairColumn = None,
-    label_separator: o.LabelSeparator = LABEL_SEPARATOR,
-    max_length: o.MaxLength = None,
-    no_truncation: o.NoTruncation = False,
-    engine: o.EngineOption = "auto",
-    precision: o.PrecisionOption = "auto",
-    sha256: o.Sha256 = None,
-    cache_dir: o.CacheDir = None,
-    offline: o.Offline = None,
-    quiet: o.Quiet = False,
+    output: PredictionsOutput,
+    files: FileOptions,
+    texts_only: TextsOnly = False,
+    columns: ColumnOptions,
+    label_separator: LabelSeparator = LABEL_SEPARATOR,
+    max_length: MaxLength = None,
+    no_truncation: NoTruncation = False,
+    computing: Computing,
+    fetching: Fetching,
+    quiet: Quiet = False,
 ) -> None:
     """Predict with a fine-tuned model: labels or a number for each text, or a tag for each word.
 
@@ -64,33 +56,18 @@ def predict(
     and have --label-separator between them in CSV and TSV, tags have spaces there. A TSV file has no quoting.
     """
     from berthub.cli.predict_job import PredictOptions, run_predict
-    from berthub.tables.reading_options import ReadingOptions
 
     run_predict(
         PredictOptions(
             inputs=tuple(inputs),
-            reading=ReadingOptions(
-                format=input_format,
-                delimiter=delimiter,
-                encoding=encoding,
-                header=not no_header,
-                missing=missing,
-                texts=texts_only,
-            ),
-            text_column=text_column,
-            text_pair_column=text_pair_column,
-            output_file=output_file,
-            output_format=to,
-            overwrite=overwrite,
-            drop_columns=drop_columns,
-            prediction_column=prediction_column,
-            probabilities=probabilities,
+            output=output,
+            reading=files.reading(texts=texts_only),
+            columns=columns,
             label_separator=label_separator,
             max_length=max_length,
             truncation=not no_truncation,
-            model=ModelOptions(handle=run, lower_case=None, sha256=sha256 or (), cache_dir=cache_dir, offline=offline),
-            engine=engine,
-            precision=precision,
+            model=ModelOptions(handle=run, lower_case=None, fetching=fetching),
+            computing=computing,
             quiet=quiet,
         )
     )

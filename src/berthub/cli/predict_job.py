@@ -8,11 +8,13 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from berthub.choices import EngineName, Precision, PredictionFormat
 from berthub.cli.console import OutputConsole, literal
 from berthub.cli.model import ModelOptions, load_fine_tuned
+from berthub.cli.model_options import Computing
+from berthub.cli.output_options import PredictionsOutput
 from berthub.cli.preview import PREVIEW_ROWS, shortened
 from berthub.cli.progress import progress, summary
+from berthub.cli.text_options import ColumnOptions
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.prediction import Logits
 from berthub.errors import InputError
@@ -32,28 +34,21 @@ class PredictOptions:
     """The options of `berthub predict`."""
 
     inputs: tuple[str, ...]
+    output: PredictionsOutput
     reading: ReadingOptions
-    text_column: str | None
-    text_pair_column: str | None
-    output_file: str | None
-    output_format: PredictionFormat | None
-    overwrite: bool
-    drop_columns: bool
-    prediction_column: str
-    probabilities: bool
+    columns: ColumnOptions
     label_separator: str
     max_length: int | None
     truncation: bool
     model: ModelOptions
-    engine: EngineName
-    precision: Precision
+    computing: Computing
     quiet: bool
 
 
 def run_predict(options: PredictOptions) -> None:
     """Predict, or raise before anything is written; the file appears under its name when it is complete."""
-    source = find_source(options.inputs, options.reading)
-    destination = find_destination(options.output_file, options.output_format, PREDICTIONS, overwrite=options.overwrite)
+    output, source = options.output, find_source(options.inputs, options.reading)
+    destination = find_destination(output.output_file, output.to, PREDICTIONS, overwrite=output.overwrite)
     if destination is None and source.files:
         raise InputError(
             f"it is not said where the predictions for {source.name} go: add -o FILE (.parquet, .jsonl, .csv, .tsv or "
@@ -62,27 +57,25 @@ def run_predict(options: PredictOptions) -> None:
     if destination is not None:
         for path in (*(file.path for file in source.files), None):
             destination.check(path)
-    if options.reading.missing == "skip" and options.drop_columns:
+    if options.reading.missing == "skip" and output.drop_columns:
         raise InputError(
             "--missing skip leaves rows out, and without the columns of the input nobody could tell which: leave out "
             "--drop-columns, or use --missing empty"
         )
-    encoder, head = load_fine_tuned(
-        options.model, engine=options.engine, precision=options.precision, max_length=options.max_length
-    )
+    encoder, head = load_fine_tuned(options.model, options.computing, max_length=options.max_length)
     words = head.task == "tag"
-    if words and options.text_pair_column is not None:
+    if words and options.columns.text_pair_column is not None:
         raise InputError("a model that tags words takes no pairs of texts: leave out --text-pair-column")
     job = PredictJob(
         head=head,
         to="jsonl" if destination is None else destination.format,
-        column=options.prediction_column,
-        probabilities=options.probabilities,
+        column=output.prediction_column,
+        probabilities=output.probabilities,
         separator=options.label_separator,
         truncation=options.truncation,
-        carried=not options.drop_columns,
+        carried=not output.drop_columns,
     )
-    wanted = TextColumns(options.text_column, options.text_pair_column, words=words)
+    wanted = TextColumns(options.columns.text_column, options.columns.text_pair_column, words=words)
     with reading(source, wanted) as rows:
         first = next(rows.blocks, None)
         if first is None:

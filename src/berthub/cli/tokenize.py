@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from berthub.cli import options as o
 from berthub.cli.model import ModelOptions, load_checkpoint
+from berthub.cli.model_options import CompareReferences, Fetching, LowerCase, ReferenceOption, TokenizerModel
+from berthub.cli.option_groups import with_groups
+from berthub.cli.output_options import Json
+from berthub.cli.text_options import ColumnOptions, FileOptions, InputFile
 from berthub.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,24 +34,19 @@ Words = Annotated[
 ]
 
 
+@with_groups
 def tokenize(
+    *,
     words: Words = None,
-    model: o.TokenizerModel = None,
-    input_file: o.InputFile = None,
-    reference: o.ReferenceOption = None,
-    compare: o.CompareReferences = False,
-    as_json: o.Json = False,
-    input_format: o.InputFormatOption = None,
-    delimiter: o.Delimiter = None,
-    encoding: o.Encoding = None,
-    no_header: o.NoHeader = False,
-    missing: o.MissingOption = None,
-    text_column: o.TextColumn = None,
-    text_pair_column: o.TextPairColumn = None,
-    lower_case: o.LowerCase = None,
-    sha256: o.Sha256 = None,
-    cache_dir: o.CacheDir = None,
-    offline: o.Offline = None,
+    model: TokenizerModel = None,
+    input_file: InputFile = None,
+    reference: ReferenceOption = None,
+    compare: CompareReferences = False,
+    as_json: Json = False,
+    files: FileOptions,
+    columns: ColumnOptions,
+    lower_case: LowerCase = None,
+    fetching: Fetching,
 ) -> None:
     """Show the tokens of texts, as the model gets them, or count them over a file.
 
@@ -68,24 +66,18 @@ def tokenize(
     from berthub.cli.tokenize_report import print_comparison, print_tokens
     from berthub.tables.columns import TextColumns
     from berthub.tables.reading import reading
-    from berthub.tables.reading_options import ReadingOptions
 
-    reading_options = ReadingOptions(
-        format=input_format, delimiter=delimiter, encoding=encoding, header=not no_header, missing=missing
-    )
+    reading_options = files.reading()
     handle, texts = _handle(words or [], model)
-    _check(
-        texts, input_file, has_file_options=any((input_format, text_column, text_pair_column, *reading_options.given()))
-    )
+    about_files = (files.input_format, columns.text_column, columns.text_pair_column, *reading_options.given())
+    _check(texts, input_file, has_file_options=any(about_files))
     if compare and reference is not None:
         raise InputError(f"--compare shows both references: leave out --reference {reference}")
-    model_options = ModelOptions(
-        handle=handle, lower_case=lower_case, sha256=sha256 or (), cache_dir=cache_dir, offline=offline
-    )
+    model_options = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
     source = _texts(texts) if input_file is None else _file(input_file, reading_options)
     checkpoint = load_checkpoint(model_options)
     tokenizers = _tokenizers(checkpoint, _compared(checkpoint) if compare else [reference])
-    with reading(source, TextColumns(text_column, text_pair_column)) as rows:
+    with reading(source, TextColumns(columns.text_column, columns.text_pair_column)) as rows:
         if input_file is not None:
             print_counts(rows, tokenizers, name=source.name, as_json=as_json)
         elif compare:
