@@ -9,7 +9,7 @@ import pytest
 
 import berthub
 from berthub import Encoder
-from berthub.encoding import encoder
+from berthub.encoding import stages
 
 
 @pytest.fixture
@@ -94,10 +94,12 @@ def test_drop_columns_and_vectors_column(cli: Any, reviews: Path) -> None:
 
 
 def test_a_value_too_large_for_float16(cli: Any, reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = encoder.compute
-    monkeypatch.setattr(
-        encoder, "compute", lambda *args, **options: [array * 1e6 for array in original(*args, **options)]
-    )
+    original = stages.compute
+
+    def compute(*args: Any, **options: Any) -> Any:
+        return {output: array * 1e6 for output, array in original(*args, **options).items()}
+
+    monkeypatch.setattr(stages, "compute", compute)
     result = cli("encode", reviews, "-o", "out.npy", "--dtype", "float16")
     assert result.exit_code == 2
     assert "too large for float16" in result.stderr
