@@ -46,7 +46,7 @@ def test_the_formats_of_tables_are_those_of_vectors_and_predictions() -> None:
         (["encode", "x"], "--output", "Vectors"),
         (["encode", "x"], "--dtype", "DType"),
         (["predict", "x", "x"], "--to", "PredictionFormat"),
-        (["tokenize", "x", "x"], "--reference", "Reference"),
+        (["tokenize", "x", "x"], "--reference", "Tokenization"),
         (["export", "x", "-o", "x"], "--to", "ExportFormat"),
         (["finetune", "classify", "x", "-o", "x"], "--pooling", "Pooling"),
     ],
@@ -61,5 +61,5 @@ def test_the_library_takes_the_same_sets() -> None:
     loading: dict[str, Any] = get_type_hints(berthub.load)
     assert loading["precision"] == choices.Precision
     assert choices.EngineName in get_args(loading["engine"])
-    assert choices.Reference in get_args(loading["tokenization"])
+    assert choices.Tokenization in get_args(loading["tokenization"])
     assert signature(export).parameters["to"].annotation == choices.ExportFormat

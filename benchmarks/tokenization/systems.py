@@ -43,14 +43,14 @@ class System(ABC):
 
 class Berthub(System):
     def __init__(self, reference: str, family: Family = "wordpiece") -> None:
-        self.title = f'berthub, reference="{reference}"'
+        self.title = f'berthub, tokenization="{reference}"'
         self.family = family
         self._reference = reference
 
     def load(self, vocabularies: Vocabularies) -> None:
         import berthub
 
-        options: dict[str, Any] = {"reference": self._reference}
+        options: dict[str, Any] = {"tokenization": self._reference}
         self._tokenizer = berthub.Tokenizer(_path(vocabularies, self.family), **options)
 
     def run(self, texts: list[str]) -> Any:

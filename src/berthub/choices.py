@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 __all__ = [
     "POOLINGS",
-    "REFERENCES",
+    "TOKENIZATIONS",
     "DType",
     "EngineName",
     "ExportFormat",
@@ -17,8 +17,8 @@ __all__ = [
     "Pooling",
     "Precision",
     "PredictionFormat",
-    "Reference",
     "TableFormat",
+    "Tokenization",
     "Vectors",
 ]
 
@@ -35,12 +35,12 @@ included)."""
 
 POOLINGS: tuple[str, ...] = tuple(sorted(get_args(Pooling)))
 
-Reference = Literal["google", "tf_text", "transformers"]
+Tokenization = Literal["google", "tf_text", "transformers"]
 """Whose tokenization is meant: `google` is that of the code that Google trained with and published beside the weights
 (`tokenization.py` of BERT, 2018, and of ALBERT), `tf_text` that of TF Hub's preprocessing models, which are made of
 TensorFlow Text's operations, and `transformers` that of Hugging Face's libraries, as a model's tokenizer files say."""
 
-REFERENCES: tuple[str, ...] = get_args(Reference)
+TOKENIZATIONS: tuple[str, ...] = get_args(Tokenization)
 
 ExportFormat = Literal["google", "huggingface", "keras", "native", "onnx", "savedmodel"]
 """What a model can be written as: Google's checkpoint of 2018, a Hugging Face folder, a `.keras` file, berthub's own

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, get_args
 
-from berthub.choices import REFERENCES, Reference
+from berthub.choices import TOKENIZATIONS, Tokenization
 from berthub.errors import CheckpointError
 
 __all__ = ["Activation", "EncoderConfig", "size_faults"]
@@ -68,7 +68,7 @@ class EncoderConfig(ABC):
     lower_case: bool
     strip_accents: bool | None = None
     split_chinese: bool = True
-    tokenization: Reference = "google"
+    tokenization: Tokenization = "google"
     pooler: bool = True
     mlm: bool = False
     hidden_dropout: float = 0.1
@@ -159,8 +159,8 @@ class EncoderConfig(ABC):
                 faults.append(f"{name} must be true or false, not {getattr(self, name)!r}")
         if self.strip_accents is not None and not isinstance(self.strip_accents, bool):
             faults.append(f"strip_accents must be true, false or null, not {self.strip_accents!r}")
-        if self.tokenization not in REFERENCES:
-            faults.append(f"tokenization must be one of {', '.join(REFERENCES)}, not {self.tokenization!r}")
+        if self.tokenization not in TOKENIZATIONS:
+            faults.append(f"tokenization must be one of {', '.join(TOKENIZATIONS)}, not {self.tokenization!r}")
         return faults
 
 

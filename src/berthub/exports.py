@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from berthub.atomic import check_new_folder
 from berthub.checkpoint import Checkpoint
-from berthub.choices import REFERENCES, ExportFormat
+from berthub.choices import TOKENIZATIONS, ExportFormat
 from berthub.embedding import UNSAID, Embedding
 from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError, MissingDependencyError, UnsupportedModelError
@@ -164,7 +164,7 @@ class Form:
     suffix: str = ""
     takes_heads: bool = False
     # Whose tokenization there is a place for.
-    tokenizations: tuple[str, ...] = REFERENCES
+    tokenizations: tuple[str, ...] = TOKENIZATIONS
     keeps_embedding: Literal["all", "computed", "none"] = "all"
 
     def holds(self, embedding: Embedding) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from berthub import Encoder, Tokenizer
-from berthub.choices import REFERENCES
+from berthub.choices import TOKENIZATIONS
 from berthub.cli.tokenize_count import Frequent
 from berthub.cli.tokenize_cuts import Cut, aligned
 from berthub.formats import read
@@ -104,10 +104,10 @@ def test_other_vocabularies(cli: Any, models: Path, tmp_path: Path, vocabulary: 
     assert "naïve" in "".join(line.split()[4] for line in result.stdout.splitlines() if len(line.split()) == 5)
 
 
-@pytest.mark.parametrize("reference", REFERENCES)
+@pytest.mark.parametrize("reference", TOKENIZATIONS)
 def test_reference(cli: Any, models: Path, reference: str) -> None:
     row = json.loads(cli("tokenize", models / "tf2_v4", UNLIKE, "--reference", reference, "--json").stdout)
-    expected = Tokenizer.from_checkpoint(read(models / "tf2_v4"), reference=reference)  # type: ignore[arg-type]
+    expected = Tokenizer.from_checkpoint(read(models / "tf2_v4"), tokenization=reference)  # type: ignore[arg-type]
     assert row["tokens"][1:-1] == expected.tokenize(UNLIKE)
 
 
@@ -226,7 +226,7 @@ def test_counted_differences_of_pairs(cli: Any, models: Path, tmp_path: Path) ->
         (["--input", "texts.csv", "-c", "review"], 'texts.csv has no column "review" (--text-column)'),
         (["--input", "latin.txt"], "latin.txt is not UTF-8: line 2"),
         (["fox", "--text-column", "text"], "--text-column and --text-pair-column are for a file"),
-        (["fox", "--compare", "--reference", "google"], "--compare shows both references"),
+        (["fox", "--compare", "--tokenization", "google"], "--compare shows two tokenizations"),
         (["fox", "--reference", "bert"], "'bert'"),
     ],
     ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else "",

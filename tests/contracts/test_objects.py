@@ -43,7 +43,7 @@ def test_an_encoder_keeps_its_options(models: Path) -> None:
     encoder = hub.load(models / "hf_bert", tokenization="tf_text", engine="numpy", settings={"lower_case": False})
     again = _again(encoder)
     assert again.config == encoder.config
-    assert again.tokenizer.reference == "tf_text"
+    assert again.tokenizer.tokenization == "tf_text"
     assert not again.tokenizer.lower_case
     assert repr(again) == repr(encoder)
 

@@ -42,7 +42,7 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["uncased", "cased"])
 def test_texts_become_what_the_savedmodel_makes_of_them(models: Path, name: str) -> None:
     golden = GOLDEN["sets"][name]
-    cased = Tokenizer(CASED_VOCABULARY, lower_case=False, reference="tf_text")
+    cased = Tokenizer(CASED_VOCABULARY, lower_case=False, tokenization="tf_text")
     handle = models / "preprocess" if name == "uncased" else cased
     compared = 0
     for seq_length in (16, 32, 128):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from tests.support import hard_texts, references
 
-from berthub.choices import REFERENCES
+from berthub.choices import TOKENIZATIONS
 from berthub.tokenization.tokenizer import Tokenizer
 
 _BATCH = 10_000
@@ -23,7 +23,7 @@ _SHOWN = 5
 def main(what: str, count: str = "0", seed: str = "0") -> None:
     """Compare, and exit with 1 where anything differs."""
     texts = _all_characters() if what == "characters" else _random_texts(int(count), random.Random(int(seed)))
-    totals = dict.fromkeys(itertools.product(REFERENCES, (True, False)), 0)
+    totals = dict.fromkeys(itertools.product(TOKENIZATIONS, (True, False)), 0)
     compared = 0
     for batch in iter(lambda: list(itertools.islice(texts, _BATCH)), []):
         compared += len(batch)
@@ -42,7 +42,7 @@ def main(what: str, count: str = "0", seed: str = "0") -> None:
 
 def _differences(texts: list[str], pieces: list[str], reference: str, *, lower_case: bool) -> list[tuple[str, ...]]:
     theirs = getattr(references, reference)(pieces, lower_case=lower_case)(texts)
-    tokenizer = Tokenizer(pieces, lower_case=lower_case, reference=reference)
+    tokenizer = Tokenizer(pieces, lower_case=lower_case, tokenization=reference)
     segments = tokenizer.segments(texts)
     flat = iter(tokenizer.convert_ids_to_tokens(segments.ids.tolist()))
     ours = [list(itertools.islice(flat, length)) for length in segments.lengths.tolist()]

@@ -33,7 +33,7 @@ def _whole(tokenizer: Tokenizer, text: Any, max_length: int, *, offsets: bool) -
 @pytest.mark.parametrize("lower_case", [True, False])
 def test_a_beginning_has_the_tokens_of_the_whole(models: Path, reference: Any, lower_case: bool) -> None:
     vocabulary = Tokenizer.from_pretrained(models / "tf2_v4").vocabulary
-    tokenizer = Tokenizer(vocabulary, reference=reference, lower_case=lower_case)
+    tokenizer = Tokenizer(vocabulary, tokenization=reference, lower_case=lower_case)
     shortened = 0
     for seed in range(60):
         numbers = random.Random(seed)

@@ -32,7 +32,7 @@ _TEXTS = st.text(st.one_of(st.sampled_from(_HARD), st.characters(codec=None)), m
 
 @cache
 def _tokenizer(reference: Any, lower_case: bool) -> hub.Tokenizer:
-    return hub.Tokenizer(vocabulary_of(_SAMPLES["alphabet"]), lower_case=lower_case, reference=reference)
+    return hub.Tokenizer(vocabulary_of(_SAMPLES["alphabet"]), lower_case=lower_case, tokenization=reference)
 
 
 def _answers(column: int) -> list[list[str]]:
@@ -138,7 +138,7 @@ def _normalized(text: str, reference: str, *, lower_case: bool) -> str:
 
 def test_characters_that_change_places_keep_offsets_in_order() -> None:
     tokenizer = hub.Tokenizer(
-        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "##\u1b44", "##\u302e", "##b"], reference="tf_text"
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "##\u1b44", "##\u302e", "##b"], tokenization="tf_text"
     )
     # The second has the lower class: 9 before 224.
     for text, places in (
@@ -170,7 +170,7 @@ def test_the_longest_words() -> None:
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"a\u00e9\u6f22", "##a", "##\u00e9", "##\u6f22"]
     for letter, google, tf_text in (("a", 200, 100), ("\u00e9", 200, 50)):
         for reference, longest in (("google", google), ("tf_text", tf_text)):
-            tokenizer = hub.Tokenizer(vocabulary, lower_case=False, reference=reference)
+            tokenizer = hub.Tokenizer(vocabulary, lower_case=False, tokenization=reference)
             assert len(tokenizer.tokenize(letter * longest)) == longest
             assert tokenizer.tokenize(letter * (longest + 1)) == ["[UNK]"]
 
@@ -182,17 +182,17 @@ class TestChoice:
             hub.load(models / "tf2_v4", engine="numpy", tokenization=name) for name in ("google", "tf_text")
         )
         assert google.tokenizer.tokenize(text) != tf_text.tokenizer.tokenize(text)
-        assert tf_text.tokenizer.reference == tf_text.config.tokenization == "tf_text"
+        assert tf_text.tokenizer.tokenization == tf_text.config.tokenization == "tf_text"
         tf_text.save(tmp_path / "model")
         again = hub.load(tmp_path / "model", engine="numpy")
-        assert again.tokenizer.reference == "tf_text"
+        assert again.tokenizer.tokenization == "tf_text"
         assert again.tokenizer.tokenize(text) == tf_text.tokenizer.tokenize(text)
-        assert hub.load(models / "tf2_v4", engine="numpy").tokenizer.reference == "google"
-        assert hub.Tokenizer.from_pretrained(tmp_path / "model").reference == "tf_text"
+        assert hub.load(models / "tf2_v4", engine="numpy").tokenizer.tokenization == "google"
+        assert hub.Tokenizer.from_pretrained(tmp_path / "model").tokenization == "tf_text"
 
     def test_a_preprocessing_model_has_its_own(self, models: Path) -> None:
-        assert Preprocessor(models / "preprocess").tokenizer.reference == "tf_text"
-        assert Preprocessor(models / "tf2_v4").tokenizer.reference == "google"
+        assert Preprocessor(models / "preprocess").tokenizer.tokenization == "tf_text"
+        assert Preprocessor(models / "tf2_v4").tokenizer.tokenization == "google"
 
     def test_what_is_not_known(self, models: Path) -> None:
         with pytest.raises(InputError, match="tokenization='bert' is not known; use one of 'google', 'tf_text'"):
@@ -206,5 +206,11 @@ class TestChoice:
             {"split_chinese": False},
             {"lower_case": False, "strip_accents": True},
         ):
-            with pytest.raises(InputError, match="reference='tf_text' strips accents where it lower-cases"):
-                hub.Tokenizer(vocabulary_of("a"), reference="tf_text", **options)
+            with pytest.raises(InputError, match="tokenization='tf_text' strips accents where it lower-cases"):
+                hub.Tokenizer(vocabulary_of("a"), tokenization="tf_text", **options)
+
+
+def test_the_old_name_of_the_argument_still_works() -> None:
+    with pytest.warns(DeprecationWarning, match=r"write tokenization='tf_text'"):
+        old = hub.Tokenizer(vocabulary_of("a"), reference="tf_text")
+    assert old.tokenization == "tf_text"

@@ -45,7 +45,7 @@ def commas() -> hub.Tokenizer:
 @pytest.mark.parametrize("offsets", [False, True])
 @pytest.mark.parametrize("reference", ["google", "tf_text"])
 def test_equals_the_original(reference: str, offsets: bool) -> None:
-    tokenizer = hub.Tokenizer(ALBERT_MODEL, reference=reference)
+    tokenizer = hub.Tokenizer(ALBERT_MODEL, tokenization=reference)
     texts = [case["text"] for case in GOLDEN["cases"]]
     segments = tokenizer.segments(texts, offsets=offsets)
     rows = np.split(segments.ids, np.cumsum(segments.lengths)[:-1])
@@ -93,7 +93,7 @@ def test_forms_are_those_of_the_standard(text: str) -> None:
 def test_half_a_million_marks_behind_a_letter(reference: Any) -> None:
     # In no order: where they are put in order one by one, this does not end.
     text = "a" + "\u0301\u0327" * 250_000
-    segments = hub.Tokenizer(ALBERT_MODEL, reference=reference).segments([text], offsets=True)
+    segments = hub.Tokenizer(ALBERT_MODEL, tokenization=reference).segments([text], offsets=True)
     assert segments.offsets is not None
     assert len(text) == segments.offsets.max() == 500_001
     assert len(segments.ids) < 3
@@ -152,7 +152,7 @@ def test_numbers_with_commas_are_cut_again(commas: hub.Tokenizer, text: str) -> 
 @settings(deadline=None, max_examples=60)
 @given(text=_ANY_TEXT)
 def test_offsets_lie_in_the_text_in_order(reference: str, lower_case: bool, text: str) -> None:
-    tokenizer = hub.Tokenizer(ALBERT_MODEL, reference=reference, lower_case=lower_case)
+    tokenizer = hub.Tokenizer(ALBERT_MODEL, tokenization=reference, lower_case=lower_case)
     segments = tokenizer.segments([text], offsets=True)
     np.testing.assert_array_equal(segments.ids, tokenizer.segments([text]).ids)
     assert segments.offsets is not None
@@ -170,7 +170,7 @@ def test_offsets_lie_in_the_text_in_order(reference: str, lower_case: bool, text
 
 @pytest.mark.parametrize("reference", ["google", "tf_text"])
 def test_offsets_through_all_changes(reference: str) -> None:
-    tokenizer = hub.Tokenizer(ALBERT_MODEL, reference=reference)
+    tokenizer = hub.Tokenizer(ALBERT_MODEL, tokenization=reference)
     text = "\u00a0 U\u0308BER  the \ufb01x\u0301 \u2460 日本"
     segments = tokenizer.segments([text], offsets=True)
     assert segments.offsets is not None
@@ -232,5 +232,5 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
 
 
 def test_an_unknown_reference(tokenizer: hub.Tokenizer) -> None:
-    with pytest.raises(InputError, match="reference='bert' is not known; use one of 'google', 'tf_text'"):
-        hub.Tokenizer(tokenizer.vocabulary, reference="bert")
+    with pytest.raises(InputError, match="tokenization='bert' is not known; use one of 'google', 'tf_text'"):
+        hub.Tokenizer(tokenizer.vocabulary, tokenization="bert")

@@ -52,7 +52,7 @@ def test_two_at_a_time_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_threads_change_nothing(
     monkeypatch: pytest.MonkeyPatch, vocabulary: Any, reference: Any, offsets: bool
 ) -> None:
-    made = hub.Tokenizer(vocabulary, reference=reference)
+    made = hub.Tokenizer(vocabulary, tokenization=reference)
     monkeypatch.setattr(threads, "thread_count", lambda: 1)
     expected = made.tokens(_TEXTS, offsets=offsets)
     monkeypatch.setattr(tokenizer, "_CHUNK", 4)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from berthub.choices import EngineName, Precision, Reference
+from berthub.choices import EngineName, Precision, Tokenization
 from berthub.errors import InputError
 
 __all__ = [
@@ -90,8 +90,9 @@ LowerCase = Annotated[
 ]
 
 ReferenceOption = Annotated[
-    Reference | None,
+    Tokenization | None,
     typer.Option(
+        "--tokenization",
         "--reference",
         help="Whose tokenization: google, the code that the weights were trained with, tf_text, that of TF Hub's "
         "preprocessing models, or transformers, that of Hugging Face's libraries. Default: the model's.",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from berthub.checkpoint import Checkpoint
-    from berthub.choices import Reference
+    from berthub.choices import Tokenization
     from berthub.tables.reading_options import ReadingOptions
     from berthub.tables.source import Source
     from berthub.tokenization.tokenizer import Tokenizer
@@ -72,7 +72,7 @@ def tokenize(
     about_files = (files.input_format, columns.text_column, columns.text_pair_column, *reading_options.given())
     _check(texts, input_file, has_file_options=any(about_files))
     if compare and reference is not None:
-        raise InputError(f"--compare shows both references: leave out --reference {reference}")
+        raise InputError(f"--compare shows two tokenizations: leave out --tokenization {reference}")
     model_options = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
     source = _texts(texts) if input_file is None else _file(input_file, reading_options)
     checkpoint = load_checkpoint(model_options)
@@ -133,15 +133,15 @@ def _file(name: str, reading_options: "ReadingOptions") -> "Source":
     return files_source([name], reading_options)
 
 
-def _compared(checkpoint: "Checkpoint") -> list["Reference | None"]:
+def _compared(checkpoint: "Checkpoint") -> list["Tokenization | None"]:
     """Google's tokenization, and the model's own; where that is Google's, TF Hub's."""
     own = checkpoint.config.tokenization
     return ["google", "tf_text" if own == "google" else own]
 
 
-def _tokenizers(checkpoint: "Checkpoint", references: "Sequence[Reference | None]") -> "dict[str, Tokenizer]":
+def _tokenizers(checkpoint: "Checkpoint", references: "Sequence[Tokenization | None]") -> "dict[str, Tokenizer]":
     """By the name of the reference; None is the model's own."""
     from berthub.tokenization.tokenizer import Tokenizer
 
-    made = [Tokenizer.from_checkpoint(checkpoint, reference=reference) for reference in references]
-    return {tokenizer.reference: tokenizer for tokenizer in made}
+    made = [Tokenizer.from_checkpoint(checkpoint, tokenization=reference) for reference in references]
+    return {tokenizer.tokenization: tokenizer for tokenizer in made}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from berthub.checkpoint import Checkpoint
-from berthub.choices import REFERENCES, EngineName, Precision, Reference
+from berthub.choices import TOKENIZATIONS, EngineName, Precision, Tokenization
 from berthub.encoding.calibration import calibrated
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.graph_encoder import GraphEncoder
@@ -33,7 +33,7 @@ def load(
     engine: EngineName = "auto",
     precision: Precision = "auto",
     max_length: int | None = None,
-    tokenization: Reference | None = None,
+    tokenization: Tokenization | None = None,
     calibration: str | Iterable[Text] | None = None,
     settings: Mapping[str, Any] | None = None,
     allow_nonfinite: bool = False,
@@ -61,7 +61,7 @@ def load(
     engine: EngineName | Literal["tensorflow"] = "auto",
     precision: Precision = "auto",
     max_length: int | None = None,
-    tokenization: Reference | None = None,
+    tokenization: Tokenization | None = None,
     calibration: str | Iterable[Text] | None = None,
     settings: Mapping[str, Any] | None = None,
     allow_nonfinite: bool = False,
@@ -120,9 +120,11 @@ def load(
     return encoder
 
 
-def _with_tokenization(checkpoint: Checkpoint, tokenization: Reference) -> Checkpoint:
-    if tokenization not in REFERENCES:
-        raise InputError(f"tokenization={tokenization!r} is not known; use one of {', '.join(map(repr, REFERENCES))}")
+def _with_tokenization(checkpoint: Checkpoint, tokenization: Tokenization) -> Checkpoint:
+    if tokenization not in TOKENIZATIONS:
+        raise InputError(
+            f"tokenization={tokenization!r} is not known; use one of {', '.join(map(repr, TOKENIZATIONS))}"
+        )
     sources = {**checkpoint.origin.settings, "tokenization": "given by the caller"}
     return dataclasses.replace(
         checkpoint,

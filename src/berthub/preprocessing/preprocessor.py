@@ -39,7 +39,7 @@ class Preprocessor:
     `Tokenizer`; `sha256`, `cache_dir` and `offline` are as in `berthub.resolve`. `seq_length` None means: what the
     preprocessing model says, else 128, or all positions of an encoder that has fewer. No graph is ever run, and
     TensorFlow is not needed unless its tensors are passed. The pieces of a preprocessing model are those that it
-    makes itself (`reference="tf_text"`); an encoder's are those of its own tokenizer.
+    makes itself (`tokenization="tf_text"`); an encoder's are those of its own tokenizer.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Preprocessor:
                     files.vocabulary,
                     lower_case=files.lower_case,
                     strip_accents=files.strip_accents,
-                    reference="tf_text",
+                    tokenization="tf_text",
                     max_length=max(512, stored or 0),
                 )
         if seq_length is None:

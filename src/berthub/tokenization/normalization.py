@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from berthub.choices import Reference
+from berthub.choices import Tokenization
 from berthub.tokenization.characters import REMEMBERED, CharacterTable, is_pinned, lowered
 from berthub.tokenization.tf_text import composed, decomposed, folded, is_mark, joins_newer
 
@@ -32,14 +32,14 @@ class Aligned:
 
 
 class Normalizer:
-    """Normalizes texts, which have no lone surrogates, as `reference` does before SentencePiece tokenizes them.
+    """Normalizes texts, which have no lone surrogates, as `tokenization` does before SentencePiece tokenizes them.
 
     `google` is `preprocess_text` of ALBERT's tokenization.py (https://github.com/google-research/albert), `tf_text`
     what TF Hub's preprocessing models do with the operations of TensorFlow Text.
     """
 
-    def __init__(self, reference: Reference, *, lower_case: bool, strip_accents: bool) -> None:
-        google = reference == "google"
+    def __init__(self, tokenization: Tokenization, *, lower_case: bool, strip_accents: bool) -> None:
+        google = tokenization == "google"
         self._lower_case = lower_case
         self._collapses = google
         self._change = (_google if google else _tf_text)(lower_case, strip_accents)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sentencepiece import SentencePieceProcessor
 
-from berthub.choices import Reference
+from berthub.choices import Tokenization
 from berthub.errors import CheckpointError
 from berthub.tokenization.assemble import Segments, ranges
 from berthub.tokenization.normalization import Aligned, Normalizer
@@ -38,8 +38,10 @@ class SentencePiece:
     Offsets leave blanks out: a piece that is a blank alone has an empty range.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, lower_case: bool, strip_accents: bool, reference: Reference) -> None:
-        self._normalizer = Normalizer(reference, lower_case=lower_case, strip_accents=strip_accents)
+    def __init__(
+        self, vocabulary: Vocabulary, *, lower_case: bool, strip_accents: bool, tokenization: Tokenization
+    ) -> None:
+        self._normalizer = Normalizer(tokenization, lower_case=lower_case, strip_accents=strip_accents)
         try:
             self._processor = SentencePieceProcessor(model_proto=vocabulary.model)
         except RuntimeError as error:
@@ -49,9 +51,9 @@ class SentencePiece:
                 f"the vocabulary has {len(vocabulary):,} pieces, and its SentencePiece model "
                 f"{self._processor.vocab_size():,}; they must be the same"
             )
-        resplit = [reference == "google" and _is_number_with_comma(piece) for piece in vocabulary.pieces]
+        resplit = [tokenization == "google" and _is_number_with_comma(piece) for piece in vocabulary.pieces]
         # Without a comma of its own, one is part of an unknown piece.
-        resplit[self._processor.unk_id()] = reference == "google" and "," not in vocabulary.ids
+        resplit[self._processor.unk_id()] = tokenization == "google" and "," not in vocabulary.ids
         self._resplit = np.array(resplit) if any(resplit) else None
         self._sizes = np.array([len(piece.replace(_BLANK, "")) for piece in vocabulary.pieces])
         # It may stand for more or fewer characters than its name has.

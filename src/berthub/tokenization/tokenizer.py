@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
-from berthub.choices import REFERENCES, Reference
+from berthub.choices import TOKENIZATIONS, Tokenization
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats import read
 from berthub.formats.vocabularies import vocabulary_at
@@ -52,7 +52,7 @@ class Tokenizer:
     """A model's tokenizer: WordPiece as in Google's BERT, SentencePiece as in ALBERT, byte pairs as in RoBERTa.
 
     `vocabulary` is a `Vocabulary`, the pieces of WordPiece, or the path of a `vocab.txt` or of a SentencePiece
-    `.model`. `reference` says whose tokenization is matched, to the letter: `google`, that of BERT's and ALBERT's own
+    `.model`. `tokenization` says whose is matched, to the letter: `google`, that of BERT's and ALBERT's own
     code, `tf_text`, that of TF Hub's preprocessing models, or `transformers`, that of Hugging Face's library.
     `strip_accents` None means: as `lower_case`; with SentencePiece: yes, as ALBERT. `split_chinese` is for WordPiece
     alone, and byte pairs take texts as they are; with WordPiece, `tf_text` leaves no choice in these. `max_length` is
@@ -68,9 +68,17 @@ class Tokenizer:
         lower_case: bool = True,
         strip_accents: bool | None = None,
         split_chinese: bool = True,
-        reference: Reference = "google",
+        tokenization: Tokenization = "google",
         max_length: int = 512,
+        reference: Tokenization | None = None,
     ) -> None:
+        if reference is not None:
+            warnings.warn(
+                f"Tokenizer(reference=...) is deprecated: write tokenization={reference!r}",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            tokenization = reference
         if isinstance(vocabulary, str | os.PathLike):
             vocabulary = vocabulary_at(Path(vocabulary))
         elif not isinstance(vocabulary, Vocabulary):
@@ -89,11 +97,11 @@ class Tokenizer:
             )
         self.vocabulary = vocabulary
         self.lower_case = lower_case
-        self.reference = reference
+        self.tokenization = tokenization
         self.max_length = max_length
         self._positions = max_length
         self._template = Template.of(vocabulary)
-        self._options = {**choices, "reference": reference}
+        self._options = {**choices, "tokenization": tokenization}
         self._algorithm = _algorithm(vocabulary, **self._options)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,7 +116,7 @@ class Tokenizer:
         case = "lower-cased" if self.lower_case else "cased"
         return (
             f"<Tokenizer {self.vocabulary.algorithm}, {len(self.vocabulary):,} pieces, {case}, "
-            f"as {self.reference}, max_length {self.max_length}>"
+            f"as {self.tokenization}, max_length {self.max_length}>"
         )
 
     @classmethod
@@ -118,13 +126,13 @@ class Tokenizer:
 
     @classmethod
     def from_checkpoint(
-        cls, checkpoint: Checkpoint, *, max_length: int | None = None, reference: Reference | None = None
+        cls, checkpoint: Checkpoint, *, max_length: int | None = None, tokenization: Tokenization | None = None
     ) -> Self:
         """The tokenizer that the checkpoint's configuration describes.
 
         `max_length` is at most the model's positions. None: what the model's files say, or else all of its positions.
 
-        `reference` stands above the configuration's `tokenization`.
+        `tokenization` overrides the configuration's.
         """
         config = checkpoint.config
         if max_length is None:
@@ -134,7 +142,7 @@ class Tokenizer:
             lower_case=config.lower_case,
             strip_accents=config.strip_accents,
             split_chinese=config.split_chinese,
-            reference=config.tokenization if reference is None else reference,
+            tokenization=config.tokenization if tokenization is None else tokenization,
             max_length=config.max_positions,
         )
         if max_length is not None:
@@ -304,23 +312,25 @@ def _algorithm(
     lower_case: bool,
     strip_accents: bool | None,
     split_chinese: bool,
-    reference: Reference,
+    tokenization: Tokenization,
 ) -> _Algorithm:
-    if reference not in REFERENCES:
-        raise InputError(f"reference={reference!r} is not known; use one of {', '.join(map(repr, REFERENCES))}")
+    if tokenization not in TOKENIZATIONS:
+        raise InputError(
+            f"tokenization={tokenization!r} is not known; use one of {', '.join(map(repr, TOKENIZATIONS))}"
+        )
     # Each is imported where it is used: most programs use one.
     match vocabulary.algorithm:
         case "wordpiece":
             from berthub.tokenization.wordpiece import GoogleWordPiece, TFTextWordPiece, TransformersWordPiece
 
-            if reference != "tf_text":
-                kind = GoogleWordPiece if reference == "google" else TransformersWordPiece
+            if tokenization != "tf_text":
+                kind = GoogleWordPiece if tokenization == "google" else TransformersWordPiece
                 return kind(vocabulary, lower_case=lower_case, strip_accents=strip_accents, split_chinese=split_chinese)
             if strip_accents not in (None, lower_case) or not split_chinese:
                 raise InputError(
-                    "reference='tf_text' strips accents where it lower-cases, and splits Chinese characters: with "
+                    "tokenization='tf_text' strips accents where it lower-cases, and splits Chinese characters: with "
                     f"lower_case={lower_case}, strip_accents={strip_accents} and split_chinese={split_chinese}, "
-                    "use reference='google' or 'transformers'"
+                    "use tokenization='google' or 'transformers'"
                 )
             return TFTextWordPiece(vocabulary, lower_case=lower_case)
         case "sentencepiece":
@@ -330,14 +340,16 @@ def _algorithm(
                 vocabulary,
                 lower_case=lower_case,
                 strip_accents=strip_accents is not False,
-                reference=reference,
+                tokenization=tokenization,
             )
         case "byte_bpe":
             from berthub.tokenization.byte_bpe import ByteBPE
 
-            if reference == "tf_text":
-                raise InputError(f"reference={reference!r} is for WordPiece and SentencePiece, not for byte pairs")
-            return ByteBPE(vocabulary, added=reference == "transformers")
+            if tokenization == "tf_text":
+                raise InputError(
+                    f"tokenization={tokenization!r} is for WordPiece and SentencePiece, not for byte pairs"
+                )
+            return ByteBPE(vocabulary, added=tokenization == "transformers")
 
 
 def _empty(rows: int, offsets: bool) -> Segments:

@@ -44,7 +44,7 @@ def test_the_preprocessing_in_a_keras_model_says_whose_tokenization_it_is(models
     found = tokenizer(texts, padding="max_length", max_length=expected.shape[1], return_tensors="np")
     np.testing.assert_array_equal(found["input_ids"], expected)
     # On which Google's code and TensorFlow Text differ.
-    other = Tokenizer.from_checkpoint(checkpoint, reference="google")
+    other = Tokenizer.from_checkpoint(checkpoint, tokenization="google")
     assert tokenizer.tokenize("Stra\u00dfe \ufb01") != other.tokenize("Stra\u00dfe \ufb01")
 
 
