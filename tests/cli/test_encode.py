@@ -108,14 +108,14 @@ def test_pairs(cli: Any, encoder: Encoder, tmp_path: Path) -> None:
     np.testing.assert_allclose([row["mean"] for row in rows], expected, atol=1e-6)
 
 
-def test_summary_counts_what_was_cut_and_nothing_else_is_said(cli: Any, corpus: Path) -> None:
+def test_summary_counts_truncated_texts_and_nothing_else_is_said(cli: Any, corpus: Path) -> None:
     result = cli("encode", corpus, "-o", "out.npy", "--max-length", "5")
     assert result.stdout == ""
     vectors, line = result.stderr.splitlines()
     assert vectors == "vectors: embedding: the mean of the token vectors (no file of the model says otherwise)"
     assert "4 rows, 17 tokens" in line
     assert "float32" in line
-    assert line.endswith("3 texts cut to 5 tokens")
+    assert line.endswith("3 texts truncated to 5 tokens")
     assert cli("encode", corpus, "-o", "out2.npy", "--quiet").stderr == ""
 
 
@@ -128,12 +128,12 @@ def test_no_truncation_names_the_row(cli: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [["--window", "16", "--stride", "4"], ["--window", "16"]])
-def test_windows_cut_nothing(cli: Any, encoder: Encoder, tmp_path: Path, options: list[str]) -> None:
+def test_windows_truncate_nothing(cli: Any, encoder: Encoder, tmp_path: Path, options: list[str]) -> None:
     texts = ["the fox was not quick " * 30, "the fox"]
     (tmp_path / "long.txt").write_text("\n".join(texts))
     result = cli("encode", "long.txt", "-o", "out.npy", "--output", "mean", *options)
     assert result.exit_code == 0, result.output
-    assert result.stderr.rstrip().endswith("no text cut")
+    assert result.stderr.rstrip().endswith("no text truncated")
     np.testing.assert_allclose(np.load("out.npy"), encoder.embed(texts, window=16, stride=4), atol=1e-5)
     cli("encode", "long.txt", "-o", "out.parquet", "--output", "sequence_output", *options)
     table = pq.read_table("out.parquet")
@@ -164,7 +164,7 @@ def test_texts_are_shown_as_a_table(cli: Any) -> None:
 def test_token_vectors_are_shown_too(cli: Any) -> None:
     result = cli("encode", "The fox.", "--output", "sequence_output", "--max-length", "3")
     assert "[SEP]" in result.stdout
-    assert "1 of these texts cut to 3 tokens." in " ".join(result.stdout.split())
+    assert "1 of these texts truncated to 3 tokens." in " ".join(result.stdout.split())
 
 
 def test_standard_input_is_shown_and_not_all_of_it(cli: Any) -> None:

@@ -113,7 +113,7 @@ def test_tags(predict: Any, loaded: Any, tmp_path: Path) -> None:
     assert [len(row["probabilities"]) for row in table] == [3, 0, 2]
 
 
-def test_texts_are_cut_into_words_for_tags(predict: Any, loaded: Any, tmp_path: Path) -> None:
+def test_texts_are_split_into_words_for_tags(predict: Any, loaded: Any, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("The  quick fox\n\nUnbelievable\t!\n")
     tags = loaded["tag"].predict(WORDS)
     predict("tag", "a.txt", "-o", "out.csv")
@@ -212,13 +212,13 @@ def test_only_the_first_texts_are_shown(predict: Any) -> None:
     assert "Only the first 50 texts are shown" in " ".join(result.stdout.split())
 
 
-def test_summary_counts_what_was_cut(predict: Any, tmp_path: Path) -> None:
+def test_summary_counts_truncated_texts(predict: Any, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("fox\n" + "fox " * 100 + "\n")
     result = predict("classify", "a.txt", "-o", "out.jsonl")
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith("2 rows in ")
-    assert line.endswith(" s (float32); 1 text cut to 16 tokens")
+    assert line.endswith(" s (float32); 1 text truncated to 16 tokens")
     result = predict("classify", "a.txt", "-o", "out2.jsonl", "--no-truncation", code=2)
     assert "a.txt, row 2 (line 2): the text has more tokens than the limit of 16 allows" in result.stderr
     assert not Path("out2.jsonl").exists()

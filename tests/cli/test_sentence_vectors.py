@@ -28,7 +28,7 @@ def test_they_are_the_models_own(cli: Any, model: Path, tmp_path: Path, command:
     result = cli("encode", "a.csv", "-o", "out.parquet", "-m", model, *command)
     assert result.exit_code == 0, result.output
     assert f"vectors: embedding: the vector of the first token, scaled to length 1 {SOURCES}\n" in result.stderr
-    assert result.stderr.rstrip().endswith("1 text cut to 20 tokens")
+    assert result.stderr.rstrip().endswith("1 text truncated to 20 tokens")
     table = pq.read_table("out.parquet")
     assert table.schema.names == ["text", "embedding"]
     with pytest.warns(UserWarning, match="more than 20 tokens"):

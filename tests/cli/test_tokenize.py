@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from berthub import Encoder, Tokenizer
 from berthub.choices import TOKENIZATIONS
 from berthub.cli.tokenize_count import Frequent
-from berthub.cli.tokenize_cuts import Cut, aligned
+from berthub.cli.tokenized_texts import TokenizedText, aligned
 from berthub.formats import read
 from berthub.formats.native import write_native
 from berthub.vocabulary import Vocabulary
@@ -59,7 +59,7 @@ def _shows(lines: list[str], piece: str, style: str) -> bool:
 
 def test_more_than_the_model_takes(cli: Any, models: Path) -> None:
     result = cli("tokenize", models / "tf2_v4", "fox " * 100)
-    assert "The model takes 64: encoding would cut the text." in words(result.stdout)
+    assert "The model takes 64: encoding would truncate the text." in words(result.stdout)
 
 
 def test_json(cli: Any, models: Path, encoder: Encoder) -> None:
@@ -118,8 +118,8 @@ def test_comparison(cli: Any, models: Path) -> None:
     assert rows[1] == ["characters", "google", "id", "tf_text", "id"]
     assert rows[3][:4] == ["The", "the", rows[3][2], "the"]
     assert [row[0] for row in rows if row and row[-1] == "differ"] == ["\u00dfe", "\ufb01sh"]
-    assert "The references differ at 2 places" in words(result.stdout)
-    assert "The references agree: 6 tokens." in words(result.stdout)
+    assert "The reference implementations differ at 2 places" in words(result.stdout)
+    assert "The reference implementations agree: 6 tokens." in words(result.stdout)
 
 
 def test_comparison_as_json(cli: Any, models: Path) -> None:
@@ -195,7 +195,7 @@ def test_counts_for_people(cli: Any, models: Path, tmp_path: Path) -> None:
     assert "texts longer than the model takes 1 1" in told
     assert "unknown words, google times \u2500" in told
     assert "\u2603 2 \u266b 1" in told
-    assert "The references cut 1 of 5 texts (20.0000%) differently." in told
+    assert "The reference implementations tokenize 1 of 5 texts (20.0000%) differently." in told
     assert "5 The Stra\u00ab\u00dfe\u00bb and \ufb01sh" in told
 
 
@@ -249,15 +249,15 @@ def test_byte_pairs_have_one_reference(cli: Any, models: Path, tmp_path: Path) -
     assert "tf_text" in result.stderr
 
 
-def cut(*tokens: tuple[str, int, int]) -> Cut:
+def text_of(*tokens: tuple[str, int, int]) -> TokenizedText:
     framed = [("[CLS]", 0, 0), *tokens, ("[SEP]", 0, 0)]
     names = [name for name, _, _ in framed]
-    return Cut(names, [*map(hash, names)], [(begin, end) for _, begin, end in framed])
+    return TokenizedText(names, [*map(hash, names)], [(begin, end) for _, begin, end in framed])
 
 
 def test_aligned() -> None:
-    first = cut(("un", 0, 2), ("##able", 2, 6), ("!", 6, 7), ("a", 8, 9))
-    second = cut(("[UNK]", 0, 6), ("!", 6, 7), ("b", 7, 8), ("a", 8, 9))
+    first = text_of(("un", 0, 2), ("##able", 2, 6), ("!", 6, 7), ("a", 8, 9))
+    second = text_of(("[UNK]", 0, 6), ("!", 6, 7), ("b", 7, 8), ("a", 8, 9))
     places = [(place.begin, place.end, place.first.tokens, place.second.tokens) for place in aligned(first, second)]
     assert places == [
         (0, 6, ["un", "##able"], ["[UNK]"]),
@@ -268,14 +268,16 @@ def test_aligned() -> None:
 
 
 SPANS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.integers(0, 4)), max_size=12).map(
-    lambda spans: cut(*((name, begin, begin + size) for name, begin, size in sorted(spans, key=lambda span: span[1])))
+    lambda spans: text_of(
+        *((name, begin, begin + size) for name, begin, size in sorted(spans, key=lambda span: span[1]))
+    )
 )
 
 
 @pytest.mark.slow
 @given(SPANS, SPANS)
 @settings(max_examples=200, deadline=None)
-def test_aligned_keeps_every_token(first: Cut, second: Cut) -> None:
+def test_aligned_keeps_every_token(first: TokenizedText, second: TokenizedText) -> None:
     places = [*aligned(first, second)]
     assert [token for place in places for token in place.first.tokens] == first.tokens[1:-1]
     assert [token for place in places for token in place.second.tokens] == second.tokens[1:-1]

@@ -99,4 +99,4 @@ def test_the_command_line_counts_what_was_truncated(folder: Path, tmp_path: Path
     for command, words in calls.items():
         done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
         assert done.exit_code == 0, (command, done.output)
-        assert "1 text cut to 16" in " ".join(done.output.split()), (command, done.output)
+        assert "1 text truncated to 16" in " ".join(done.output.split()), (command, done.output)

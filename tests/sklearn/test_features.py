@@ -160,7 +160,7 @@ def test_what_are_no_texts_is_refused(texts: Any, message: str) -> None:
         features().fit_transform(texts)
 
 
-def test_long_texts_are_cut_and_reported() -> None:
+def test_long_texts_are_truncated_and_reported() -> None:
     with pytest.warns(TruncationWarning, match="1 of 2 texts had more than 8 tokens"):
         features(max_length=8).fit_transform(["Hello!", "a b c d e f g h"])
 

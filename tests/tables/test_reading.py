@@ -118,7 +118,7 @@ def test_a_huge_line(cli: Any, encoder: Encoder, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"text\nfox\n{huge}\nquick\n")
     result = cli("encode", "a.csv", "-o", "out.npy")
     assert result.exit_code == 0, result.output
-    assert result.stderr.rstrip().endswith("1 text cut to 64 tokens")
+    assert result.stderr.rstrip().endswith("1 text truncated to 64 tokens")
     expected = encoder.embed(["fox", huge[:1000], "quick"])
     np.testing.assert_allclose(np.load("out.npy"), expected, atol=1e-6)
 

@@ -84,10 +84,10 @@ def evaluate(
         write_json_line({**about, "precision": encoder.precision, "scores": result})
         sys.stdout.flush()
     else:
-        cut = f"; {counted(truncated, 'text')} cut to {encoder.max_length} tokens" if truncated else ""
+        extra = f"; {counted(truncated, 'text')} truncated to {encoder.max_length} tokens" if truncated else ""
         if labelled.missing:
-            cut += f"; {labelled.missing}"
-        told = f"{head.task}, {counted(len(predicted), 'row')} of {data}, computed in {encoder.precision}{cut}."
+            extra += f"; {labelled.missing}"
+        told = f"{head.task}, {counted(len(predicted), 'row')} of {data}, computed in {encoder.precision}{extra}."
         _print_table(head, result, told)
 
 
@@ -105,14 +105,14 @@ def _refuse_unknown(labelled: "Labelled", head: "Head", data: Path) -> None:
 
 
 def _predicted(encoder: "Encoder", texts: list[Any], *, quiet: bool) -> tuple[list[Any], int]:
-    """The predictions, and how many texts were cut."""
+    """The predictions, and how many texts were truncated."""
     from berthub.cli.progress import progress
     from berthub.jobs.step import Step
 
     predicted: list[Any] = []
     with progress(len(texts), quiet=quiet) as counts:
         for start in range(0, len(texts), _ROWS):
-            # Stages do not warn: what was cut is counted, and told below the scores.
+            # Stages do not warn: truncated texts are counted, and reported below the scores.
             logits = encoder.stages.logits(texts[start : start + _ROWS])
             predicted.extend(logits.predictions())
             truncated = int(logits.truncated.sum())

@@ -51,7 +51,7 @@ def run_finetune(options: FineTuneOptions) -> None:
     tuner = _tuner(options, train)
     data = f"{options.train.name}" + ("" if options.dev is None else f" and {options.dev.name}")
     try:
-        # As `fit`, which would warn: that texts were cut is told at once, in a line of its own.
+        # As `fit`, which would warn: here truncated texts are reported at once, in a line of their own.
         tuner._fit(
             train.texts,
             train.labels,

@@ -51,7 +51,7 @@ def predict(
       cat corpus.txt | berthub predict RUN - -o -
 
     A model that tags words takes them from a CoNLL file (.conll, or --format conll), from a column of lists, or from
-    texts, which it cuts at white space. A CoNLL file that is written has the prediction as its last column; only the
+    texts, which it splits at white space. A CoNLL file that is written has the prediction as its last column; only the
     columns of another CoNLL file are carried along to it. Several labels of a text are lists in JSON lines and Parquet
     and have --label-separator between them in CSV and TSV, tags have spaces there. A TSV file has no quoting.
     """

@@ -105,9 +105,9 @@ def _preview(job: PredictJob, block: Block, encoder: Encoder, *, more: bool) -> 
     console = OutputConsole()
     console.print(_word_table(texts, logits) if logits.head.task == "tag" else _text_table(texts, logits))
     lines = [f"{logits.head.task}, computed in {encoder.precision}."]
-    cut = int(logits.truncated.sum())
-    if cut:
-        lines.append(f"{cut} of these texts cut to {encoder.max_length} tokens.")
+    truncated = int(logits.truncated.sum())
+    if truncated:
+        lines.append(f"{truncated} of these texts truncated to {encoder.max_length} tokens.")
     if more:
         lines.append(f"Only the first {len(texts)} texts are shown.")
     lines.append("-o FILE.csv (or .tsv, .jsonl, .parquet) writes the predictions.")

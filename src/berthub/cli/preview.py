@@ -42,9 +42,9 @@ def show(texts: Sequence[Text], chunks: Sequence[Chunk], *, request: Request, en
     layer = f"layer {request.layer} of 0 to {encoder.config.num_layers - 1}"
     width, dtype = chunks[0].vectors.shape[1], chunks[0].vectors.dtype
     lines = [f"{request.described}, {layer}: {width} components of {dtype}, computed in {encoder.precision}."]
-    cut = sum(int(chunk.truncated.sum()) for chunk in chunks)
-    if cut:
-        lines.append(f"{cut} of these texts cut to {encoder.max_length} tokens.")
+    truncated = sum(int(chunk.truncated.sum()) for chunk in chunks)
+    if truncated:
+        lines.append(f"{truncated} of these texts truncated to {encoder.max_length} tokens.")
     if more:
         lines.append(f"Only the first {len(texts)} texts are shown.")
     lines.append("-o FILE.parquet (or .jsonl, .csv, .npy) writes the vectors whole.")

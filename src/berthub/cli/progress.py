@@ -1,4 +1,4 @@
-"""How far a job is: a bar on the terminal while it runs, one line when it is done."""
+"""The progress of a job: a bar on the terminal while it runs, one line when it is done."""
 
 import contextlib
 import sys
@@ -41,10 +41,9 @@ class Counts:
 
     @property
     def speed(self) -> str:
-        """Tokens a second, or rows where tokens are not counted, as people read it.
+        """Tokens per second as text, or rows per second where tokens are not counted.
 
-        What came first is left out, with the time until then: it waited for the model. An empty string where nothing
-        came behind it.
+        The first step is left out, with its time, since it waited for the model. Empty while there was no other step.
         """
         if self._ready is None or self._ready[0] == self.rows:
             return ""
@@ -77,10 +76,12 @@ def progress(total: int | None, *, quiet: bool) -> Iterator[Counts]:
 
 def summary(counts: Counts, *, precision: str, max_length: int, missing: str = "") -> None:
     """One line on stderr that says what was done; `missing` tells of rows without a text."""
-    cut = f"; {counted(counts.truncated, 'text')} cut to {max_length} tokens" if counts.truncated else "; no text cut"
+    many = counted(counts.truncated, "text")
+    truncated = f"; {many} truncated to {max_length} tokens" if counts.truncated else "; no text truncated"
     tokens = f", {counted(counts.tokens, 'token')}" if counts.tokens else ""
+    speed = _joined(counts.speed, precision)
     print(
-        f"{counted(counts.rows, 'row')}{tokens} in {counts.seconds:.1f} s ({_joined(counts.speed, precision)}){cut}"
+        f"{counted(counts.rows, 'row')}{tokens} in {counts.seconds:.1f} s ({speed}){truncated}"
         + (f"; {missing}" if missing else ""),
         file=sys.stderr,
     )

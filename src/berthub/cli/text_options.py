@@ -73,8 +73,8 @@ MaxLength = Annotated[
     typer.Option(
         "--max-length",
         metavar="TOKENS",
-        help="Cut texts to so many tokens, \\[CLS] and \\[SEP] included. Default: what the model's files say, or else "
-        "all that it takes.",
+        help="Truncate texts to so many tokens, \\[CLS] and \\[SEP] included. Default: what the model's files say, or "
+        "else all that it takes.",
         show_default=False,
         rich_help_panel=TEXTS_PANEL,
     ),
@@ -83,7 +83,9 @@ MaxLength = Annotated[
 NoTruncation = Annotated[
     bool,
     typer.Option(
-        "--no-truncation", help="Refuse texts that are too long, do not cut them.", rich_help_panel=TEXTS_PANEL
+        "--no-truncation",
+        help="Refuse texts that are too long, instead of truncating them.",
+        rich_help_panel=TEXTS_PANEL,
     ),
 ]
 
@@ -92,7 +94,7 @@ Window = Annotated[
     typer.Option(
         "--window",
         metavar="TOKENS",
-        help="Cut nothing: compute longer texts in windows of so many tokens, \\[CLS] and \\[SEP] included.",
+        help="Truncate nothing: compute longer texts in windows of so many tokens, \\[CLS] and \\[SEP] included.",
         show_default=False,
         rich_help_panel=TEXTS_PANEL,
     ),

@@ -1,4 +1,4 @@
-"""`berthub tokenize`: what a model's tokenizer makes of texts."""
+"""`berthub tokenize`: show the tokens of texts, or count them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,7 +51,8 @@ def tokenize(
     """Show the tokens of texts, as the model gets them, or count them over a file.
 
     For each token its piece, its id, and the characters of the text that it stands for. Pieces that the vocabulary
-    does not have are marked: too many of them, and the model is not the one for these texts. Nothing is cut.
+    does not have are marked: many of them mean that the model does not suit these texts. Nothing is
+    truncated.
 
       berthub tokenize HANDLE "Unbelievable!"
       berthub tokenize --model HANDLE "São Paulo" --cased
@@ -59,8 +60,9 @@ def tokenize(
       cat corpus.txt | berthub tokenize HANDLE - --json
       berthub tokenize HANDLE --input reviews.csv --text-column review
 
-    Over a file it counts texts and tokens, texts that are longer than the model takes, and the unknown words, the
-    most frequent ones by name; with --compare the texts that the two references cut differently.
+    Over a file it counts texts and tokens, texts that are longer than the model takes, and the unknown words, and
+    lists the most frequent of these; with --compare also the texts that two reference implementations tokenize
+    differently.
     """
     from berthub.cli.tokenize_count_report import print_counts
     from berthub.cli.tokenize_report import print_comparison, print_tokens
@@ -101,7 +103,7 @@ def _handle(words: list[str], model: str | None) -> tuple[str, list[str]]:
 def _check(texts: list[str], input_file: str | None, *, has_file_options: bool) -> None:
     if not texts and input_file is None:
         raise InputError(
-            "no text was given: give texts behind the model, or - for standard input, or --input FILE to count over a "
+            "no text was given: give texts after the model, or - for standard input, or --input FILE to count over a "
             "file"
         )
     if texts and input_file is not None:
@@ -140,7 +142,7 @@ def _compared(checkpoint: "Checkpoint") -> list["Tokenization | None"]:
 
 
 def _tokenizers(checkpoint: "Checkpoint", references: "Sequence[Tokenization | None]") -> "dict[str, Tokenizer]":
-    """By the name of the reference; None is the model's own."""
+    """The tokenizers by the name of the tokenization; None is the model's own."""
     from berthub.tokenization.tokenizer import Tokenizer
 
     made = [Tokenizer.from_checkpoint(checkpoint, tokenization=reference) for reference in references]

@@ -1,4 +1,4 @@
-"""Tokens counted over a file of any size, in bounded memory."""
+"""Count tokens over a file of any size, in bounded memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from berthub.cli.tokenize_cuts import GROUP_CHARS, aligned, cuts
+from berthub.cli.tokenized_texts import GROUP_CHARS, aligned, tokenized
 from berthub.encoding.chunks import chunks
 
 if TYPE_CHECKING:
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Counts", "Difference", "Differences", "Frequent", "count"]
 
-# Different unknown words that are kept, of each so many characters; and texts shown that references cut differently.
+# How many different unknown words are kept, how many characters of each, and how many of the texts are shown that two
+# reference implementations tokenize differently.
 _WORDS, _WORD_CHARS, _EXAMPLES = 100_000, 100, 10
 # Characters of a text around what is different in it.
 _AROUND = 20
 
 
 class Frequent:
-    """How often each word came. Beyond twice `limit` different words the rarest are forgotten, and `exact` is False.
+    """Count how often each word came.
 
-    What `most_common` then says of a word is at least true: it came so often, or more.
+    Beyond twice `limit` different words the rarest are forgotten, and `exact` is False: a word then came as often as
+    `most_common` says, or more often.
     """
 
     def __init__(self, limit: int = _WORDS) -> None:
@@ -37,7 +39,7 @@ class Frequent:
         self._counts: collections.Counter[str] = collections.Counter()
 
     def add(self, words: Iterable[str]) -> None:
-        """Count words; of a very long one the beginning."""
+        """Count words; a very long one is truncated."""
         for word in words:
             self._counts[word if len(word) <= _WORD_CHARS else word[: _WORD_CHARS - 1] + "\u2026"] += 1
             if len(self._counts) > 2 * self._limit:
@@ -45,15 +47,16 @@ class Frequent:
                 self._counts = collections.Counter(dict(self._counts.most_common(self._limit)))
 
     def most_common(self, count: int) -> list[tuple[str, int]]:
-        """The `count` most frequent words; of equally frequent ones the first that came."""
+        """The `count` most frequent words; equally frequent ones in the order in which they came."""
         return self._counts.most_common(count)
 
 
 @dataclass
 class Counts:
-    """What one tokenizer made of all texts. `tokens` has `[CLS]` and `[SEP]` in it, `pieces` has not.
+    """The counts of one tokenizer over all texts.
 
-    `unknown` counts pieces; `longest` is in tokens; `too_long` are the texts with more tokens than the model takes.
+    `tokens` includes `[CLS]` and `[SEP]`, `pieces` does not. `unknown` counts pieces; `longest` is in tokens;
+    `too_long` are the texts with more tokens than the model takes.
     """
 
     texts: int = 0
@@ -66,20 +69,21 @@ class Counts:
 
     @property
     def mean(self) -> float:
-        """Tokens a text."""
+        """The mean number of tokens per text."""
         return self.tokens / self.texts if self.texts else 0.0
 
     @property
     def unknown_share(self) -> float:
-        """The part of the pieces that is unknown."""
+        """The share of the pieces that are unknown."""
         return self.unknown / self.pieces if self.pieces else 0.0
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where two references cut a text differently: its `row` from 1, and the pieces of each there.
+    """The first place where two reference implementations tokenize a text differently.
 
-    `text` is what they stand for, between the characters `before` and `after` it.
+    `row` is the number of the text, from 1; `first` and `second` are the pieces of each there. `text` is what they
+    stand for, between the characters `before` and `after` it.
     """
 
     row: int
@@ -92,29 +96,29 @@ class Difference:
 
 @dataclass
 class Differences:
-    """How many texts two references cut differently, and the first of them."""
+    """How many texts two reference implementations tokenize differently, and the first of these texts."""
 
     texts: int = 0
     examples: list[Difference] = field(default_factory=list)
 
 
 def count(blocks: Iterable[Block], tokenizers: Mapping[str, Tokenizer]) -> Iterator[tuple[Block, Counted]]:
-    """Count block by block; each time what has been counted so far, which is the same object and goes on growing."""
+    """Count block by block; yields each block with all counts so far, always in the same object."""
     counted = Counted({name: Counts() for name in tokenizers}, Differences())
     for block in blocks:
         begin = 0
         for texts in chunks(block.texts, characters=GROUP_CHARS):
-            cut = [_counted(texts, tokenizer, counted.references[name]) for name, tokenizer in tokenizers.items()]
-            if len(cut) == 2:
+            both = [_counted(texts, tokenizer, counted.references[name]) for name, tokenizer in tokenizers.items()]
+            if len(both) == 2:
                 numbers = [block.number(index) for index in range(begin, begin + len(texts))]
-                _compare(texts, numbers, cut, [*tokenizers.values()], counted.differences)
+                _compare(texts, numbers, both, [*tokenizers.values()], counted.differences)
             begin += len(texts)
         yield block, counted
 
 
 @dataclass(frozen=True)
 class Counted:
-    """The counts of each reference by its name; `differences` are between the first two."""
+    """The counts of each reference implementation, by its name; `differences` are between the first two."""
 
     references: Mapping[str, Counts]
     differences: Differences
@@ -140,8 +144,8 @@ def _counted(texts: Sequence[Text], tokenizer: Tokenizer, counts: Counts) -> Tok
 
 def _unknown_words(texts: Sequence[Text], tokenizer: Tokenizer, unknown: int) -> Iterator[str]:
     single = [part for text in texts for part in _parts(text)]
-    for text, cut in zip(single, cuts(tokenizer, single), strict=True):
-        for number, (begin, end) in zip(cut.ids, cut.offsets, strict=True):
+    for text, tokens in zip(single, tokenized(tokenizer, single), strict=True):
+        for number, (begin, end) in zip(tokens.ids, tokens.offsets, strict=True):
             if number == unknown:
                 yield text[begin:end]
 
@@ -149,11 +153,11 @@ def _unknown_words(texts: Sequence[Text], tokenizer: Tokenizer, unknown: int) ->
 def _compare(
     texts: Sequence[Text],
     numbers: Sequence[int],
-    cut: Sequence[Tokens],
+    both: Sequence[Tokens],
     tokenizers: Sequence[Tokenizer],
     differences: Differences,
 ) -> None:
-    first, second = cut
+    first, second = both
     for index in _different(first, second):
         differences.texts += 1
         if len(differences.examples) < _EXAMPLES:
@@ -161,7 +165,7 @@ def _compare(
 
 
 def _different(first: Tokens, second: Tokens) -> Iterator[int]:
-    """The rows whose ids are not the same."""
+    """The rows whose ids differ."""
     if np.array_equal(first.row_splits, second.row_splits):
         places = np.flatnonzero(first.ids != second.ids)
         yield from np.unique(np.searchsorted(first.row_splits, places, side="right") - 1).tolist()
@@ -174,7 +178,7 @@ def _different(first: Tokens, second: Tokens) -> Iterator[int]:
 
 def _example(text: Text, row: int, tokenizers: Sequence[Tokenizer]) -> Difference:
     parts = _parts(text)
-    for part, *both in zip(parts, *(cuts(tokenizer, parts) for tokenizer in tokenizers), strict=True):
+    for part, *both in zip(parts, *(tokenized(tokenizer, parts) for tokenizer in tokenizers), strict=True):
         for place in aligned(*both):
             if not place.equal:
                 before, after = max(place.begin - _AROUND, 0), place.end + _AROUND

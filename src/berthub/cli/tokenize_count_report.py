@@ -1,4 +1,4 @@
-"""What `berthub tokenize --input` tells of a file: tables for people, one JSON object for programs."""
+"""The report of `berthub tokenize --input` on a file: tables for people, one JSON object for programs."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -16,7 +16,7 @@ from berthub.tokenization.tokenizer import Tokenizer
 
 __all__ = ["print_counts"]
 
-# Of the unknown words.
+# How many of the unknown words are shown.
 _MOST_FREQUENT = 20
 _LONGEST_SHOWN = 60
 
@@ -33,7 +33,7 @@ _FACTS: Mapping[str, Callable[[Counts], str]] = {
 
 
 def print_counts(rows: Rows, tokenizers: Mapping[str, Tokenizer], *, name: str, as_json: bool) -> None:
-    """Count over the rows of the input called `name`, by one reference or by two, and print the result."""
+    """Count over the rows of the input called `name`, by one or two reference implementations, and print the result."""
     counted = _count(rows, tokenizers, name)
     limit = next(iter(tokenizers.values())).max_length
     if as_json:
@@ -86,10 +86,10 @@ def _print_differences(counted: Counted, console: OutputConsole) -> None:
     first, second = counted.references
     texts = counted.references[first].texts
     if not differences.texts:
-        console.print(literal("The references cut every text alike.", "dim"))
+        console.print(literal("The reference implementations tokenize every text alike.", "dim"))
         return
-    told = f"The references cut {differences.texts:,} of {texts:,} texts ({differences.texts / texts:.4%}) differently."
-    console.print(literal(told, "bold yellow"))
+    share = f"{differences.texts:,} of {texts:,} texts ({differences.texts / texts:.4%})"
+    console.print(literal(f"The reference implementations tokenize {share} differently.", "bold yellow"))
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("row", justify="right")
     for heading in ("first difference", first, second):
@@ -102,7 +102,7 @@ def _print_differences(counted: Counted, console: OutputConsole) -> None:
             "bold yellow",
         )
         where = literal(example.before).append_text(different).append_text(literal(example.after))
-        pieces = (literal(_shortened(" ".join(cut))) for cut in (example.first, example.second))
+        pieces = (literal(_shortened(" ".join(tokens))) for tokens in (example.first, example.second))
         table.add_row(f"{example.row:,}", where, *pieces)
     console.print(table)
 
@@ -138,5 +138,5 @@ def _json_counts(counts: Counts) -> dict[str, object]:
 
 
 def _json_example(example: Difference, names: Sequence[str]) -> dict[str, object]:
-    cut = dict(zip(names, (example.first, example.second), strict=True))
-    return {"row": example.row, "before": example.before, "text": example.text, "after": example.after, **cut}
+    pieces = dict(zip(names, (example.first, example.second), strict=True))
+    return {"row": example.row, "before": example.before, "text": example.text, "after": example.after, **pieces}

@@ -1,4 +1,4 @@
-"""Texts cut into tokens, with what a report says of each, and two cuts of one text laid side by side."""
+"""Tokenized texts as the reports of `berthub tokenize` need them, and two tokenizations of one text aligned."""
 
 from __future__ import annotations
 
@@ -14,38 +14,41 @@ if TYPE_CHECKING:
     from berthub.tokenization.tokenizer import Text, Tokenizer
     from berthub.vocabulary import Vocabulary
 
-__all__ = ["GROUP_CHARS", "Cut", "Kind", "Place", "aligned", "cuts", "kind_of"]
+__all__ = ["GROUP_CHARS", "Kind", "Place", "TokenizedText", "aligned", "kind_of", "tokenized"]
 
 Kind = Literal["special", "unknown", "continued", "begun"]
-"""What a piece is: added around the text, not in the vocabulary, or one that continues or begins a word."""
+"""The kind of a piece: added around the text, not in the vocabulary, continuing a word, or beginning one."""
 
 GROUP_CHARS = 1 << 20
-"""How much text is cut at a time: a block of the input may have millions of characters, and tokens with offsets take
-many times their room."""
+"""How many characters are tokenized at a time: a block of the input may have millions of them, and tokens with offsets
+take many times the memory of the text."""
 _BLANKS = {"sentencepiece": "\u2581", "byte_bpe": "\u0120"}
 
 
 @dataclass(frozen=True)
-class Cut:
+class TokenizedText:
     """The tokens of one text, `[CLS]` and `[SEP]` included, and the characters that each stands for."""
 
     tokens: list[str]
     ids: list[int]
     offsets: list[tuple[int, int]]
 
-    def part(self, begin: int, end: int) -> Cut:
+    def part(self, begin: int, end: int) -> TokenizedText:
         """The tokens from `begin` to `end`."""
-        return Cut(self.tokens[begin:end], self.ids[begin:end], self.offsets[begin:end])
+        return TokenizedText(self.tokens[begin:end], self.ids[begin:end], self.offsets[begin:end])
 
 
 @dataclass(frozen=True)
 class Place:
-    """Characters of a text, from `begin` to `end`, that no token of either cut crosses, and each one's tokens there."""
+    """The characters of a text from `begin` to `end`, and the tokens that each of two tokenizations has there.
+
+    No token of either crosses the ends.
+    """
 
     begin: int
     end: int
-    first: Cut
-    second: Cut
+    first: TokenizedText
+    second: TokenizedText
 
     @property
     def equal(self) -> bool:
@@ -53,8 +56,8 @@ class Place:
         return self.first.ids == self.second.ids
 
 
-def cuts(tokenizer: Tokenizer, texts: Sequence[Text]) -> Iterator[Cut]:
-    """What the model gets for each text, of any length."""
+def tokenized(tokenizer: Tokenizer, texts: Sequence[Text]) -> Iterator[TokenizedText]:
+    """The tokens that the model gets for each text, not truncated."""
     for group in chunks(texts, characters=GROUP_CHARS):
         tokens = tokenizer.tokens(group, offsets=True)
         assert tokens.offsets is not None
@@ -62,11 +65,11 @@ def cuts(tokenizer: Tokenizer, texts: Sequence[Text]) -> Iterator[Cut]:
         for begin, end in itertools.pairwise(splits):
             ids = tokens.ids[begin:end].tolist()
             pairs = [(first, last) for first, last in tokens.offsets[begin:end].tolist()]
-            yield Cut(tokenizer.convert_ids_to_tokens(ids), ids, pairs)
+            yield TokenizedText(tokenizer.convert_ids_to_tokens(ids), ids, pairs)
 
 
 def kind_of(piece: str, vocabulary: Vocabulary) -> Kind:
-    """What a piece of the vocabulary is, to those who read it."""
+    """The kind of a piece, for the reader of a report."""
     if piece == vocabulary.unknown:
         return "unknown"
     if piece in vocabulary.special:
@@ -76,8 +79,11 @@ def kind_of(piece: str, vocabulary: Vocabulary) -> Kind:
     return "begun" if piece.startswith(_BLANKS[vocabulary.algorithm]) else "continued"
 
 
-def aligned(first: Cut, second: Cut) -> Iterator[Place]:
-    """Two cuts of one text in the smallest parts that neither crosses, in linear time; `[CLS]` and `[SEP]` left out."""
+def aligned(first: TokenizedText, second: TokenizedText) -> Iterator[Place]:
+    """Align two tokenizations of one text: the smallest places whose ends no token crosses, in the text's order.
+
+    `[CLS]` and `[SEP]` are left out. Takes linear time.
+    """
     one = other = 1
     last_one, last_other = len(first.ids) - 1, len(second.ids) - 1
     while one < last_one or other < last_other:
