@@ -40,14 +40,14 @@ def test_no_text_is_read_before_it_is_needed() -> None:
 
 
 @given(st.lists(st.integers(0, 20)), st.integers(1, 50))
-def test_runs_are_as_long_as_they_can_be(lengths: list[int], places: int) -> None:
-    found = list(runs(np.array(lengths, np.int64), places=places))
+def test_runs_are_as_long_as_they_can_be(lengths: list[int], max_tokens: int) -> None:
+    found = list(runs(np.array(lengths, np.int64), max_tokens=max_tokens))
     assert [row for rows in found for row in range(rows.start, rows.stop)] == list(range(len(lengths)))
     for rows in found:
         size = rows.stop - rows.start
-        assert size == 1 or size * max(lengths[rows]) <= places
+        assert size == 1 or size * max(lengths[rows]) <= max_tokens
         if rows.stop < len(lengths):
-            assert (size + 1) * max(lengths[rows.start : rows.stop + 1]) > places
+            assert (size + 1) * max(lengths[rows.start : rows.stop + 1]) > max_tokens
 
 
 def test_a_part_is_tokens_of_its_own() -> None:

@@ -125,9 +125,9 @@ class TestTasks:
 
     def test_probabilities_do_not_overflow(self) -> None:
         values = np.array([[-1e4, 0], [1e4, -80]], np.float32)
-        nothing_cut = np.zeros(2, np.bool_)
+        none_truncated = np.zeros(2, np.bool_)
         heads = [_encoder(task, labels=("a", "b")).head for task in ("classify", "multi_label")]
-        softmax, sigmoid = (Logits(head, values, nothing_cut).probabilities() for head in heads)
+        softmax, sigmoid = (Logits(head, values, none_truncated).probabilities() for head in heads)
         np.testing.assert_array_equal(softmax, [[0, 1], [1, 0]])
         np.testing.assert_allclose(sigmoid, [[0, 0.5], [1, np.exp(-80.0)]], rtol=1e-6)
 
@@ -158,7 +158,9 @@ class TestTruncation:
     @pytest.mark.parametrize("method", ["predict", "predict_proba", "logits"])
     def test_is_reported_once(self, method: str) -> None:
         encoder = _encoder("classify")
-        with pytest.warns(hub.TruncationWarning, match="2 of 3 texts had more than 64 tokens and were cut") as caught:
+        with pytest.warns(
+            hub.TruncationWarning, match="2 of 3 texts had more than 64 tokens and were truncated"
+        ) as caught:
             getattr(encoder, method)(["the " * 100, "the", "fox " * 70])
         assert len(caught) == 1
         assert caught[0].filename == __file__
@@ -170,7 +172,7 @@ class TestTruncation:
         assert len(caught) == 1
         assert logits.truncated.tolist() == [False, False, True]
         assert [len(tags) for tags in logits.predictions()] == [1, 0, 3]
-        tagger.predict([["the"] * 200])  # cut into parts, and nothing lost
+        tagger.predict([["the"] * 200])  # split into rows, and nothing lost
 
 
 class TestErrors:

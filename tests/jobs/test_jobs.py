@@ -53,7 +53,7 @@ def test_blocks_are_written_and_told(encoder: Encoder) -> None:
     writer = create_writer("parquet", file, carries=True, source="csv", metadata={})
     blocks = [_block(TEXTS), _block(["a long text " * 9], first_row=4, begin=10)]
     job = EncodeJob(request=_request(encoder))
-    encode_blocks(blocks, job, encoder=encoder, writer=writer, told=steps.append)
+    encode_blocks(blocks, job, encoder=encoder, writer=writer, on_step=steps.append)
     writer.close()
     table = pq.read_table(file)
     assert table.column_names == ["text", "vector"]
@@ -76,7 +76,7 @@ def test_predictions_are_written(models: Path, tmp_path: Path) -> None:
     job = PredictJob(head=encoder.head, to="csv", column="found", probabilities=False, separator=",")
     file, steps = io.BytesIO(), list[Step]()
     writer = create_writer("csv", file, carries=True, source="csv", metadata={})
-    predict_blocks([_block(TEXTS)], job, encoder=encoder, writer=writer, told=steps.append)
+    predict_blocks([_block(TEXTS)], job, encoder=encoder, writer=writer, on_step=steps.append)
     rows = file.getvalue().decode().splitlines()
     assert rows[0] == "text,found"
     assert [row.rpartition(",")[2] for row in rows[1:]] == encoder.predict(TEXTS)
@@ -88,7 +88,7 @@ def test_names_of_the_input_are_refused(encoder: Encoder) -> None:
     block = Block(name="x", texts=["a"], carried=pa.table({"vector": ["a"]}), first_row=1, lines=None, begin=0, end=1)
     writer = create_writer("jsonl", io.BytesIO(), carries=True, source="csv", metadata={})
     with pytest.raises(InputError, match='has a column "vector" already'):
-        encode_blocks([block], job, encoder=encoder, writer=writer, told=lambda step: None)
+        encode_blocks([block], job, encoder=encoder, writer=writer, on_step=lambda step: None)
 
 
 def test_jobs_know_of_no_terminal() -> None:

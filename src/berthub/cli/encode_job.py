@@ -79,7 +79,7 @@ def run_encode(options: EncodeOptions) -> None:
                 metadata=vectors_metadata(job.request, encoder=encoder, model=options.model.name),
             )
             with progress(rows.total, quiet=options.quiet) as counts:
-                encode_blocks(blocks, job, encoder=encoder, writer=writer, told=counts.add)
+                encode_blocks(blocks, job, encoder=encoder, writer=writer, on_step=counts.add)
                 writer.close()
     if not options.quiet:
         print(f"vectors: {job.request.described}", file=sys.stderr)

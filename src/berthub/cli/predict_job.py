@@ -93,7 +93,7 @@ def run_predict(options: PredictOptions) -> None:
                 metadata=predictions_metadata(job, encoder=encoder, model=options.model.name),
             )
             with progress(rows.total, quiet=options.quiet) as counts:
-                predict_blocks(blocks, job, encoder=encoder, writer=writer, told=counts.add)
+                predict_blocks(blocks, job, encoder=encoder, writer=writer, on_step=counts.add)
                 writer.close()
     if not options.quiet:
         summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.told)

@@ -41,7 +41,7 @@ class ArrayInputs:
 
 
 def array_inputs(inputs: Any, config: EncoderConfig, *, pad: int) -> ArrayInputs:
-    """The inputs of an encoder call, whichever form they have.
+    """The inputs of an encoder call, whichever of the accepted kinds they are.
 
     A mask that is left out is 1 wherever the id is not `pad`; type ids that are left out are 0.
     """
@@ -89,7 +89,7 @@ def sizes_of(config: EncoderConfig, *, width: Any) -> dict[str, Any]:
 
 
 def inputs_by_name(inputs: Any) -> dict[str, Any]:
-    """The inputs under the names ids, mask and type_ids, whichever of the accepted forms they have."""
+    """The inputs under the names ids, mask and type_ids, whichever of the accepted kinds they are."""
     if isinstance(inputs, list | tuple) and 1 <= len(inputs) <= 3:
         return dict(zip(("ids", "mask", "type_ids"), inputs, strict=False))
     if not isinstance(inputs, Mapping):

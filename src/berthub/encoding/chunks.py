@@ -1,4 +1,4 @@
-"""The texts of a stream in chunks that fit in memory, and the tokens of some rows alone."""
+"""Split a stream of texts into chunks that fit in memory, and take the tokens of some rows."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,9 +13,9 @@ __all__ = ["chunks", "part", "runs", "taken"]
 
 
 def chunks(texts: Iterable[Text], *, size: int | None = None, characters: int | None = None) -> Iterator[list[Text]]:
-    """Lists of `size` texts, shorter ones where they have `characters` before; no text is read before it is needed.
+    """Split texts into lists of `size` texts each, or fewer where these have `characters` characters already.
 
-    None is no limit.
+    None is no limit. No text is read before it is needed.
     """
     chunk: list[Text] = []
     total = 0
@@ -30,15 +30,15 @@ def chunks(texts: Iterable[Text], *, size: int | None = None, characters: int | 
         yield chunk
 
 
-def runs(lengths: npt.NDArray[np.int64], *, places: int | None) -> Iterator[slice]:
-    """Rows that follow each other, as many as have at most `places` tokens when padded to the longest; at least one.
+def runs(lengths: npt.NDArray[np.int64], *, max_tokens: int | None) -> Iterator[slice]:
+    """Split rows into runs of consecutive ones that have at most `max_tokens` tokens when padded to the longest.
 
-    `places` None takes all of them together.
+    A run has at least one row. `max_tokens` None puts all rows into one.
     """
     start, longest = 0, 0
     for row, length in enumerate(lengths.tolist()):
         longest = max(longest, length)
-        if places is not None and row > start and (row + 1 - start) * longest > places:
+        if max_tokens is not None and row > start and (row + 1 - start) * longest > max_tokens:
             yield slice(start, row)
             start, longest = row, length
     if start < len(lengths):
@@ -46,7 +46,7 @@ def runs(lengths: npt.NDArray[np.int64], *, places: int | None) -> Iterator[slic
 
 
 def part(tokens: Tokens, rows: slice) -> Tokens:
-    """The tokens of some rows that follow each other, as views."""
+    """The tokens of consecutive rows, as views."""
     row_splits = tokens.row_splits[rows.start : rows.stop + 1]
     flat = slice(row_splits[0], row_splits[-1])
     return Tokens(

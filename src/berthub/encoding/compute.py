@@ -35,7 +35,7 @@ def compute(
 ) -> Computed:
     """The resolved `outputs` of the texts, in their order.
 
-    `limits` None are the engine's own. `advance` is told how much is done.
+    `limits` None are the engine's own. `advance` is called with the share that is done.
     """
     windows, distinct = prepared.windows, prepared.distinct
     if windows is not None:

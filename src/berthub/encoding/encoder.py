@@ -151,17 +151,17 @@ class Encoder:
         `outputs` names what to compute: pooled_output (or default), sequence_output, encoder_outputs, and embedding,
         the vectors of `embed`; None means the first two (or sequence_output alone, where a model has no pooler).
         `layers` adds single layers to
-        encoder_outputs: "all", or numbers counted from 0 or from the top (-2). Longer texts than `max_length` are
-        cut, marked in `truncated` and reported in one `TruncationWarning`; with `truncation=False` they raise
+        encoder_outputs: "all", or numbers counted from 0 or from the top (-2). Texts longer than `max_length` are
+        truncated, marked in `truncated` and reported in one `TruncationWarning`; with `truncation=False` they raise
         `InputError`, as do texts that are no strings.
 
-        With `window` nothing is cut off: a text of more than `window` tokens, `[CLS]` and `[SEP]` included, is computed
-        in windows of so many, each with a `[CLS]` and a `[SEP]`. A window has `stride` tokens in common with the next,
-        as in transformers (None: a quarter of `window`); each token's vector is taken from the window in which it has
-        the most context. The encodings are those of the whole text, with the `[CLS]` of the first window and the
-        `[SEP]` of the last; pooled_output is the mean over the windows, each weighted by the tokens taken from it:
-        the first window's alone would leave out the rest. Of a pair the first text is kept whole, in every window of
-        the second; `InputError` where that leaves too little room.
+        With `window` nothing is truncated: a text of more than `window` tokens, `[CLS]` and `[SEP]` included, is
+        computed in windows of so many, each with a `[CLS]` and a `[SEP]`. A window has `stride` tokens in common with
+        the next, as in transformers (None: a quarter of `window`); each token's vector is taken from the window in
+        which it has the most context. The encodings are those of the whole text, with the `[CLS]` of the first window
+        and the `[SEP]` of the last; pooled_output is the mean over the windows, each weighted by the tokens taken from
+        it: the first window's alone would leave out the rest. Of a pair the first text is kept whole, in every window
+        of the second; `InputError` where that leaves too few tokens for the second.
 
         `progress` shows on stderr how many texts are done; `show_progress_bar` is its name in sentence-transformers.
         """
@@ -196,8 +196,8 @@ class Encoder:
         The texts are read as they are needed. `chunk_size` is the number of texts in a chunk; None takes as many as
         keep the outputs of a chunk near 128 MB. `pooling` adds one vector a text under the name embedding, or
         `outputs=["embedding"]` does, with the model's own pooling; nothing else is computed then unless `outputs` or
-        `layers` ask for it. `layer` and `normalize` are about it, and as in `embed`. The rest is as in `encode`; cut
-        texts are reported once, at the end. `progress` as in `encode`; the total is shown where `texts`
+        `layers` ask for it. `layer` and `normalize` are about it, and as in `embed`. The rest is as in `encode`;
+        truncated texts are reported once, at the end. `progress` as in `encode`; the total is shown where `texts`
         has a length.
         """
         request = Request.of_outputs(
@@ -241,9 +241,9 @@ class Encoder:
         `summary` tells). Where they ask for what berthub does not compute, such as a dense layer,
         `UnsupportedModelError` names it. With a `pooling` given, vectors are scaled only by `normalize=True`.
 
-        With `window` and `stride`, as in `encode`, long texts are not cut: mean and max are over all their tokens, each
-        counted once, cls is the first window's, and pooled is that of `encode`. `progress` and `show_progress_bar` as
-        in `encode`.
+        With `window` and `stride`, as in `encode`, long texts are not truncated: mean and max are over all their
+        tokens, each counted once, cls is the first window's, and pooled is that of `encode`. `progress` and
+        `show_progress_bar` are as in `encode`.
         """
         request = Request.of_vectors(self._checkpoint, pooling=pooling, layer=layer, normalize=normalize)
         encodings = self.stages.encode(
@@ -258,14 +258,14 @@ class Encoder:
         return vectors
 
     def predict(self, texts: TextsOrSentences, *, progress: bool = False) -> Predictions:
-        """What a fine-tuned model says of texts, in their order; by the task of its `head`:
+        """Predict with a fine-tuned model, for texts in their order; what comes depends on the task of its `head`:
 
         classify: list of n labels; multi_label: list of n tuples, the labels with a probability of 0.5 or more, in
         the order of `head.labels`; regress: float32 [n]; tag: for sentences given as lists of words, n lists with
         one label for each word.
 
-        Texts, or pairs of texts as tuples, that are longer than `max_length` are cut and reported in one
-        `TruncationWarning`. Sentences are never cut short: a longer one is computed in parts. `InputError` for a
+        Texts, or pairs of texts as tuples, that are longer than `max_length` are truncated and reported in one
+        `TruncationWarning`. Sentences are never truncated: a longer one is computed in several rows. `InputError` for a
         model without a head.
         """
         return self._logits(texts, wanted_progress(progress, None)).predictions()
@@ -314,14 +314,14 @@ class Encoder:
         return summary(self._checkpoint, max_length=self.max_length, engine=engine)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Save the model in berthub's own form, which `berthub.load` reads; `folder` must be new or empty."""
+        """Save the model in berthub's own format, which `berthub.load` reads; `folder` must be new or empty."""
         write_native(self._checkpoint, Path(folder))
 
     def _window(self, window: int | None, stride: int | None) -> Window | None:
         return Window.of(window, stride, longest=self.config.max_positions)
 
     def _reported(self, stream: Generator[Encodings]) -> Iterator[Encodings]:
-        """The same encodings; at their end it is reported how many texts were cut."""
+        """Pass on the encodings, and warn at their end how many texts were truncated."""
         done = truncated = 0
         with closing(stream):
             for encodings in stream:
@@ -335,7 +335,7 @@ class Encoder:
             most = self.config.max_positions
             more = f"; berthub.load(..., max_length={most}) takes more" if self.max_length < most else ""
             warnings.warn(
-                f"{truncated:,} of {total:,} texts had more than {self.max_length} tokens and were cut; "
+                f"{truncated:,} of {total:,} texts had more than {self.max_length} tokens and were truncated; "
                 f"`truncated` tells which, truncation=False refuses them{more}",
                 TruncationWarning,
                 stacklevel=3,
@@ -344,6 +344,6 @@ class Encoder:
     def _logits(self, texts: TextsOrSentences, progress: bool) -> Logits:
         """For a public method to call directly: the warning points to that one's caller."""
         logits = self.stages.logits(texts, progress=progress)
-        if told := logits.truncation_in_words(self.max_length):
-            warnings.warn(told, TruncationWarning, stacklevel=3)
+        if message := logits.truncation_in_words(self.max_length):
+            warnings.warn(message, TruncationWarning, stacklevel=3)
         return logits

@@ -56,7 +56,7 @@ class Encodings(Mapping[str, Any]):
     A mapping with the outputs that were asked for: `sequence_output` float32 [n, seq, hidden], zeros behind a text's
     last token; `pooled_output` float32 [n, hidden], also as `default`; `encoder_outputs`, a `LayerOutputs`; and
     `embedding` float32 [n, hidden], the vectors of `Encoder.embed`. `seq` is the number of tokens of the longest text.
-    Texts were cut to `max_length` tokens; None says that they were computed in windows, whole. `precision` is the
+    Texts were truncated to `max_length` tokens; None: they were computed whole, in windows. `precision` is the
     arithmetic that was used.
     """
 
@@ -141,7 +141,7 @@ class Encodings(Mapping[str, Any]):
     def word_ids(self) -> list[list[int | None]]:
         """For each text the number of the word that each token belongs to, None for `[CLS]` and `[SEP]`.
 
-        Words are those of BERT's basic tokenization: cut at blanks, with punctuation marks and Chinese characters as
+        Words are those of BERT's basic tokenization: split at blanks, with punctuation marks and Chinese characters as
         words of their own. They are counted from 0 in each text, of a pair in each of the two; a word of which no token
         is left is not counted. A token of several words (SentencePiece, byte pairs) belongs to the one in which it
         begins. With `offsets` they tell from where to where a word is.
@@ -152,7 +152,7 @@ class Encodings(Mapping[str, Any]):
 
     @property
     def truncated(self) -> npt.NDArray[np.bool_]:
-        """Which texts were longer than the model takes and were cut: bool [n]."""
+        """Which texts were longer than the model takes and were truncated: bool [n]."""
         return self.ragged_tokens.truncated
 
     def ragged(self, key: str = "sequence_output") -> list[Floats]:

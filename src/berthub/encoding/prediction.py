@@ -1,4 +1,4 @@
-"""What a fine-tuned model says of texts: its head on the engine's output."""
+"""Predictions of a fine-tuned model: labels, values or tags from the outputs of its head."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ class Logits(Brief):
 
     For `tag`, `values` are [words, labels] for the words of all sentences one after the other; those of sentence `i`
     are from `word_splits[i]` to `word_splits[i + 1]` (int64 [n + 1]; None for the other tasks). `truncated` is bool
-    [n]: which texts were cut, or for `tag`, which sentences have a word that was.
+    [n]: which texts were truncated, or for `tag`, which sentences have a truncated word.
     """
 
     head: Head
@@ -62,14 +62,14 @@ class Logits(Brief):
         return [shares[start:end] for start, end in self._sentences()] if task == "tag" else shares
 
     def truncation_in_words(self, max_length: int) -> str | None:
-        """How many texts or words were cut to `max_length` tokens, as a sentence; None if none was."""
+        """A sentence that says how many texts or words were truncated to `max_length` tokens; None if none was."""
         truncated = int(self.truncated.sum())
         if not truncated:
             return None
         what = (
             f"sentences had a word of more than {max_length - 2} pieces, of which the first were kept"
             if self.head.task == "tag"
-            else f"texts had more than {max_length} tokens and were cut"
+            else f"texts had more than {max_length} tokens and were truncated"
         )
         return f"{truncated:,} of {len(self.truncated):,} {what}; `logits(...).truncated` tells which"
 
@@ -100,7 +100,7 @@ def require_head(head: Head | None, *, probabilities: bool = False, unread: Sequ
 
 
 def softmax(values: Floats) -> Floats:
-    """Each row of scores [n, labels] as shares that add up to 1."""
+    """The softmax of each row of scores [n, labels]: shares that add up to 1."""
     exponentials = np.exp(values - values.max(1, keepdims=True))
     shares: Floats = exponentials / exponentials.sum(1, keepdims=True)
     return shares

@@ -1,4 +1,4 @@
-"""The first stage: texts become tokens, and the rows that the engine is to compute for them."""
+"""The first stage: tokenize texts, and choose the rows that the engine computes for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ __all__ = ["Prepared", "prepare", "rows_of", "tokenize"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Prepared(Brief):
-    """`n` texts, their `tokens`, and what is to be computed for them: each different text once.
+    """Tokenized texts, `n` of them, and what the engine computes for them: each different text once.
 
     `distinct` are the tokens of the texts that differ from all before them, and `which` int64 [n] says which of these
     every text is; None: all differ. Where texts are longer than the `window` asked for, `windows` are the rows in
@@ -34,14 +34,14 @@ class Prepared(Brief):
 
     @property
     def truncated(self) -> npt.NDArray[np.bool_]:
-        """Which texts were longer than `max_length` and were cut: bool [n]."""
+        """Which texts were longer than `max_length` and were truncated: bool [n]."""
         return self.tokens.truncated
 
 
 def prepare(
     texts: Sequence[Text], tokenizer: Tokenizer, *, truncation: bool = True, window: Window | None = None
 ) -> Prepared:
-    """The texts, tokenized. Those of more than the tokenizer's `max_length` tokens are cut, and marked as truncated.
+    """Tokenize texts. Those of more than the tokenizer's `max_length` tokens are truncated, and marked so.
 
     With `truncation=False` they raise `InputError`; with a `window` they stay whole, and are computed in windows.
     """
@@ -59,13 +59,13 @@ def tokenize(texts: Sequence[Text], tokenizer: Tokenizer, *, truncation: bool, w
         row = int(too_long[0])
         raise InputError(
             f"{len(too_long):,} of {len(texts):,} texts have more than {longest} tokens, the first is text "
-            f"{row} with {tokens.lengths[row]:,}; shorten them, or pass truncation=True to cut them"
+            f"{row} with {tokens.lengths[row]:,}; shorten them, or pass truncation=True to truncate them"
         )
     return tokens
 
 
 def rows_of(texts: Sequence[Text], tokens: Tokens, tokenizer: Tokenizer, *, window: Window | None) -> Prepared:
-    """What is to be computed for texts that are tokenized already."""
+    """Choose what is computed for texts that are tokenized already."""
     distinct, which = without_repeats(tokens)
     windows = None
     if window is not None and (distinct.lengths > window.size).any():

@@ -11,14 +11,14 @@ from berthub.errors import InputError
 __all__ = ["Advance", "counted", "shown_progress", "unseen", "wanted_progress"]
 
 Advance = Callable[[float], None]
-"""It is told how much of a call is done, from 0 to 1."""
+"""A callback that takes the share of a call that is done, from 0 to 1."""
 
-# So long, in seconds, there is no new line where there is no bar.
+# The least number of seconds between two lines, where there is no bar.
 _PAUSE = 10.0
 
 
 def wanted_progress(progress: bool, show_progress_bar: bool | None) -> bool:
-    """One choice of the two names that it has; `InputError` where it is none."""
+    """The value of `progress`, which has a second name in sentence-transformers; `InputError` if it is no bool."""
     chosen = progress if show_progress_bar is None else show_progress_bar
     if not isinstance(chosen, bool):
         raise InputError(f"progress is True or False, not {chosen!r}")
@@ -30,7 +30,7 @@ def unseen(share: float) -> None:
 
 
 def counted(results: Generator[Result], rows: int, advance: Advance) -> Generator[Result]:
-    """The same results; `advance` is told after each which share of `rows` has come."""
+    """Pass on results, and call `advance` after each with the share of `rows` that are done."""
     done = 0
     with contextlib.closing(results):
         for result in results:
@@ -41,7 +41,7 @@ def counted(results: Generator[Result], rows: int, advance: Advance) -> Generato
 
 @contextlib.contextmanager
 def shown_progress(total: int | None, shown: bool) -> Iterator[Callable[[int], None]]:
-    """What is to be told how many of `total` texts are done; None is an unknown number of them."""
+    """A callback that shows how many of `total` texts are done; None where the total is unknown."""
     if not shown:
         yield lambda done: None
         return
@@ -50,8 +50,8 @@ def shown_progress(total: int | None, shown: bool) -> Iterator[Callable[[int], N
 
     console = Console(stderr=True)
     if not (console.is_terminal or console.is_jupyter):
-        with _lines(total) as tell:
-            yield tell
+        with _lines(total) as report:
+            yield report
         return
     with Progress(
         TextColumn("texts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
@@ -66,12 +66,12 @@ def _lines(total: int | None) -> Iterator[Callable[[int], None]]:
     begin = last = time.monotonic()
     counted = 0
 
-    def tell(done: int) -> None:
+    def report(done: int) -> None:
         nonlocal last, counted
         counted = done
         if time.monotonic() - last >= _PAUSE:
             last = time.monotonic()
             print(f"{done:,}{of} texts, {last - begin:.0f} s", file=sys.stderr, flush=True)
 
-    yield tell
+    yield report
     print(f"{counted:,}{of} texts in {time.monotonic() - begin:.1f} s", file=sys.stderr, flush=True)

@@ -77,9 +77,9 @@ class Stages:
         progress: bool = False,
     ) -> Encodings:
         """The encodings of some texts; `progress` shows on stderr how many are done."""
-        with shown_progress(len(texts), progress) as tell:
+        with shown_progress(len(texts), progress) as report:
             prepared = self.prepare(texts, truncation=truncation, window=window)
-            computed = self.compute(prepared, request, advance=lambda share: tell(round(share * len(texts))))
+            computed = self.compute(prepared, request, advance=lambda share: report(round(share * len(texts))))
             return self.finish(prepared, computed, request)
 
     def stream(
@@ -99,34 +99,34 @@ class Stages:
         """
         by_token = sum(output.pooling is None for output in request.distinct)
         # How many vectors a chunk may have.
-        room = _BYTES // (4 * self.checkpoint.config.hidden_size)
+        max_vectors = _BYTES // (4 * self.checkpoint.config.hidden_size)
         per_text = len(request.distinct) - by_token + by_token * self.tokenizer.max_length
-        size = max(1, min(_ROWS, room // per_text)) if chunk_size is None else chunk_size
-        # Uncut, a few texts can be as large as many.
+        size = max(1, min(_ROWS, max_vectors // per_text)) if chunk_size is None else chunk_size
+        # Texts that are not truncated can be of any length: their tokens are limited, too.
         bounded = window is not None and chunk_size is None
-        places = room // by_token if bounded and by_token else None
+        max_tokens = max_vectors // by_token if bounded and by_token else None
         done = 0
-        with shown_progress(total, progress) as tell:
+        with shown_progress(total, progress) as report:
             for chunk in chunks(texts, size=size, characters=_CHARACTERS if bounded else None):
                 tokens = tokenize(chunk, self.tokenizer, truncation=truncation, window=window)
-                for rows in runs(tokens.lengths, places=places):
+                for rows in runs(tokens.lengths, max_tokens=max_tokens):
                     prepared = rows_of(chunk[rows], part(tokens, rows), self.tokenizer, window=window)
                     encodings = self.finish(prepared, self.compute(prepared, request), request)
                     done += len(encodings.texts)
-                    tell(done)
+                    report(done)
                     yield encodings
 
     def logits(self, texts: TextsOrSentences, *, progress: bool = False) -> Logits:
-        """What the model's head says of texts, in their order: of their vectors, or for `tag`, of those of their words.
+        """The outputs of the model's head for texts, in their order, or for `tag`, for the words of sentences.
 
-        A text longer than `max_length` is cut; a sentence of words is cut between words into parts that are computed
-        each for itself. `InputError` for a model without a head, and for what are no texts, or no lists of words.
+        A text longer than `max_length` is truncated. A longer sentence is split between words, and computed in
+        several rows. `InputError` for a model without a head, and for what are no texts, or no lists of words.
         """
         head = require_head(self.checkpoint.head, unread=self.checkpoint.origin.unread_head)
         config, engine, limits = self.checkpoint.config, self.engine, self.limits
         if head.task != "tag":
             plain = listed(cast("Iterable[Text]", texts))
-            with shown_progress(len(plain), progress) as tell:
+            with shown_progress(len(plain), progress) as report:
                 prepared = self.prepare(plain)
                 values = compute_head(
                     prepared,
@@ -134,13 +134,13 @@ class Stages:
                     config=config,
                     engine=engine,
                     limits=limits,
-                    advance=lambda share: tell(round(share * len(plain))),
+                    advance=lambda share: report(round(share * len(plain))),
                 )
             return finish_head(prepared, values, head)
 
         sentences = list(texts) if isinstance(texts, Iterable) and not isinstance(texts, Sized) else texts
         total = len(sentences) if isinstance(sentences, Sized) else 1
-        with shown_progress(total, progress) as tell:
+        with shown_progress(total, progress) as report:
             words = word_tokens(
                 self.tokenizer, cast("Iterable[Sequence[str]]", sentences), max_length=self.tokenizer.max_length
             )
@@ -150,6 +150,6 @@ class Stages:
                 config=config,
                 engine=engine,
                 limits=limits,
-                advance=lambda share: tell(round(share * total)),
+                advance=lambda share: report(round(share * total)),
             )
         return finish_word_head(words, values, head)

@@ -1,4 +1,4 @@
-"""Long texts in windows: which rows are computed for them, and where each row's vectors go."""
+"""Split long texts into windows, and put the vectors of the windows together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ class Window:
 
     @classmethod
     def of(cls, window: int | None, stride: int | None, *, longest: int) -> Self | None:
-        """What the options of these names mean for a model that takes `longest` tokens; `InputError` if nothing.
+        """Make a window from the options of these names, checked for a model that takes `longest` tokens.
 
-        None without `window`. `stride` None is a quarter of it.
+        None without `window`. `stride` None is a quarter of it. `InputError` for sizes that the model cannot take.
         """
         if window is None:
             if stride is not None:
@@ -77,27 +77,27 @@ class Windows:
         """Windows for texts of any length; `separate` is the id of `[SEP]`.
 
         A text that fits is a row as it is. Of a pair the first text is kept whole, with every window of the second.
-        `InputError` names the first pair of which nothing fits behind the first text.
+        `InputError` names the first pair whose first text leaves no tokens for the second.
         """
         lengths, starts = tokens.lengths, tokens.row_splits[:-1]
-        # What stands in every window, before its part of the text: all but the last separator and that part.
+        # What stands at the start of every window: `[CLS]`, and of a pair the first text with its separator.
         heads = second_starts(tokens, separate=separate)
         bodies = lengths - heads - 1
         fits = lengths <= window.size
-        rooms = np.where(fits, np.maximum(bodies, 1), window.size - heads - 1)
-        steps = np.where(fits, 1, rooms - window.stride)
-        _refuse(heads, rooms, steps, window)
-        numbers = 1 + -(-np.maximum(bodies - rooms, 0) // steps)
+        capacities = np.where(fits, np.maximum(bodies, 1), window.size - heads - 1)
+        steps = np.where(fits, 1, capacities - window.stride)
+        _refuse(heads, capacities, steps, window)
+        numbers = 1 + -(-np.maximum(bodies - capacities, 0) // steps)
 
         texts = np.repeat(np.arange(len(tokens)), numbers)
         nth = ranges(np.zeros_like(numbers), numbers)
         head, body, last = heads[texts], bodies[texts], nth == numbers[texts] - 1
         begins = nth * steps[texts]
-        ends = np.minimum(begins + rooms[texts], body)
+        ends = np.minimum(begins + capacities[texts], body)
         # A token has more context in the next window from the middle of what the two have in common.
         turns = (begins + steps[texts] + ends + 1) // 2
         places = np.where(nth == 0, 0, head + np.roll(turns, 1))
-        behind = np.where(last, lengths[texts], head + turns)
+        stops = np.where(last, lengths[texts], head + turns)
 
         sizes = head + ends - begins + 1
         row_splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
@@ -115,7 +115,7 @@ class Windows:
             ),
             texts=texts,
             firsts=np.where(nth == 0, 0, places - begins),
-            counts=behind - places,
+            counts=stops - places,
             places=places,
         )
 
@@ -137,9 +137,9 @@ class Windows:
 
 
 class Stitching:
-    """Outputs of texts, put together from those of their windows.
+    """Puts the outputs of windows together to those of the whole texts.
 
-    Token vectors [n, seq, h] are those of each row's own tokens, with zeros behind a text's last. Of vectors for a
+    Token vectors [n, seq, h] are those of each row's own tokens, with zeros after a text's last. Of vectors for a
     text [n, h], mean and max are over all its tokens, each counted once, cls is that of the first window, and pooled
     the mean over the windows, each weighted by the number of its own tokens: so that the whole text counts.
     """
@@ -153,7 +153,7 @@ class Stitching:
 
     @property
     def needed(self) -> list[Output]:
-        """What has to be computed of every row, once each: mean and max need the vectors of its tokens."""
+        """The outputs to compute for every row, each once: mean and max need the vectors of its tokens."""
         return list(dict.fromkeys(map(_needed, self._outputs)))
 
     def add(self, done: Result) -> None:
@@ -203,13 +203,13 @@ def _needed(output: Output) -> Output:
     return Output(output.layer) if output.pooling in ("mean", "max") else output
 
 
-def _refuse(heads: Ints, rooms: Ints, steps: Ints, window: Window) -> None:
+def _refuse(heads: Ints, capacities: Ints, steps: Ints, window: Window) -> None:
     if (steps < 1).any():
         row = int((steps < 1).argmax())
         raise InputError(
             f"text {row} is a pair, whose first text is kept whole in every window: with its special tokens it takes "
-            f"{heads[row] + 1:,} of the window's {window.size}, and the {max(0, rooms[row])} that are left for the "
-            f"second must be more than the stride of {window.stride}; use a larger window or a smaller stride, or "
+            f"{heads[row] + 1:,} of the window's {window.size}, and the {max(0, capacities[row])} that are left for "
+            f"the second must be more than the stride of {window.stride}; use a larger window or a smaller stride, or "
             "shorten the first text"
         )
 

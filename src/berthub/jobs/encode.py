@@ -1,11 +1,11 @@
-"""Encode a table: blocks of rows in, the vectors of their texts out."""
+"""Encode a table: read blocks of rows, and write the vectors of their texts."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError
-from berthub.jobs.step import Step, Told
+from berthub.jobs.step import OnStep, Step
 from berthub.jobs.vectors import Chunk, Request, compute, result_columns
 from berthub.tables.block import Block
 from berthub.tables.writer import Writer, refuse_clash
@@ -16,9 +16,9 @@ __all__ = ["EncodeJob", "encode_block", "encode_blocks", "vectors_metadata"]
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeJob:
-    """What is computed: the vectors of `request`; without `truncation` texts that are too long are refused.
+    """The settings of a job that writes the vectors of `request`.
 
-    With `carried` the columns of the input are written, too.
+    Without `truncation` texts that are too long are refused. With `carried` the columns of the input are written, too.
     """
 
     request: Request
@@ -26,8 +26,10 @@ class EncodeJob:
     carried: bool = True
 
 
-def encode_blocks(blocks: Iterable[Block], job: EncodeJob, *, encoder: Encoder, writer: Writer, told: Told) -> None:
-    """Write the vectors of all blocks, and tell of each step; the caller closes the writer."""
+def encode_blocks(
+    blocks: Iterable[Block], job: EncodeJob, *, encoder: Encoder, writer: Writer, on_step: OnStep
+) -> None:
+    """Write the vectors of all blocks, and call `on_step` after each step; the caller closes the writer."""
     for block in blocks:
         if job.carried:
             refuse_clash(block.carried.column_names, _ways_out(job.request))
@@ -36,7 +38,7 @@ def encode_blocks(blocks: Iterable[Block], job: EncodeJob, *, encoder: Encoder, 
         for chunk in encode_block(block, job, encoder=encoder):
             writer.write(result_columns(chunk, job.request))
             count += len(chunk.lengths)
-            told(
+            on_step(
                 Step(
                     rows=len(chunk.lengths),
                     tokens=int(chunk.lengths.sum()),
@@ -47,7 +49,7 @@ def encode_blocks(blocks: Iterable[Block], job: EncodeJob, *, encoder: Encoder, 
 
 
 def encode_block(block: Block, job: EncodeJob, *, encoder: Encoder) -> Iterator[Chunk]:
-    """The vectors of a block's texts in their order; `InputError` for a text that is too long, where that counts."""
+    """The vectors of a block's texts in their order; `InputError` for one that is too long and may not be truncated."""
     start = 0
     for chunk in compute(encoder, block.texts, job.request):
         if not job.truncation and chunk.truncated.any():
@@ -80,5 +82,5 @@ def _too_long(block: Block, index: int, encoder: Encoder) -> InputError:
     length = int(encoder.tokenizer.tokens([block.texts[index]]).lengths[0])
     return InputError(
         f"{block.place(index)}: the text has {length:,} tokens and the limit is {encoder.max_length}; shorten it, "
-        "or leave out --no-truncation to have it cut"
+        "or leave out --no-truncation to have it truncated"
     )

@@ -1,4 +1,4 @@
-"""Predict for a table: blocks of rows in, what a fine-tuned model says of their texts out."""
+"""Predict for a table: read blocks of rows, and write the predictions of a fine-tuned model for their texts."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from berthub.encoding.encoder import Encoder
 from berthub.encoding.prediction import Logits
 from berthub.errors import InputError
 from berthub.head import Head
-from berthub.jobs.step import Step, Told
+from berthub.jobs.step import OnStep, Step
 from berthub.tables.block import Block
 from berthub.tables.results import Column, ListColumn, NumberColumn, ShareColumn, TextColumn
 from berthub.tables.writer import Writer, refuse_clash
@@ -28,10 +28,11 @@ _SPACE = re.compile(r"[ \t\r\n]")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PredictJob:
-    """What is written: predictions of `head` in `column`, perhaps probabilities, perhaps the input's columns first.
+    """The settings of a job that writes the predictions of `head` to `column`.
 
-    `separator` stands between the labels of a text where a field is a string. Without `truncation` texts that are too
-    long are refused. `InputError` for what the format `to` has no place for.
+    With `probabilities` these are written, too, and with `carried` the columns of the input. `separator` stands
+    between the labels of a text where a field is a string. Without `truncation` texts that are too long are refused.
+    `InputError` for what the format `to` cannot hold.
     """
 
     head: Head
@@ -68,8 +69,10 @@ class PredictJob:
         return [self.column, _PROBABILITIES]
 
 
-def predict_blocks(blocks: Iterable[Block], job: PredictJob, *, encoder: Encoder, writer: Writer, told: Told) -> None:
-    """Write the predictions for all blocks, and tell of each step; the caller closes the writer."""
+def predict_blocks(
+    blocks: Iterable[Block], job: PredictJob, *, encoder: Encoder, writer: Writer, on_step: OnStep
+) -> None:
+    """Write the predictions for all blocks, and call `on_step` after each step; the caller closes the writer."""
     ways_out = {name: "--prediction-column NAME" if name == job.column else "--drop-columns" for name in job.names}
     for block in blocks:
         if job.carried:
@@ -78,18 +81,18 @@ def predict_blocks(blocks: Iterable[Block], job: PredictJob, *, encoder: Encoder
         logits = predict_block(block, job, encoder=encoder)
         writer.write(result_columns(logits, job))
         count = len(block.texts)
-        told(Step(rows=count, truncated=int(logits.truncated.sum()), done=block.done_at(count)))
+        on_step(Step(rows=count, truncated=int(logits.truncated.sum()), done=block.done_at(count)))
 
 
 def predict_block(block: Block, job: PredictJob, *, encoder: Encoder) -> Logits:
-    """What the head says of a block's texts; `InputError` for a text that is too long, where that counts."""
-    # Stages do not warn: each step tells how many texts were cut.
+    """The head's outputs for a block's texts; `InputError` for a text that is too long, unless it may be truncated."""
+    # Stages do not warn: each step counts the truncated texts.
     logits = encoder.stages.logits(block.texts)
     if not job.truncation and logits.truncated.any():
         what = "a word" if logits.head.task == "tag" else "the text"
         raise InputError(
             f"{block.place(int(logits.truncated.argmax()))}: {what} has more tokens than the limit of "
-            f"{encoder.max_length} allows; shorten it, or leave out --no-truncation to have it cut"
+            f"{encoder.max_length} allows; shorten it, or leave out --no-truncation to have it truncated"
         )
     return logits
 

@@ -1,15 +1,15 @@
-"""How far a job is."""
+"""The steps of a job, and the callback that follows them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Step", "Told"]
+__all__ = ["OnStep", "Step"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What a job has just done: so many rows, of which so many texts were cut.
+    """One step of a job: how many rows it did, and how many of their texts were truncated.
 
     `tokens` is 0 where they are not counted. `done` is how much of the input has been read, in the unit of
     `berthub.tables.reading.Rows.total`.
@@ -21,5 +21,5 @@ class Step:
     tokens: int = 0
 
 
-Told: TypeAlias = Callable[[Step], None]
-"""What is called after each step."""
+OnStep: TypeAlias = Callable[[Step], None]
+"""A callback that takes each step when it is done."""

@@ -1,4 +1,4 @@
-"""From a block of texts to the vectors that were asked for, with what is known of their tokens."""
+"""Compute the vectors of a block of texts, and make the columns that are written."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,10 +38,10 @@ _TOKENS, _OFFSETS = "tokens", "offsets"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Which vectors: of `layer`, counted from 0, in the type `dtype`, to be written to `column`.
+    """The vectors to compute: those of `layer`, counted from 0, in the type `dtype`, for the column `column`.
 
-    `pooling` says how each text's is made, None for token vectors. `described` says in words what they are.
-    With a `window`, longer texts are computed in such windows; without one they are cut.
+    `pooling` says how the vector of a text is made, None for token vectors. `described` says in words what they are.
+    With a `window`, longer texts are computed in such windows; without one they are truncated.
     """
 
     vectors: Vectors
@@ -74,7 +74,7 @@ class Chunk:
     """The vectors of `n` texts.
 
     `vectors` are [n, hidden]; or where `tokens` are given [t, hidden], those of the first text's tokens first.
-    `lengths` int64 [n] are the texts' numbers of tokens, `truncated` bool [n] tells which texts were cut.
+    `lengths` int64 [n] are the texts' numbers of tokens, `truncated` bool [n] says which texts were truncated.
     """
 
     vectors: npt.NDArray[Any]
@@ -93,7 +93,7 @@ def resolve_request(
     column: str | None,
     window: Window | None = None,
 ) -> Request:
-    """What is to be computed with this model; `InputError` for what it does not have.
+    """The request that options make for a model; `InputError` for what the model does not have.
 
     Without `vectors` it is the model's own sentence vector: `UnsupportedModelError` where that cannot be computed.
     """
@@ -124,7 +124,7 @@ def resolve_request(
 
 
 def compute(encoder: Encoder, texts: Sequence[Text], request: Request) -> Iterator[Chunk]:
-    """The vectors of the texts in their order, in chunks small enough for memory; what was cut, each tells itself."""
+    """Compute the vectors of texts in their order, in chunks small enough for memory."""
     pooling, window, checkpoint = request.pooling, request.window, encoder.checkpoint
     if pooling is None:
         wanted = EncodingRequest.of_outputs(checkpoint, outputs=(), layers=[request.layer])

@@ -1,4 +1,4 @@
-"""Rows on their way from the input to the output."""
+"""Blocks: some rows of the input, with their texts and their other columns."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from berthub.tokenization.tokenizer import Text
 
-__all__ = ["BLOCK_CHARS", "BLOCK_ROWS", "Block", "Carried", "JsonRows", "cut_rows"]
+__all__ = ["BLOCK_CHARS", "BLOCK_ROWS", "Block", "Carried", "JsonRows", "in_blocks"]
 
 # Enough rows for batches of equal lengths, few enough for the progress bar to move.
 BLOCK_ROWS = 2048
@@ -41,7 +41,7 @@ class JsonRows:
 
 
 Carried: TypeAlias = pa.Table | JsonRows
-"""The columns of the input; both kinds tell their `column_names`."""
+"""The columns of the input; both kinds have `column_names`."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -89,8 +89,8 @@ class Block:
         return self.begin + (self.end - self.begin) * index // len(self.texts)
 
 
-def cut_rows(rows: Iterable[tuple[int, T]]) -> Iterator[list[T]]:
-    """The rows in lists of limited length and size; each comes with its size in characters."""
+def in_blocks(rows: Iterable[tuple[int, T]]) -> Iterator[list[T]]:
+    """Group rows into lists of limited length and size; each row comes with its size in characters."""
     block: list[T] = []
     total = 0
     for size, row in rows:

@@ -20,7 +20,7 @@ _SHOWN = 20
 class ChosenColumns:
     """The column of the texts, that of second texts where rows are pairs, and that of labels where it was asked for.
 
-    With `words`, a row is a list of words, or a text that is cut at white space.
+    With `words`, a row is a list of words, or a text that is split at white space.
     """
 
     text: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from berthub.errors import InputError
-from berthub.tables.block import Block, cut_rows
+from berthub.tables.block import Block, in_blocks
 from berthub.tables.columns import TextColumns
 from berthub.tables.lines import Line
 
@@ -37,7 +37,7 @@ def blocks(lines: Iterator[Line], name: str, columns: TextColumns) -> Iterator[B
     """
     first_row, begin = 1, 0
     names: list[str] = []
-    for rows in cut_rows((sentence.size, sentence) for sentence in _sentences(lines, name)):
+    for rows in in_blocks((sentence.size, sentence) for sentence in _sentences(lines, name)):
         if not names:
             names = column_names(len(rows[0].words[0]))
             if columns.labelled and len(names) == 1:

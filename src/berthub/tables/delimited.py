@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from berthub.errors import InputError
-from berthub.tables.block import Block, cut_rows
+from berthub.tables.block import Block, in_blocks
 from berthub.tables.columns import TextColumns
 from berthub.tables.lines import LONGEST_ROW, Line, too_long_row
 from berthub.tables.suspicion import check_header
@@ -98,7 +98,7 @@ def blocks(
     chosen = columns.chosen(names, name)
     places = {column: index for index, column in enumerate(names)}
     indices = [places[column] for column in chosen.names]
-    for rows in cut_rows(_sized(records, names, name)):
+    for rows in in_blocks(_sized(records, names, name)):
         values = [list(column) for column in zip(*(row.fields for row in rows), strict=True)]
         first, *second = (values[index] for index in indices)
         yield Block(

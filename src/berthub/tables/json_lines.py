@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from berthub.errors import InputError
-from berthub.tables.block import Block, JsonRows, cut_rows
+from berthub.tables.block import Block, JsonRows, in_blocks
 from berthub.tables.columns import ChosenColumns, TextColumns, no_such_value, not_a_text
 from berthub.tables.lines import Line
 
@@ -32,7 +32,7 @@ def blocks(rows: Iterator[JsonRow], name: str, columns: TextColumns, *, absent: 
     """
     chosen = None
     first_row, begin = 1, 0
-    for block in cut_rows((len(row.raw), row) for row in rows):
+    for block in in_blocks((len(row.raw), row) for row in rows):
         if chosen is None:
             chosen = columns.chosen(list(block[0].values), name)
         first, *second = (_texts(block, column, chosen, name, first_row, absent=absent) for column in chosen.names)

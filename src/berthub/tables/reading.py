@@ -10,7 +10,7 @@ import pyarrow as pa
 from berthub.choices import InputFormat
 from berthub.errors import InputError
 from berthub.tables import conll, delimited, json_array, json_lines, parquet
-from berthub.tables.block import Block, JsonRows, cut_rows
+from berthub.tables.block import Block, JsonRows, in_blocks
 from berthub.tables.columns import TextColumns
 from berthub.tables.lines import Line, read_lines
 from berthub.tables.missing import Tally, settled
@@ -147,7 +147,7 @@ def _without_ends(lines: Iterator[Line]) -> Iterator[Line]:
 def _text_blocks(lines: Iterator[Line], name: str, columns: TextColumns, *, numbered: bool) -> Iterator[Block]:
     chosen = columns.chosen(["text"], name)
     begin = 0
-    for rows in cut_rows((len(line.text), line) for line in lines):
+    for rows in in_blocks((len(line.text), line) for line in lines):
         texts: Sequence[str] = [line.text for line in rows]
         yield Block(
             name=name,
