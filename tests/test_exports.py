@@ -74,7 +74,7 @@ def test_the_weights_go_through_every_form_bit_for_bit(
         for name, weight in checkpoint.weights.items():
             np.testing.assert_array_equal(model.weights[name], weight, err_msg=f"{to}: {name}")
         if to == "huggingface":
-            # Who reads that form tokenizes as transformers, which looks for the special pieces in texts.
+            # What reads that format tokenizes as transformers, which looks for the special pieces in texts.
             assert model.config.tokenization == "transformers"
             assert {token.content for token in model.vocabulary.added} <= set(checkpoint.vocabulary.pieces)
             config = dataclasses.replace(checkpoint.config, tokenization="transformers")
@@ -131,7 +131,7 @@ def test_no_file_is_overwritten(models: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("to", get_args(ExportFormat))
 def test_a_failure_leaves_nothing(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str) -> None:
-    form = FORMATS[to]
+    writer = FORMATS[to]
     pytest.importorskip(_NEEDS.get(to, "os"))
     written: list[Path] = []
 
@@ -143,8 +143,8 @@ def test_a_failure_leaves_nothing(models: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(atomic, "_fsync", interrupt)
     (tmp_path / "empty").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        hub.export(models / "tf2_v4", tmp_path / f"out{form.suffix}", to=to)  # type: ignore[arg-type]
-    if not form.suffix:
+        hub.export(models / "tf2_v4", tmp_path / f"out{writer.suffix}", to=to)  # type: ignore[arg-type]
+    if not writer.suffix:
         with pytest.raises(KeyboardInterrupt):
             hub.export(models / "tf2_v4", tmp_path / "empty", to=to)  # type: ignore[arg-type]
     assert written

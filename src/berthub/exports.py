@@ -1,4 +1,4 @@
-"""A model goes out again, in the form that another library reads: `hub.export`."""
+"""`berthub.export`: write a model in the format that another library reads."""
 
 import dataclasses
 import importlib.util
@@ -36,47 +36,47 @@ def export(
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
 ) -> Path:
-    """Write a model in the form `to`, and return the path.
+    """Write a model in the format `to`, and return the path.
 
     `model` is what `berthub.load` takes (with its `settings`, `sha256`, `cache_dir` and `offline`), or a
     `Checkpoint`, an `Encoder` or a `KerasLayer`. `path` is a folder, new or empty; for keras a new file that ends in
-    `.keras`. The weights go out bit for bit. Nothing is left at `path` if anything fails: what the system
+    `.keras`. The weights are written bit for bit. Nothing is left at `path` if anything fails: what the system
     refuses is a `WriteError`.
 
-    What the model says of its sentence vectors (pooling, normalization, length) goes with it: google has no place for
-    it, and huggingface none for what berthub does not compute; with `encoder_only` they leave it out.
+    What the model's files say of its sentence vectors (pooling, normalization, length) is written, too. google cannot
+    hold that, and huggingface cannot hold what berthub does not compute; with `encoder_only` they leave it out.
 
-    A model's heads go with it, unless `encoder_only`. The head of a fine-tuned model has a place in native, in
-    huggingface, and in onnx as the output `logits`; the other forms raise `UnsupportedModelError`, as google and
-    huggingface do for what Google's code and transformers cannot compute. `MissingDependencyError` tells what has
+    A model's heads are written, too, unless `encoder_only`. native, huggingface and onnx (as the output `logits`) can
+    hold the head of a fine-tuned model; the other formats raise `UnsupportedModelError`, as google and
+    huggingface do for what Google's code and transformers cannot compute. `MissingDependencyError` says what has
     to be installed: savedmodel is written by TensorFlow, keras by Keras, onnx by the onnx library, the others by
     berthub.
     """
     if to not in FORMATS:
         raise InputError(f"to={to!r} is not known; use one of {', '.join(FORMATS)}")
-    form, target = FORMATS[to], Path(path).absolute()
-    if form.library is not None and importlib.util.find_spec(form.library) is None:
+    writer, target = FORMATS[to], Path(path).absolute()
+    if writer.library is not None and importlib.util.find_spec(writer.library) is None:
         raise MissingDependencyError(
-            f"{to} is written with {form.library}, which is not installed: pip install {form.install}"
+            f"{to} is written with {writer.library}, which is not installed: pip install {writer.install}"
         )
-    _check_target(target, suffix=form.suffix)
+    _check_target(target, suffix=writer.suffix)
     if model is None or isinstance(model, str | os.PathLike):
         folder = resolve(model, sha256=sha256, cache_dir=cache_dir, offline=offline)
         model = read(folder, settings=settings)
     checkpoint = _without_heads(_checkpoint(model)) if encoder_only else _checkpoint(model)
-    if checkpoint.head is not None and not form.takes_heads:
+    if checkpoint.head is not None and not writer.takes_heads:
         raise UnsupportedModelError(
             f"the model was fine-tuned ({checkpoint.head.task}), and {to} has no place for its head: write the "
             "encoder alone (encoder_only=True, --encoder-only), or one of "
             + ", ".join(name for name, other in FORMATS.items() if other.takes_heads)
         )
-    if checkpoint.config.tokenization not in form.tokenizations:
+    if checkpoint.config.tokenization not in writer.tokenizations:
         raise UnsupportedModelError(
-            f"{to} has no place for tokenization={checkpoint.config.tokenization!r}, and who reads it would cut "
-            'texts otherwise: export the model with tokenization "google", or one of '
+            f"{to} has no place for tokenization={checkpoint.config.tokenization!r}, and whatever reads it would "
+            'tokenize texts otherwise: export the model with tokenization "google", or one of '
             + ", ".join(name for name, other in FORMATS.items() if "tf_text" in other.tokenizations)
         )
-    if not form.holds(checkpoint.embedding):
+    if not writer.holds(checkpoint.embedding):
         if not encoder_only:
             raise UnsupportedModelError(
                 f"the model's files say how sentence vectors are made ({checkpoint.embedding.described}), and {to} "
@@ -84,7 +84,7 @@ def export(
                 + ", ".join(name for name, other in FORMATS.items() if other.holds(checkpoint.embedding))
             )
         checkpoint = dataclasses.replace(checkpoint, embedding=UNSAID)
-    form.write(checkpoint, target)
+    writer.write(checkpoint, target)
     return Path(path)
 
 
@@ -93,7 +93,7 @@ def _checkpoint(model: Any) -> Checkpoint:
         return model
     if isinstance(model, Encoder):
         return model.checkpoint
-    # Not by its class, whose import takes Keras: who has a layer has imported it.
+    # Not by its class, whose import takes Keras: a caller that has a layer has imported it.
     if callable(method := getattr(model, "checkpoint", None)):
         checkpoint = method()
         if isinstance(checkpoint, Checkpoint):
@@ -111,7 +111,7 @@ def _without_heads(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _check_target(target: Path, *, suffix: str) -> None:
-    """`InputError` where nothing may be written: known before a model is fetched."""
+    """Raise `InputError` where nothing may be written, before a model is fetched."""
     if not suffix:
         check_new_folder(target)
     elif target.suffix != suffix:
@@ -151,11 +151,13 @@ def _write_savedmodel(checkpoint: Checkpoint, path: Path) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
-    """A form to write: its writer, the library that it needs and how to install that, the ending of a file.
+class FormatWriter:
+    """How a format is written, and what it can hold.
 
-    And whether it has a place for the head of a fine-tuned model, for whose tokenization is meant, and for what is said
-    of sentence vectors (what berthub computes of that, or all).
+    `library` is what the writer needs, and `install` what pip is to install for it. `suffix` is that of a file; a
+    format without one is a folder. A format may hold the head of a fine-tuned model (`takes_heads`), the
+    `tokenizations` of some reference implementations, and what is said of sentence vectors: all of it, what berthub
+    computes, or none.
     """
 
     write: Callable[[Checkpoint, Path], None]
@@ -163,28 +165,27 @@ class Form:
     install: str = ""
     suffix: str = ""
     takes_heads: bool = False
-    # Whose tokenization there is a place for.
     tokenizations: tuple[str, ...] = TOKENIZATIONS
     keeps_embedding: Literal["all", "computed", "none"] = "all"
 
     def holds(self, embedding: Embedding) -> bool:
-        """Whether all of this has a place in the form."""
+        """Whether the format can hold all of this."""
         if embedding == UNSAID or self.keeps_embedding == "all":
             return True
         return self.keeps_embedding == "computed" and not embedding.unsupported
 
 
-FORMATS: dict[ExportFormat, Form] = {
-    "google": Form(write=_write_google, tokenizations=("google", "transformers"), keeps_embedding="none"),
-    "huggingface": Form(
+FORMATS: dict[ExportFormat, FormatWriter] = {
+    "google": FormatWriter(write=_write_google, tokenizations=("google", "transformers"), keeps_embedding="none"),
+    "huggingface": FormatWriter(
         write=_write_huggingface,
         takes_heads=True,
         tokenizations=("google", "transformers"),
         keeps_embedding="computed",
     ),
-    "keras": Form(write=_write_keras, library="keras", install="'berthub[keras]'", suffix=".keras"),
-    "native": Form(write=write_native, takes_heads=True),
-    "onnx": Form(write=_write_onnx, library="onnx", install="'berthub[onnx]'", takes_heads=True),
-    "savedmodel": Form(write=_write_savedmodel, library="tensorflow", install="tensorflow"),
+    "keras": FormatWriter(write=_write_keras, library="keras", install="'berthub[keras]'", suffix=".keras"),
+    "native": FormatWriter(write=write_native, takes_heads=True),
+    "onnx": FormatWriter(write=_write_onnx, library="onnx", install="'berthub[onnx]'", takes_heads=True),
+    "savedmodel": FormatWriter(write=_write_savedmodel, library="tensorflow", install="tensorflow"),
 }
-"""The forms by their names."""
+"""The formats by their names."""

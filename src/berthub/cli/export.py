@@ -1,11 +1,11 @@
-"""`berthub export`: a model in the form that another library reads."""
+"""`berthub export`: write a model in the format that another library reads."""
 
 import typer
 
 from berthub.cli.model import ModelOptions
 from berthub.cli.model_options import Fetching, Handle, LowerCase
 from berthub.cli.option_groups import with_groups
-from berthub.cli.output_options import EncoderOnly, ExportFormOption, ExportPath
+from berthub.cli.output_options import EncoderOnly, ExportFormatOption, ExportPath
 
 __all__ = ["export"]
 
@@ -14,17 +14,17 @@ __all__ = ["export"]
 def export(
     *,
     handle: Handle,
-    to: ExportFormOption,
+    to: ExportFormatOption,
     output: ExportPath,
     encoder_only: EncoderOnly = False,
     lower_case: LowerCase = None,
     fetching: Fetching,
 ) -> None:
-    """Write a model in another form, its weights bit for bit.
+    """Write a model in another format, its weights bit for bit.
 
     native is berthub's own folder. savedmodel has TF Hub's interface, and is written by TensorFlow; huggingface is
-    for transformers; keras is one .keras file; onnx is for onnxruntime; google is the checkpoint of 2018. What a form
-    has no place for is refused. Every file that was written is listed with its size.
+    for transformers; keras is one .keras file; onnx is for onnxruntime; google is the checkpoint of 2018. What a format
+    cannot hold is refused. Every file that was written is listed with its size.
 
       berthub export https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/3 --to onnx -o bert_onnx
       berthub export ./my_model --to keras -o my_model.keras

@@ -12,7 +12,7 @@ __all__ = [
     "OUTPUT_PANEL",
     "DropColumns",
     "EncoderOnly",
-    "ExportFormOption",
+    "ExportFormatOption",
     "ExportPath",
     "Json",
     "Overwrite",
@@ -38,8 +38,8 @@ DropColumns = Annotated[
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.", rich_help_panel=OUTPUT_PANEL)]
 
-ExportFormOption = Annotated[
-    ExportFormat, typer.Option("--to", help="The form to write.", show_default=False, rich_help_panel=OUTPUT_PANEL)
+ExportFormatOption = Annotated[
+    ExportFormat, typer.Option("--to", help="The format to write.", show_default=False, rich_help_panel=OUTPUT_PANEL)
 ]
 
 ExportPath = Annotated[
