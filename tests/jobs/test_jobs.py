@@ -48,7 +48,7 @@ def test_vectors_are_the_encoders(encoder: Encoder) -> None:
     np.testing.assert_allclose(vectors, encoder.embed(TEXTS, pooling="mean"), atol=1e-6)
 
 
-def test_blocks_are_written_and_told(encoder: Encoder) -> None:
+def test_blocks_are_written_and_steps_reported(encoder: Encoder) -> None:
     file, steps = io.BytesIO(), list[Step]()
     writer = create_writer("parquet", file, carries=True, source="csv", metadata={})
     blocks = [_block(TEXTS), _block(["a long text " * 9], first_row=4, begin=10)]

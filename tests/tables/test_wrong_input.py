@@ -236,7 +236,7 @@ def test_rows_that_are_left_out_keep_numbers_columns_and_labels(tmp_path: Path) 
     assert (last.texts[-1], last.labels[-1]) == ("b", "3")
     assert last.carried.column_names == ["text", "label"]
     assert last.place(len(last.texts) - 1).endswith("row 3002 (line 3003)")
-    assert rows.tally.told == "1 row had no text and was left out"
+    assert rows.tally.described == "1 row had no text and was left out"
 
 
 @pytest.mark.parametrize("change", ["shorter", "longer"])

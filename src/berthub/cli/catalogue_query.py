@@ -1,4 +1,4 @@
-"""Which models of the catalogue are meant."""
+"""Find the models of the catalogue that a query means."""
 
 import difflib
 import re
@@ -21,7 +21,7 @@ _NEAR = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What is asked for: everything that is not None must hold, and all of `words` must be found."""
+    """A query: everything that is not None must hold, and all of `words` must be found."""
 
     words: tuple[str, ...] = ()
     family: str | None = None
@@ -101,7 +101,7 @@ def _checked(option: str, value: T, known: Set[T], *, also: Collection[str] = ()
 
 
 def _searched(model: CatalogueEntry) -> str:
-    """All that words are looked for in. What is said of the preprocessing model belongs to that, and is not in it."""
+    """The text in which words are looked for; what is said of the preprocessing model is left out."""
     size = () if model.layers is None else (f"{model.layers}x{model.hidden}", f"{model.layers} {model.hidden}")
     case = () if model.cased is None else ("cased" if model.cased else "uncased",)
     languages = (*model.languages, *(LANGUAGES[code] for code in model.languages))
@@ -110,7 +110,7 @@ def _searched(model: CatalogueEntry) -> str:
 
 
 def _pattern(word: str) -> re.Pattern[str]:
-    """The word at the beginning of a name or of a part of one: `cased` is not found in `uncased`."""
+    """A pattern for the word at the start of a name or of a part of one: `cased` is not found in `uncased`."""
     return re.compile(r"(?<![a-z0-9])" + re.escape(word.lower()))
 
 
@@ -126,7 +126,7 @@ def _order(model: CatalogueEntry) -> tuple[bool, str, int, int, str, int]:
 
 
 def _nothing(query: Query) -> HandleError:
-    """Which words are at fault, and what is near them."""
+    """A message that names the words that were not found, and what is near them."""
     texts = [_searched(model) for model in catalogue.entries()]
     missing = [word for word in query.words if not any(_pattern(word).search(text) for text in texts)]
     parts = sorted({part for text in texts for part in re.split(r"[^a-z0-9.]+|\n", text) if len(part) > 1})

@@ -16,7 +16,7 @@ from berthub.sources import catalogue
 
 __all__ = ["as_records", "show"]
 
-# A longer name is broken in two lines where the terminal leaves no more room.
+# A longer name is broken into two lines where the terminal is too narrow.
 _NAME_WIDTH = 46
 _SHOWN_LANGUAGES = 3
 # What a pipe takes: wider than any table.
@@ -25,7 +25,7 @@ _UNLIMITED = 1000
 
 @dataclass(frozen=True)
 class _Column:
-    """A column: the lower its `rank`, the longer it stays where there is no room for all."""
+    """A column; where the terminal is too narrow for all, those of the highest `rank` are left out."""
 
     heading: str
     rank: int
@@ -34,13 +34,13 @@ class _Column:
 
 
 def as_records(found: Sequence[Listed]) -> list[dict[str, Any]]:
-    """Everything that is known of each model, as plain JSON values; the keys are always the same."""
+    """All that is known of each model, as plain JSON values; the keys are always the same."""
     newest = {model.tfhub for model in catalogue.newest()}
     return [_record(each, newest=each.model.tfhub in newest) for each in found]
 
 
 def show(found: Sequence[Listed], *, every_version: bool) -> None:
-    """Print as many columns as there is room for, and all of them where it is no terminal that is written to."""
+    """Print a table: on a terminal the columns that fit its width, elsewhere all of them."""
     console = OutputConsole()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _UNLIMITED
@@ -59,14 +59,14 @@ def show(found: Sequence[Listed], *, every_version: bool) -> None:
         table.add_row(*map(literal, row))
     console.print(table)
     versions = "every version" if every_version else "newest versions; --all lists every one"
-    told = (
+    note = (
         f"{_count(len(found), 'model')} ({versions}), {sum(each.cached is not None for each in found):,} in the cache."
     )
-    told += " Size: layers x width; MB: the encoder's weights in float32."
+    note += " Size: layers x width; MB: the encoder's weights in float32."
     left_out = [column.heading for column in cells if column not in columns]
     if left_out:
-        told += f" A wider terminal shows {', '.join(left_out)}, too; --json has everything."
-    console.print(literal(told, "dim"))
+        note += f" A wider terminal shows {', '.join(left_out)}, too; --json has everything."
+    console.print(literal(note, "dim"))
 
 
 def _count(number: int, noun: str) -> str:
@@ -74,7 +74,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _fitting(texts: dict[_Column, list[str]], width: int) -> list[_Column]:
-    """The columns of lowest rank that have room beside each other, in the order of the table."""
+    """The columns of lowest rank that fit the width together, in the order of the table."""
     taken: list[_Column] = []
     for column in sorted(texts, key=lambda column: column.rank):
         longest = max(map(len, texts[column]))

@@ -1,4 +1,4 @@
-"""Where the commands print what people read."""
+"""The console on which commands print for people."""
 
 from rich.console import Console
 from rich.text import Text
@@ -10,7 +10,7 @@ class OutputConsole(Console):
     """Standard output; a reader who goes away is reported as `BrokenPipeError`, not as rich's own exit status."""
 
     def on_broken_pipe(self) -> None:
-        """Called by rich while it handles the error, which goes on."""
+        """Let the error go on; rich calls this while it handles the error."""
         raise
 
 

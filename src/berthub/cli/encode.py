@@ -1,4 +1,4 @@
-"""`berthub encode`: texts in, vectors out."""
+"""`berthub encode`: write or show the vectors of texts."""
 
 from typing import Annotated
 

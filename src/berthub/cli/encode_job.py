@@ -1,4 +1,4 @@
-"""What `berthub encode` does, once its options are read."""
+"""Run `berthub encode`, once its options are read."""
 
 import itertools
 import sys
@@ -83,7 +83,7 @@ def run_encode(options: EncodeOptions) -> None:
                 writer.close()
     if not options.quiet:
         print(f"vectors: {job.request.described}", file=sys.stderr)
-        summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.told)
+        summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.described)
 
 
 def _refuse_impossible(options: EncodeOptions, to: OutputFormat) -> None:

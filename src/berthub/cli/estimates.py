@@ -1,4 +1,4 @@
-"""How large a model is, and what it costs to run, told from its configuration alone."""
+"""Estimates of a model's size and of its cost, from its configuration alone."""
 
 import math
 
@@ -9,7 +9,7 @@ from berthub.networks.network import weight_shapes
 __all__ = ["BERT_BASE", "BYTES", "LENGTH", "flops_per_token", "parameters_by_part", "peak_bytes", "relative_cost"]
 
 BYTES = 4
-"""Of a float32."""
+"""The size of a float32."""
 LENGTH = 128
 """The length in tokens at which costs are compared: what TF Hub's preprocessing models pad to."""
 
@@ -25,7 +25,7 @@ BERT_BASE = BertConfig(
     layer_norm_eps=1e-12,
     lower_case=True,
 )
-"""What others are compared with."""
+"""The configuration of BERT-base, with which other models are compared."""
 
 # Measured with the OpenVINO engine on Linux: Python, the libraries, and an idle engine.
 _PROCESS = 140 << 20
@@ -44,7 +44,7 @@ def parameters_by_part(config: EncoderConfig) -> dict[str, int]:
 
 
 def flops_per_token(config: EncoderConfig) -> int:
-    """Floating-point operations for one token of a text of `LENGTH` tokens: the matrix products of the encoder.
+    """The floating-point operations per token in texts of `LENGTH` tokens: the matrix products of the encoder.
 
     A kernel [in, out] takes 2 * in * out of them, once for each layer that it is used in, that of the pooler once for
     a text; attention takes 4 * LENGTH * width a layer, and mixing talking heads 4 * LENGTH * heads^2.
@@ -55,12 +55,12 @@ def flops_per_token(config: EncoderConfig) -> int:
 
 
 def relative_cost(config: EncoderConfig) -> float:
-    """The operations a token, as a multiple of BERT-base's."""
+    """The operations per token, as a multiple of those of BERT-base."""
     return flops_per_token(config) / flops_per_token(BERT_BASE)
 
 
 def peak_bytes(config: EncoderConfig) -> int:
-    """About how much memory a process takes at most that encodes with OpenVINO in float32.
+    """An estimate of the most memory that a process takes which encodes with OpenVINO in float32.
 
     The embeddings are mapped from their file, the engine keeps the layers in an order of its own, and batches are
     under way.
@@ -72,7 +72,7 @@ def peak_bytes(config: EncoderConfig) -> int:
 
 def _part(config: EncoderConfig, name: str) -> str:
     begins = {"mlm_head": ("cls/",), "pooler": ("bert/pooler/",), "embeddings": config.embedding_scopes}
-    # Whatever begins like none of them is of the layers.
+    # All other names are those of the layers.
     return next((part for part, beginnings in begins.items() if name.startswith(beginnings)), "layers")
 
 

@@ -1,4 +1,4 @@
-"""`berthub evaluate`: how good a fine-tuned model is on labelled data."""
+"""`berthub evaluate`: score a fine-tuned model on labelled data."""
 
 import sys
 from pathlib import Path
@@ -87,8 +87,8 @@ def evaluate(
         extra = f"; {counted(truncated, 'text')} truncated to {encoder.max_length} tokens" if truncated else ""
         if labelled.missing:
             extra += f"; {labelled.missing}"
-        told = f"{head.task}, {counted(len(predicted), 'row')} of {data}, computed in {encoder.precision}{extra}."
-        _print_table(head, result, told)
+        note = f"{head.task}, {counted(len(predicted), 'row')} of {data}, computed in {encoder.precision}{extra}."
+        _print_table(head, result, note)
 
 
 def _refuse_unknown(labelled: "Labelled", head: "Head", data: Path) -> None:
@@ -120,7 +120,7 @@ def _predicted(encoder: "Encoder", texts: list[Any], *, quiet: bool) -> tuple[li
     return predicted, counts.truncated
 
 
-def _print_table(head: "Head", result: dict[str, float], told: str) -> None:
+def _print_table(head: "Head", result: dict[str, float], note: str) -> None:
     import math
 
     from rich import box
@@ -138,4 +138,4 @@ def _print_table(head: "Head", result: dict[str, float], told: str) -> None:
         shown = "undefined" if math.isnan(value) else f"{value:.4f}"
         table.add_row(name.replace("_", " "), shown, style="bold" if name == main else "")
     console.print(table)
-    console.print(literal(told, "dim"))
+    console.print(literal(note, "dim"))

@@ -1,4 +1,4 @@
-"""What the exit status of the command says, and the one place where errors become it."""
+"""The exit statuses of the command, and the one place where errors become exit statuses."""
 
 import contextlib
 import errno
@@ -56,7 +56,7 @@ def code_of(error: BerthubError) -> ExitCode:
 
 @contextlib.contextmanager
 def errors_as_exits() -> Iterator[None]:
-    """Errors that are no bugs are told in one line on stderr and end the command with their exit status."""
+    """Print errors that are no bugs as one line on stderr, and end the command with their exit status."""
     try:
         yield
     except BerthubError as error:
@@ -65,7 +65,7 @@ def errors_as_exits() -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise typer.Exit(ExitCode.INTERRUPTED) from error
     except BrokenPipeError as error:
-        # Whoever read our output wants no more of it. What Python still holds for stdout goes nowhere, so that
+        # The reader of our output has closed it. What Python still holds for stdout goes nowhere, so that
         # the flush at exit does not fail on the same pipe again.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`berthub finetune`: labelled data in, a run folder with the trained model out."""
+"""`berthub finetune`: train a model on labelled data, and save it in a run folder."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What `berthub finetune` does, once its options are known."""
+"""Run `berthub finetune`, once its options are read."""
 
 import math
 import sys
@@ -24,7 +24,7 @@ __all__ = ["FineTuneOptions", "run_finetune"]
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuneOptions:
-    """The options of `berthub finetune`; `pooling` is None where the task has none, or nobody said which."""
+    """The options of `berthub finetune`; `pooling` is None where the task has none, or none was given."""
 
     task: Task
     train: Path
@@ -44,7 +44,7 @@ class FineTuneOptions:
 
 
 def run_finetune(options: FineTuneOptions) -> None:
-    """Train, and say on stderr what came of it."""
+    """Train, and report the result on stderr."""
     # Before the libraries that train are imported, which takes seconds.
     train = _labelled(options, options.train)
     dev = None if options.dev is None else _labelled(options, options.dev)
@@ -72,13 +72,13 @@ def run_finetune(options: FineTuneOptions) -> None:
 
 
 def _kept(run: Path) -> str | None:
-    """What an interrupted training left in its folder, and how to go on; None if that is nothing."""
+    """A sentence on what an interrupted training left in its folder, and how to go on; None if it left nothing."""
     from berthub.training.run_folder import kept_progress
 
     try:
         progress = kept_progress(run)
     except BerthubError:
-        # Whoever resumes is told what is wrong with it.
+        # Resuming reports what is wrong with it.
         return f"interrupted; the same command with --resume goes on in {run}"
     if progress is None:
         return None
@@ -126,7 +126,7 @@ def _tuner(options: FineTuneOptions, train: Labelled) -> "FineTuner":
 
 
 def _tuner_arguments(options: FineTuneOptions) -> dict[str, Any]:
-    """What all tuners take."""
+    """The arguments that all tuners take."""
     training = options.training
     return {
         "max_length": options.max_length,

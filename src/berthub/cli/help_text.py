@@ -1,4 +1,4 @@
-"""Docstrings as help."""
+"""Make the help of commands from their docstrings."""
 
 import inspect
 import itertools
@@ -19,7 +19,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands with the same."""
+    """A group of commands that shows flags in the same way."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The parameters, that of --help among them."""

@@ -1,4 +1,4 @@
-"""`berthub inspect`: what a model is, and how berthub knows."""
+"""`berthub inspect`: show what a model is, and how berthub knows."""
 
 from berthub.cli.model import ModelOptions
 from berthub.cli.model_options import Fetching, Handle, LowerCase
@@ -16,7 +16,7 @@ def inspect(
     lower_case: LowerCase = None,
     fetching: Fetching,
 ) -> None:
-    """Show what a model is: architecture, sizes, costs, vocabulary, inputs and outputs, packaging, and its task.
+    """Show what a model is: architecture, sizes, costs, vocabulary, inputs and outputs, format, and its task.
 
     Every setting comes with the place where it was read, or with what it was inferred from. Unused weights are
     those that an encoder has no place for: task heads and what an optimizer kept. Memory and speed are estimates from

@@ -1,4 +1,4 @@
-"""What `berthub inspect` tells, as plain JSON values; the keys are always the same for a kind of model."""
+"""The report of `berthub inspect`, as plain JSON values; the keys are always the same for a kind of model."""
 
 import dataclasses
 from pathlib import Path
@@ -37,7 +37,7 @@ def report_on(handle: str, options: ModelOptions) -> dict[str, Any]:
         try:
             preprocessor = read_preprocessor(folder)
         except ModelError as other:
-            # What is wrong with a preprocessing model is told by its own reader.
+            # The reader of preprocessing models reports what is wrong with one.
             raise other from error
         if preprocessor is None:
             raise

@@ -17,7 +17,7 @@ _ALGORITHMS = {"byte_bpe": "byte-level BPE", "sentencepiece": "SentencePiece", "
 
 
 def show(report: Mapping[str, Any]) -> None:
-    """Print it: what the model is, what goes in and comes out, its settings, and its files."""
+    """Print the report: what the model is, what goes in and comes out, its settings, and its files."""
     console = OutputConsole()
     facts = Table.grid(padding=(0, 2))
     encoder = report["kind"] == "encoder"
@@ -74,10 +74,10 @@ def _preprocessor_facts(report: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _longest(positions: int, told: Mapping[str, Any]) -> str:
-    if told["value"] is None:
+def _longest(positions: int, length: Mapping[str, Any]) -> str:
+    if length["value"] is None:
         return f"{positions:,} tokens"
-    return f"{told['value']:,} tokens ({told['from'] or 'as its files say'}), of {positions:,} positions"
+    return f"{length['value']:,} tokens ({length['from'] or 'as its files say'}), of {positions:,} positions"
 
 
 def _embeddings(settings: Mapping[str, Any]) -> str:
@@ -118,7 +118,7 @@ def _settings(settings: Mapping[str, Any]) -> Table:
 
 
 def _print_files(console: OutputConsole, files: Sequence[Mapping[str, Any]]) -> None:
-    """In the form of `sha256sum`; lines are left to the terminal to break, so that they can be copied whole."""
+    """Print the files as `sha256sum` does; only the terminal breaks lines, so that they can be copied whole."""
     total = sum(file["bytes"] for file in files)
     console.print(literal(f"SHA-256 of its {len(files)} files, {_size(total)}", "bold"))
     for file in files[:_SHOWN_FILES]:
@@ -150,7 +150,7 @@ def _times(number: float) -> str:
 
 
 def _some(names: Iterable[str]) -> str:
-    """The number of names, and the first of them."""
+    """A text with the number of names, and the first of them."""
     listed = list(names)
     if not listed:
         return "none"

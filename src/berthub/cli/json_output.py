@@ -1,4 +1,4 @@
-"""What `--json` prints."""
+"""Print JSON for `--json`."""
 
 import sys
 
@@ -14,5 +14,5 @@ def print_json(value: object) -> None:
 
 
 def write_json_line(value: object) -> None:
-    """Write a value on a line of its own; whoever writes the last of many flushes standard output."""
+    """Write a value on a line of its own; the caller flushes standard output after the last of many."""
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))

@@ -111,23 +111,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Interrupt(KeyboardInterrupt):
-    """Ctrl-C, of a class of its own.
+    """A KeyboardInterrupt that leaves the exit status alone.
 
-    Of KeyboardInterrupt itself Python keeps in mind that it came up in an `exec` or `eval`, as imports have many, and
-    kills the process with SIGINT at its end, whatever status that was to have.
+    Where a plain KeyboardInterrupt is raised inside `exec` or `eval`, which imports use, Python remembers it, and kills
+    the process with SIGINT at its end, whatever its exit status was to be.
     """
 
 
 class _Stopped:
-    """Which signal told the command to stop, as the exit status of that; None if there was none."""
+    """The handlers of SIGINT and SIGTERM; `status` is the exit status for the signal that came, None without one."""
 
     def __init__(self) -> None:
         self.status: ExitCode | None = None
         self._number = 0
-        self._told = sys.unraisablehook
+        self._hook = sys.unraisablehook
 
     def interrupt(self, number: int, frame: object) -> NoReturn:
-        """What a signal does: an exception comes up, so that files half written are removed."""
+        """Handle a signal: raise an exception, so that half-written files are removed."""
         self._number = number
         if number == signal.SIGINT:
             self.status = ExitCode.INTERRUPTED
@@ -136,9 +136,9 @@ class _Stopped:
         raise SystemExit(ExitCode.TERMINATED)
 
     def again(self, unraisable: Any) -> None:
-        """What becomes of an exception that came up where none can: in a destructor, in a callback from C."""
+        """Handle an exception that was raised where none can be: in a destructor, or in a callback from C."""
         if self.status is None:
-            self._told(unraisable)
+            self._hook(unraisable)
         elif issubclass(unraisable.exc_type, KeyboardInterrupt | SystemExit):
             # The signal comes again, a moment later.
             later = threading.Timer(_MOMENT, os.kill, (os.getpid(), self._number))
@@ -148,7 +148,7 @@ class _Stopped:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[_Stopped]:
-    """While this lasts, SIGINT and SIGTERM stop the command; outside of the main thread nothing can be done."""
+    """Let SIGINT and SIGTERM stop the command inside this block; has no effect outside of the main thread."""
     stopped = _Stopped()
     if threading.current_thread() is not threading.main_thread():
         yield stopped

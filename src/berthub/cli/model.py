@@ -1,4 +1,4 @@
-"""The model that the options mean, and how it is loaded."""
+"""Load the model that the options name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["ModelOptions", "load_checkpoint", "load_encoder", "load_fine_tuned"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """Which model; `handle` None is the default one."""
+    """The options that name a model; `handle` None is the default one."""
 
     handle: str | None = field(repr=False)
     lower_case: bool | None
@@ -38,7 +38,7 @@ class ModelOptions:
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
-        """The settings that stand above what the files say."""
+        """The settings that override those of the model's files."""
         return None if self.lower_case is None else {"lower_case": self.lower_case}
 
 

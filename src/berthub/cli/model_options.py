@@ -105,7 +105,7 @@ CompareReferences = Annotated[
     bool,
     typer.Option(
         "--compare",
-        help="Two references side by side, and where they differ: google, and the model's or tf_text.",
+        help="Two reference implementations side by side, and where they differ: google, and the model's or tf_text.",
         rich_help_panel=MODEL_PANEL,
     ),
 ]
@@ -113,18 +113,20 @@ CompareReferences = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Computing:
-    """What computes, and in which arithmetic."""
+    """The options for the engine and its arithmetic."""
 
     engine: Annotated[
         EngineName,
-        typer.Option("--engine", help="What computes; numpy is the slow reference.", rich_help_panel=MODEL_PANEL),
+        typer.Option(
+            "--engine", help="What computes; numpy is the slow reference implementation.", rich_help_panel=MODEL_PANEL
+        ),
     ] = "auto"
     precision: PrecisionOption = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fetching:
-    """Where a model may come from."""
+    """The options for fetching a model."""
 
     sha256: Annotated[
         list[str] | None,
@@ -150,7 +152,7 @@ class Fetching:
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        """What `berthub.sources.resolve` takes beside the handle."""
+        """The arguments of `berthub.sources.resolve` other than the handle."""
         return {"sha256": _pins(self.sha256 or ()), "cache_dir": self.cache_dir, "offline": self.offline}
 
 

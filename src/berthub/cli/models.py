@@ -1,4 +1,4 @@
-"""`berthub models`: which models TensorFlow Hub published, and which of them are here."""
+"""`berthub models`: list the models that TensorFlow Hub published, and those in the cache."""
 
 from typing import Annotated
 

@@ -66,7 +66,7 @@ EncoderOnly = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class VectorsOutput:
-    """Which vectors are written, and where to."""
+    """The options that say which vectors are written, and where to."""
 
     output_file: Annotated[
         str | None,
@@ -84,7 +84,7 @@ class VectorsOutput:
         OutputFormat | None,
         typer.Option(
             "--to",
-            help="The format to write, where the extension of -o does not tell.",
+            help="The format to write, where the extension of -o does not say it.",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
         ),
@@ -139,7 +139,7 @@ class VectorsOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionsOutput:
-    """What is written of predictions, and where to."""
+    """The options that say what is written of predictions, and where to."""
 
     output_file: Annotated[
         str | None,
@@ -157,7 +157,7 @@ class PredictionsOutput:
         PredictionFormat | None,
         typer.Option(
             "--to",
-            help="The format to write, where the extension of -o does not tell.",
+            help="The format to write, where the extension of -o does not say it.",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
         ),

@@ -1,4 +1,4 @@
-"""`berthub predict`: texts in, what a fine-tuned model says of them out."""
+"""`berthub predict`: write or show the predictions of a fine-tuned model for texts."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What `berthub predict` does, once its options are read."""
+"""Run `berthub predict`, once its options are read."""
 
 import itertools
 from collections.abc import Sequence
@@ -96,7 +96,7 @@ def run_predict(options: PredictOptions) -> None:
                 predict_blocks(blocks, job, encoder=encoder, writer=writer, on_step=counts.add)
                 writer.close()
     if not options.quiet:
-        summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.told)
+        summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.described)
 
 
 def _preview(job: PredictJob, block: Block, encoder: Encoder, *, more: bool) -> None:

@@ -1,4 +1,4 @@
-"""The vectors of a few texts as a table, for people."""
+"""Print the vectors of a few texts as a table, for people."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _LONGEST_TEXT = 60
 
 
 def show(texts: Sequence[Text], chunks: Sequence[Chunk], *, request: Request, encoder: Encoder, more: bool) -> None:
-    """Print the beginnings of the vectors, and how to get them whole."""
+    """Print the first components of the vectors, and how to get all of them."""
     console = OutputConsole()
     by_token = chunks[0].tokens is not None
     table = Table(box=box.SIMPLE_HEAD)

@@ -14,7 +14,7 @@ __all__ = ["Counts", "counted", "progress", "summary"]
 
 
 class Counts:
-    """What has been done since this was made; `changed` is told how much of the input that was."""
+    """Counts what a job has done; calls `changed` with itself and how much of the input that was."""
 
     def __init__(self, changed: Callable[["Counts", int], None]) -> None:
         self.rows = 0
@@ -26,7 +26,7 @@ class Counts:
         self._ready: tuple[int, int, float] | None = None
 
     def add(self, step: Step) -> None:
-        """Count what a job has just done."""
+        """Count a step that a job has done."""
         self.rows += step.rows
         self.tokens += step.tokens
         self.truncated += step.truncated
@@ -36,7 +36,7 @@ class Counts:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far."""
+        """The time since the start."""
         return time.perf_counter() - self._begin
 
     @property
@@ -54,7 +54,7 @@ class Counts:
 
 @contextlib.contextmanager
 def progress(total: int | None, *, quiet: bool) -> Iterator[Counts]:
-    """Counts that are shown as they grow, where stderr is a terminal; `total` is that of what `Counts.add` gets."""
+    """Counts that are shown in a progress bar where stderr is a terminal; `total` is in the unit of `Step.done`."""
     console = Console(stderr=True)
     bar = Progress(
         BarColumn(),
@@ -75,7 +75,7 @@ def progress(total: int | None, *, quiet: bool) -> Iterator[Counts]:
 
 
 def summary(counts: Counts, *, precision: str, max_length: int, missing: str = "") -> None:
-    """One line on stderr that says what was done; `missing` tells of rows without a text."""
+    """Print one line on stderr that says what was done; `missing` says how many rows had no text."""
     many = counted(counts.truncated, "text")
     truncated = f"; {many} truncated to {max_length} tokens" if counts.truncated else "; no text truncated"
     tokens = f", {counted(counts.tokens, 'token')}" if counts.tokens else ""
@@ -88,7 +88,7 @@ def summary(counts: Counts, *, precision: str, max_length: int, missing: str = "
 
 
 def counted(number: int, what: str) -> str:
-    """So many of `what`, whose plural ends in s: 1 row, 2 rows."""
+    """A number with its noun, whose plural ends in s: 1 row, 2 rows."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 

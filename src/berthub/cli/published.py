@@ -1,4 +1,4 @@
-"""What is known of a published model without its files: its configuration, and with it its size."""
+"""The configuration and the size of a published model, known without its files."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ _MODELS: dict[str, dict[str, Any]] = {"google/electra_small": {"embedding_size":
 
 
 def config_of(entry: CatalogueEntry) -> EncoderConfig | None:
-    """The sizes of the encoder; None where the catalogue does not tell them, or its network is not among ours.
+    """The sizes of the encoder; None where the catalogue does not have them, or berthub does not have the network.
 
     Settings that have no influence on sizes and costs have their usual values: this is no configuration to run.
     """

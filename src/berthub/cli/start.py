@@ -1,4 +1,4 @@
-"""Where the `berthub` command starts: with what a signal does while nothing has been read or written yet."""
+"""The entry point of the `berthub` command, which handles signals from the first moment."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ def start() -> NoReturn:
     from berthub.cli.main import main
 
     status = main()
-    # The work is done, and told: what a signal could still break is the interpreter's own end.
+    # The work is done and reported: a signal could only break the interpreter's own end.
     for number in _STATUSES:
         signal.signal(number, _end)
     sys.exit(status)

@@ -127,7 +127,7 @@ InputFile = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
-    """How files of texts are read."""
+    """The options that say how files of texts are read."""
 
     input_format: Annotated[
         InputFormat | None,
@@ -135,7 +135,7 @@ class FileOptions:
             "--format",
             "--input-format",
             "-f",
-            help="The format of the input, where its extension does not tell; standard input is text otherwise.",
+            help="The format of the input, where its extension does not say it; standard input is text otherwise.",
             show_default=False,
             rich_help_panel=TEXTS_PANEL,
         ),
@@ -183,7 +183,7 @@ class FileOptions:
     ] = None
 
     def reading(self, *, texts: bool = False) -> ReadingOptions:
-        """The same for `berthub.tables`; with `texts` the arguments of the command are texts."""
+        """The options as `berthub.tables` takes them; with `texts` the arguments of the command are texts."""
         return ReadingOptions(
             format=self.input_format,
             delimiter=self.delimiter,
@@ -196,7 +196,7 @@ class FileOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnOptions:
-    """The columns that hold the texts."""
+    """The options that name the columns of the texts."""
 
     text_column: TextColumn = None
     text_pair_column: Annotated[

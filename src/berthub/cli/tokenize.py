@@ -89,7 +89,7 @@ def tokenize(
 
 
 def _handle(words: list[str], model: str | None) -> tuple[str, list[str]]:
-    """The model and the texts; BERTHUB_MODEL is left alone, since the first word would mean something else then."""
+    """The model and the texts. BERTHUB_MODEL is not read: with it the first word would be a text."""
     if model is not None:
         return model, words
     if not words:
@@ -121,7 +121,7 @@ def _texts(texts: list[str]) -> "Source":
     from berthub.tables.reading_options import ReadingOptions
     from berthub.tables.source import find_source, texts_source
 
-    # Whatever looks like the name of a file is a text here, and standard input has a text in every line.
+    # Here even a file's name is a text, and standard input has a text in every line.
     return find_source(texts, ReadingOptions(format="text")) if "-" in texts else texts_source(texts, ReadingOptions())
 
 
@@ -136,7 +136,7 @@ def _file(name: str, reading_options: "ReadingOptions") -> "Source":
 
 
 def _compared(checkpoint: "Checkpoint") -> list["Tokenization | None"]:
-    """Google's tokenization, and the model's own; where that is Google's, TF Hub's."""
+    """The two tokenizations to compare: Google's, and the model's own, or TF Hub's if that is Google's."""
     own = checkpoint.config.tokenization
     return ["google", "tf_text" if own == "google" else own]
 

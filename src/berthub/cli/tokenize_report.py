@@ -1,4 +1,4 @@
-"""What `berthub tokenize` shows of texts: tables for people, JSON lines for programs."""
+"""The report of `berthub tokenize` on texts: tables for people, JSON lines for programs."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence

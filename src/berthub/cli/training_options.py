@@ -1,4 +1,4 @@
-"""The options that only training has, each declared once."""
+"""The options of training, each declared once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ PoolingOption = Annotated[
     Pooling | None,
     typer.Option(
         "--pooling",
-        help="What of a text the head sees. Default: pooled, or cls where the model has no pooler.",
+        help="The vector of a text that the head gets. Default: pooled, or cls where the model has no pooler.",
         show_default=False,
         rich_help_panel=_TRAINING,
     ),
@@ -70,10 +70,13 @@ MultiLabel = Annotated[
 # The defaults of these repeat `berthub.training.hyperparameters`, whose import costs Keras; a test holds them equal.
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """How the model is trained."""
+    """The options that say how the model is trained."""
 
     epochs: Annotated[
-        int, typer.Option("--epochs", metavar="N", help="How often all data are seen.", rich_help_panel=_TRAINING)
+        int,
+        typer.Option(
+            "--epochs", metavar="N", help="How many times the model sees all data.", rich_help_panel=_TRAINING
+        ),
     ] = 3
     batch_size: Annotated[
         int, typer.Option("--batch-size", metavar="N", help="Texts in a step.", rich_help_panel=_TRAINING)
@@ -139,5 +142,5 @@ class TrainingOptions:
     ] = None
     seed: Annotated[
         int,
-        typer.Option("--seed", metavar="N", help="What everything random follows from.", rich_help_panel=_TRAINING),
+        typer.Option("--seed", metavar="N", help="The seed of everything random.", rich_help_panel=_TRAINING),
     ] = 0

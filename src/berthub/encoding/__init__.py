@@ -1,1 +1,1 @@
-"""Texts become encodings."""
+"""Encode texts."""

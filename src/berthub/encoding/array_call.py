@@ -1,4 +1,4 @@
-"""A model that is called with arrays, as a TF Hub encoder is."""
+"""Call a model with arrays, as a TF Hub encoder is called."""
 
 import dataclasses
 import itertools
@@ -73,7 +73,7 @@ def _known(names: Sequence[str], config: EncoderConfig) -> Sequence[str]:
 
 
 def _needed(name: str, checkpoint: Checkpoint) -> Sequence[Output]:
-    """What an output is made of; `InputError` where the model does not have it."""
+    """The computed output for a name; `InputError` where the model does not have it."""
     config = checkpoint.config
     match name:
         case "default" | "pooled_output":

@@ -1,4 +1,4 @@
-"""Model inputs that come as arrays, in TF Hub's or Hugging Face's names or as a list: checked, made int32."""
+"""Check model inputs that come as arrays, by TF Hub's or Hugging Face's names or as a list; convert to int32."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def check_ranges(named: Mapping[str, npt.NDArray[Any]], config: EncoderConfig, *
 
 
 def sizes_of(config: EncoderConfig, *, width: Any) -> dict[str, Any]:
-    """How many values each input can have, from 0 on."""
+    """The number of values that each input can have, from 0 on."""
     return {"ids": config.vocab_size, "mask": 2, "type_ids": config.type_vocab_size, "positions": width}
 
 

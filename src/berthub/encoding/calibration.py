@@ -1,4 +1,4 @@
-"""A model gets what it takes to compute in 8-bit integers, from a sample of text."""
+"""Calibrate a model on a sample of text, so that it can compute in 8-bit integers."""
 
 import dataclasses
 import importlib.resources
@@ -63,7 +63,7 @@ def _packaged() -> list[Text]:
 
 
 def _known(tokens: Tokens, unknown: int) -> list[bool]:
-    """Which texts the vocabulary is for; all of them, if it is for none."""
+    """The texts that suit the vocabulary; all of them, if none does."""
     shares = np.add.reduceat(tokens.ids == unknown, tokens.row_splits[:-1]) / tokens.lengths
     known = shares <= _MOST_UNKNOWN
     kept: list[bool] = (known if known.any() else ~known).tolist()

@@ -1,4 +1,4 @@
-"""The second stage: an engine computes the rows that were prepared, and every text gets its own arrays."""
+"""The second stage: compute the prepared rows with an engine, and give every text its arrays."""
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -21,7 +21,7 @@ from berthub.tokenization.words import WordTokens
 __all__ = ["Computed", "compute", "compute_head", "compute_word_head"]
 
 Computed = Mapping[Output, Floats]
-"""The arrays of `n` texts, by output: [n, h], or [n, seq, h] with zeros behind a text's last token."""
+"""The arrays of `n` texts, by output: [n, h], or [n, seq, h] with zeros after a text's last token."""
 
 
 def compute(
@@ -64,7 +64,7 @@ def compute_head(
     limits: Limits | None = None,
     advance: Advance = unseen,
 ) -> Floats:
-    """What a head on vectors of texts gives for each: float32 [n, labels]."""
+    """Compute the outputs of a head on the vectors of texts: float32 [n, labels]."""
     wanted = Output(pooling=head.pooling).resolved(config)
     values = np.zeros((len(prepared.distinct), len(head.labels)), np.float32)
     with closing(_results(prepared.distinct, [wanted], engine, limits, advance=advance)) as running:
@@ -82,7 +82,7 @@ def compute_word_head(
     limits: Limits | None = None,
     advance: Advance = unseen,
 ) -> Floats:
-    """What a head on vectors of words, those of their first pieces, gives for each: float32 [words, labels]."""
+    """Compute the outputs of a head on the vectors of words, those of their first pieces: float32 [words, labels]."""
     tokens, first_pieces = words.tokens, words.first_pieces
     # Where the words of each row begin.
     splits = np.searchsorted(first_pieces, tokens.row_splits)
@@ -115,12 +115,12 @@ def _empty(outputs: Sequence[Output], rows: Tokens, *, hidden: int) -> list[Floa
 
 
 def _copy(done: Result, outputs: Sequence[Output], results: Sequence[Floats], lengths: npt.NDArray[np.int64]) -> None:
-    """The outputs of a batch to where its rows belong."""
+    """Copy the outputs of a batch to where its rows belong."""
     rows = done.batch.rows
     for place, (output, result) in enumerate(zip(outputs, results, strict=True)):
         if output.pooling:
             result[rows] = done.outputs[place]
             continue
-        # Row by row: only real tokens are copied, and the zeros behind them stay.
+        # Row by row: only real tokens are copied, and the zeros after them stay.
         for row, length, vectors in zip(rows, lengths[rows], done.by_row(place), strict=True):
             result[row, :length] = vectors[:length]

@@ -93,7 +93,7 @@ class Encoder:
     if not TYPE_CHECKING:
         # Type checkers would take every name for an attribute.
         def __getattr__(self, name: str) -> Never:
-            """Asked for what is not there only."""
+            """Raise the error for an attribute that does not exist."""
             raise unknown_attribute(type(self).__name__, name)
 
     @property
@@ -128,7 +128,7 @@ class Encoder:
 
     @property
     def stages(self) -> Stages:
-        """What the methods are made of: prepare, compute and finish, without warnings, for servers and jobs."""
+        """The stages of the methods: prepare, compute and finish, without warnings, for servers and jobs."""
         limits = self._engine.limits
         if self._batch_tokens is not None:
             limits = dataclasses.replace(limits, tokens=self._batch_tokens)
@@ -280,7 +280,7 @@ class Encoder:
         return self._logits(texts, wanted_progress(progress, None)).probabilities()
 
     def logits(self, texts: TextsOrSentences, *, progress: bool = False) -> Logits:
-        """The head's plain outputs, from which `predictions()` and `probabilities()` can both be read."""
+        """The head's outputs as they are, from which `predictions()` and `probabilities()` can both be read."""
         return self._logits(texts, wanted_progress(progress, None))
 
     def fill_mask(self, text: str, *, top_k: int = 5) -> list[Filling]:

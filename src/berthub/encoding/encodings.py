@@ -1,4 +1,4 @@
-"""The encodings of some texts: a mapping with TF Hub's keys, and what is known of the tokens behind them."""
+"""The encodings of some texts: a mapping with TF Hub's keys, and the tokens that they were computed from."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ class LayerOutputs(Brief, Sequence[Floats]):
 class Encodings(Mapping[str, Any]):
     """The encodings of `n` texts, in the order of the call.
 
-    A mapping with the outputs that were asked for: `sequence_output` float32 [n, seq, hidden], zeros behind a text's
+    A mapping with the outputs that were asked for: `sequence_output` float32 [n, seq, hidden], zeros after a text's
     last token; `pooled_output` float32 [n, hidden], also as `default`; `encoder_outputs`, a `LayerOutputs`; and
     `embedding` float32 [n, hidden], the vectors of `Encoder.embed`. `seq` is the number of tokens of the longest text.
     Texts were truncated to `max_length` tokens; None: they were computed whole, in windows. `precision` is the

@@ -1,4 +1,4 @@
-"""What a masked-language model would put in the place of `[MASK]`."""
+"""Predict the pieces for `[MASK]` with a masked-language model."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ __all__ = ["Filling", "fill_mask"]
 
 @dataclass(frozen=True)
 class Filling:
-    """A piece for the place of the mask: itself, its id, its probability, and the text that it makes."""
+    """A piece in the place of the mask: the piece, its id, its probability, and the text with it."""
 
     piece: str
     id: int

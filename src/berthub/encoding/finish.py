@@ -1,4 +1,4 @@
-"""The third stage: computed arrays become what a caller gets."""
+"""The third stage: make what a caller gets of the computed arrays."""
 
 from typing import Any
 
@@ -53,12 +53,12 @@ def embedding(computed: Computed, request: Request) -> Floats:
 
 
 def finish_head(prepared: Prepared, values: Floats, head: Head) -> Logits:
-    """What `compute_head` gave, and which texts were truncated."""
+    """The logits of texts from `compute_head`, and which texts were truncated."""
     return Logits(head, values, prepared.truncated)
 
 
 def finish_word_head(words: WordTokens, values: Floats, head: Head) -> Logits:
-    """What `compute_word_head` gave, by sentence, and which sentences have a word that was truncated."""
+    """The logits of words from `compute_word_head`, by sentence, and which sentences have a truncated word."""
     truncated = np.zeros(len(words.word_splits) - 1, np.bool_)
     truncated[words.sentences[words.tokens.truncated]] = True
     return Logits(head, values, truncated, words.word_splits)

@@ -1,4 +1,4 @@
-"""Texts through a model that TensorFlow runs as it is: what `berthub.load(..., engine="tensorflow")` returns."""
+"""Encode texts with a model that TensorFlow runs as it is: `berthub.load(..., engine="tensorflow")`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -71,7 +71,7 @@ class GraphEncoder:
         return self._program(inputs)
 
     def summary(self) -> str:
-        """What runs, in one line."""
+        """Describe the model in one line."""
         return f"SavedModel in {self.folder}, run as it is by TensorFlow"
 
 

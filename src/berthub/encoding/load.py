@@ -1,4 +1,4 @@
-"""From a handle to an encoder."""
+"""Load an encoder from a handle."""
 
 import dataclasses
 import logging
@@ -155,5 +155,5 @@ def _is_preprocessor(folder: Path) -> bool:
     try:
         return read_preprocessor(folder) is not None
     except ModelError:
-        # Whatever else it is: the error of who wanted an encoder tells.
+        # For any other kind the caller, which wanted an encoder, raises its own error.
         return False

@@ -1,4 +1,4 @@
-"""Vectors of length 1."""
+"""Scale vectors to length 1."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ __all__ = ["unit_length"]
 
 
 def unit_length(vectors: Floats) -> Floats:
-    """Every vector [..., hidden] scaled to length 1, so that a dot product is a cosine; zeros stay zeros."""
+    """Scale every vector [..., hidden] to length 1, so that a dot product is a cosine; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     scaled: Floats = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
     return scaled

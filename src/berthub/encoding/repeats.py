@@ -1,4 +1,4 @@
-"""Texts that come more than once, which are computed once."""
+"""Find texts that come more than once, so that they are computed once."""
 
 import itertools
 

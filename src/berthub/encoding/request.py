@@ -1,4 +1,4 @@
-"""What a call of the encoder asks for."""
+"""The outputs that a call of the encoder asks for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ class Request:
 
     @classmethod
     def of(cls, config: EncoderConfig, outputs: Sequence[str] | None, layers: Layers | None) -> Self:
-        """What `outputs` and `layers`, as `Encoder.encode` takes them, mean for a model; `InputError` if nothing.
+        """The request for `outputs` and `layers` as `Encoder.encode` takes them; `InputError` for what a model has not.
 
         An embedding among `outputs` is left to `with_embedding`.
         """
@@ -76,7 +76,7 @@ class Request:
         layer: int | Sequence[int] = -1,
         normalize: bool | None = None,
     ) -> Self:
-        """An embedding alone, as `Encoder.embed` takes these; the model's own where nothing is said."""
+        """The request for an embedding alone, as `Encoder.embed` takes these; by default the model's own."""
         return cls()._embedded(checkpoint, pooling, layer, normalize)
 
     @classmethod
@@ -90,7 +90,7 @@ class Request:
         layer: int | Sequence[int] = -1,
         normalize: bool | None = None,
     ) -> Self:
-        """Outputs and single layers, as `Encoder.stream` takes these, with an embedding where it is asked for."""
+        """The request for outputs and layers as `Encoder.stream` takes these, with an embedding if it is asked for."""
         embedded = pooling is not None or EMBEDDING in ((outputs,) if isinstance(outputs, str) else outputs or ())
         asked = pooling is None or outputs is not None or layers is not None
         request = cls.of(checkpoint.config, outputs, layers) if asked else cls()

@@ -1,4 +1,4 @@
-"""A checkpoint by the place where it can be read again: what a pickle of an encoder holds in its stead."""
+"""Pickle a checkpoint as the place from which it can be read again."""
 
 import dataclasses
 import hashlib
@@ -18,7 +18,7 @@ from berthub.quantization import Quantization
 
 __all__ = ["Source", "StoredCheckpoint"]
 
-# Of each weight so many values are looked at: a model that was trained further differs in all.
+# How many values of each weight are looked at: a model that was trained further differs in all.
 _SAMPLE = 512
 
 
@@ -32,7 +32,7 @@ class Source:
     mmap: bool = True
 
     def stored(self, checkpoint: Checkpoint) -> "StoredCheckpoint":
-        """What a pickle holds in place of `checkpoint`, which was read from here."""
+        """The object that a pickle holds in place of `checkpoint`, which was read from here."""
         settings = None if self.settings is None else dict(self.settings)
         source = dataclasses.replace(self, folder=Path.cwd() / self.folder, settings=settings)
         return StoredCheckpoint(source, checkpoint.config, checkpoint.quantization, _fingerprint(checkpoint))
@@ -40,7 +40,7 @@ class Source:
 
 @dataclass(frozen=True)
 class StoredCheckpoint:
-    """A checkpoint without its weights and vocabulary, and a fingerprint by which it is known again."""
+    """A checkpoint without its weights and vocabulary, and a fingerprint that identifies it."""
 
     source: Source
     config: EncoderConfig

@@ -1,4 +1,4 @@
-"""Encoding in three stages, prepare, compute and finish, and these in a row."""
+"""Encode in three stages, prepare, compute and finish."""
 
 from collections.abc import Generator, Iterable, Sequence, Sized
 from dataclasses import dataclass
@@ -30,7 +30,9 @@ _CHARACTERS = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Stages:
-    """What a model does with texts, stage by stage: `prepare`, `compute`, `finish`. `encode` is these in a row.
+    """The stages of a model, each of which can be called alone: `prepare`, `compute`, `finish`.
+
+    `encode` runs the three.
 
     A server can overlap the stages of different requests: the first and the last need no engine. Nothing warns here;
     what comes back tells which texts were truncated.

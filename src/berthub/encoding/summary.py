@@ -1,4 +1,4 @@
-"""What a loaded model is, in words."""
+"""Describe a loaded model in words."""
 
 import dataclasses
 
@@ -13,14 +13,15 @@ _SHOWN_LABELS = 10
 
 
 def summary(checkpoint: Checkpoint, *, max_length: int, engine: str) -> str:
-    """The model, its sizes and how it runs, as a few lines of text."""
+    """Describe the model, its sizes and how it runs, in a few lines of text."""
     config, origin, head = checkpoint.config, checkpoint.origin, checkpoint.head
-    told = max_length == checkpoint.embedding.max_length and origin.settings.get("max_length")
+    chosen_by = max_length == checkpoint.embedding.max_length and origin.settings.get("max_length")
     lines = {
         "model": f"{config.architecture.upper()}, {config.num_layers} layers of {config.hidden_size}, "
         f"{config.num_heads} heads, {checkpoint.parameters:,} parameters",
         "vocabulary": f"{len(checkpoint.vocabulary):,} pieces, {'lower-cased' if config.lower_case else 'cased'}",
-        "longest text": f"{max_length} tokens, of {config.max_positions} positions" + (f" ({told})" if told else ""),
+        "longest text": f"{max_length} tokens, of {config.max_positions} positions"
+        + (f" ({chosen_by})" if chosen_by else ""),
         "activation": f"{config.activation}, layer norm epsilon {config.layer_norm_eps:g}",
         "outputs": "sequence_output, encoder_outputs" + (", pooled_output" if config.has_pooled_output else ""),
         "embedding": embedding_in_words(checkpoint),
@@ -32,16 +33,16 @@ def summary(checkpoint: Checkpoint, *, max_length: int, engine: str) -> str:
 
 
 def embedding_in_words(checkpoint: Checkpoint, *, normalize: bool | None = None) -> str:
-    """How the model's own sentence vectors are made, with the files that say so; `normalize` as the caller wants it."""
-    # The length of texts is told elsewhere.
+    """Describe the model's own sentence vectors, with the files that say so; `normalize` as the caller wants it."""
+    # The summary has the length of texts in another line.
     own = dataclasses.replace(checkpoint.embedding, max_length=None)
     embedding = own if normalize is None else dataclasses.replace(own, normalize=normalize)
     if own == UNSAID:
         return f"{embedding.described} (no file of the model says otherwise)"
     names = ["pooling", *(["normalize"] if embedding.normalize and own.normalize else [])]
     sources = [source for name in names if (source := checkpoint.origin.settings.get(name))]
-    told = f" ({', '.join(dict.fromkeys(sources))})" if sources and not own.unsupported else ""
-    return embedding.described + told
+    files = f" ({', '.join(dict.fromkeys(sources))})" if sources and not own.unsupported else ""
+    return embedding.described + files
 
 
 def _head_in_words(head: Head) -> str:

@@ -1,1 +1,1 @@
-"""How good predictions are: the scores of each task, and pictures of them."""
+"""Evaluate predictions: the scores of each task, and pictures of them."""

@@ -1,4 +1,4 @@
-"""Pictures of a training and of its result, as PNG files (or what else the extension of the path says)."""
+"""Draw pictures of a training and of its result, as PNG files or in the format of the path's extension."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 
 def draw_learning_curves(history: Sequence[Mapping[str, float]], path: str | os.PathLike[str]) -> None:
-    """Draw what happened in training: losses in one panel, the scores on dev data, where there are any, in another.
+    """Draw the learning curves: losses in one panel, the scores on dev data, where there are any, in another.
 
     `history` has one mapping for each epoch: `epoch` and `loss`, perhaps `dev_loss`, and every other key is a score.
     Of a single epoch there are bars.
@@ -59,7 +59,7 @@ def draw_learning_curves(history: Sequence[Mapping[str, float]], path: str | os.
 
 
 def _draw_bars(axes: "Axes", values: Mapping[str, float], title: str) -> None:
-    """Of one epoch the values: there is no curve through a single point."""
+    """Write the values where there is one epoch: no curve goes through a single point."""
     bars = axes.bar(list(values), list(values.values()), width=0.5, color=_cycled(len(values)))
     axes.bar_label(bars, fmt="{:.3f}")
     axes.set_title(f"{title}, one epoch")
@@ -150,12 +150,12 @@ def _save(figure: "Figure", path: str | os.PathLike[str]) -> None:
 
 
 def _digit_size(largest: int, *, cell: float) -> float:
-    """The points in which the largest number fits into a cell of so many inches; a digit is 0.6 as wide as high."""
+    """The font size in points at which the largest number fits into a cell; a digit is 0.6 as wide as high."""
     return min(8.0, 0.9 * cell * 72 / (0.6 * len(f"{largest:,}")))
 
 
 def _rounded(number: int) -> str:
-    """In four characters at most: 9500, 12k, 4M."""
+    """A number in four characters at most: 9500, 12k, 4M."""
     for unit, name in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
         if number >= unit:
             return f"{number // (1000 if name == 'k' else unit)}{name}"

@@ -1,4 +1,4 @@
-"""How good predictions are, in the scores that the field reports for each task."""
+"""Score predictions: the scores that the field reports for each task."""
 
 import importlib
 import itertools
@@ -18,7 +18,7 @@ __all__ = ["MAIN_SCORE", "confusion", "main_score", "scores"]
 MAIN_SCORE: Mapping[Task, str] = MappingProxyType(
     {"classify": "accuracy", "multi_label": "f1_micro", "regress": "pearson", "tag": "f1"}
 )
-"""The score that one number is made of, by task; `main_score` knows about tags without entities, too."""
+"""The score by which models are compared, by task; `main_score` also knows tags without entities."""
 
 _SHOWN_LABELS = 10
 # BILOU's names for what seqeval knows from IOBES.
@@ -69,7 +69,7 @@ def main_score(task: Task, scores: Mapping[str, float]) -> str:
 
 
 def confusion(labels: Sequence[str], truth: Sequence[Any], predicted: Sequence[Any]) -> npt.NDArray[np.int64]:
-    """How often each label was predicted for each: int64 [n, n], a row for the true one, a column for the predicted.
+    """The confusion matrix: int64 counts [n, n], a row for the true one, a column for the predicted.
 
     Takes a label each, or for `tag` a list of tags each, whose tokens are counted. `InputError` as in `scores`.
     """

@@ -1,4 +1,4 @@
-"""A scikit-learn transformer: texts become vectors."""
+"""A scikit-learn transformer from texts to vectors."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ _LOADING = ("engine", "precision", "max_length", "sha256", "cache_dir", "offline
 
 
 class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Texts, or pairs of texts as tuples, become float32 [n, hidden * len(layers)].
+    """A scikit-learn transformer of texts, or pairs of texts as tuples, to vectors: float32 [n, hidden * len(layers)].
 
     `model` is a handle as `berthub.load` takes it, and so are `engine`, `precision`, `max_length`, `sha256`,
     `cache_dir` and `offline`. `pooling` says how one vector is made of a text's token vectors: mean, max, cls, or
@@ -73,7 +73,7 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.offline = offline
 
     def fit(self, X: Iterable[Text], y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
-        """Load the model and check the parameters; of `X` only its form is looked at. `y` is ignored.
+        """Load the model and check the parameters; of `X` only the type and the shape are looked at. `y` is ignored.
 
         Raises `InputError` for parameters that do not fit the model and for an `X` that is no column of texts, and
         what `berthub.load` raises.

@@ -50,7 +50,7 @@ class Block:
 
     `labels` are the values of the column of labels, as they are, where it was asked for. `lines` are the lines where
     the rows begin, for files that have lines; `numbers` those of the rows, where some were left out. `begin` and `end`
-    tell how much of the input comes before the block and with it, in the unit of `Rows.total`.
+    say how much of the input is read before the block and after it, in the unit of `Rows.total`.
     """
 
     name: str

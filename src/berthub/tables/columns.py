@@ -1,4 +1,4 @@
-"""Which columns hold the texts, and the labels where those are wanted."""
+"""Find the columns of the texts, and of the labels where those are wanted."""
 
 import collections
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ __all__ = ["ChosenColumns", "TextColumns", "no_such_value", "not_a_text"]
 _WORDS = ("words", "tokens")
 _PAIR = ("text_a", "text_b")
 _LABELS = ("labels", "target", "score", "tags")
-# Of the columns that a file has.
+# How many columns of a file messages show.
 _SHOWN = 20
 
 
@@ -49,7 +49,7 @@ class ChosenColumns:
 
 @dataclass(frozen=True)
 class TextColumns:
-    """The columns that were asked for; None for what was not.
+    """The columns that options name; None for those that were not given.
 
     `words` asks for lists of words in place of texts; `labelled` for a column of labels, which `label` may name.
     """

@@ -1,4 +1,4 @@
-"""CoNLL files: a word a line with its tag behind it, a blank line between sentences."""
+"""Read CoNLL files: a word a line with its tag after it, a blank line between sentences."""
 
 import re
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def blocks(lines: Iterator[Line], name: str, columns: TextColumns) -> Iterator[B
 
 
 def column_names(count: int) -> list[str]:
-    """What the `count` columns of a CoNLL file are called: words, column_2, ..., tags."""
+    """The names of the `count` columns of a CoNLL file: words, column_2, ..., tags."""
     return ["words", *(f"column_{number}" for number in range(2, count)), *(["tags"] if count > 1 else [])]
 
 

@@ -1,4 +1,4 @@
-"""Tags as a CoNLL file: a word a line with its tag as the last column, a blank line behind each sentence."""
+"""Tags as a CoNLL file: a word a line with its tag as the last column, a blank line after each sentence."""
 
 import re
 from collections.abc import Sequence
@@ -48,4 +48,4 @@ class ConllWriter(Writer):
             self._file.write("".join([*lines, "\n"]).encode())
 
     def close(self) -> None:
-        """Nothing is left."""
+        """Nothing is left to write."""

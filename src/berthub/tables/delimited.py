@@ -1,4 +1,4 @@
-"""CSV and TSV: a header, then rows of strings, which stay the strings that they are."""
+"""Read CSV and TSV: a header, then rows of strings, which are not parsed further."""
 
 import csv
 import itertools
@@ -18,7 +18,7 @@ __all__ = ["Record", "blocks", "csv_records", "numbered_columns", "tsv_records",
 
 # What a field takes in memory beside its characters: rows of many empty ones are large, too.
 _FIELD = 8
-# Of the columns of a header.
+# How many columns of a header messages show.
 _SHOWN = 20
 
 
@@ -32,7 +32,7 @@ class Record:
 
 
 def without_end(line: str) -> str:
-    """The line without its line feed, or carriage return and line feed."""
+    """The line without its end: a line feed, or a carriage return and a line feed."""
     return line.removesuffix("\n").removesuffix("\r") if line.endswith("\n") else line
 
 
@@ -74,7 +74,7 @@ def csv_records(lines: Iterator[Line], name: str, delimiter: str = ",") -> Itera
 
 
 def numbered_columns(count: int) -> list[str]:
-    """What the columns of a file without a header are called: text, or column_1, column_2, ..."""
+    """The names of the columns of a file without a header: text, or column_1, column_2, ..."""
     return ["text"] if count == 1 else [f"column_{number}" for number in range(1, count + 1)]
 
 

@@ -1,4 +1,4 @@
-"""Where results go: a file that appears when it is whole, or standard output."""
+"""The destination of results: a file that appears when it is whole, or standard output."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ F = TypeVar("F", bound=TableFormat)
 
 @dataclass(frozen=True, kw_only=True)
 class Formats(Generic[F]):
-    """What can be written: the format that each extension of a file tells, and those that standard output takes.
+    """The formats that can be written: that of each extension of a file, and those for standard output.
 
     The first of these is its format where none is said. `refusal` is said of the others.
     """
@@ -69,7 +69,7 @@ class Destination(Generic[F]):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name of the destination in messages."""
         return "standard output" if self.path is None else str(self.path)
 
     def check(self, source: Path | None) -> None:
@@ -80,7 +80,7 @@ class Destination(Generic[F]):
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """A file that gets its name when the block ends well, and is removed when it does not.
+        """Open a file that gets its name when the block ends well, and is removed when it does not.
 
         What cannot be written is a `WriteError`, a closed pipe a `BrokenPipeError`.
         """
@@ -106,7 +106,7 @@ class Destination(Generic[F]):
 
 
 class _StandardOutput(io.RawIOBase):
-    """Standard output, whose errors say what it is."""
+    """Standard output as a file whose errors name it."""
 
     def write(self, data: Any, /) -> int:
         with write_errors("standard output"):
@@ -125,9 +125,9 @@ def find_destination(
             raise InputError(formats.refusal.format(to))
         return Destination(format=to, path=None, overwrite=overwrite)
     path = Path(output_file)
-    told = output_format or formats.extensions.get(path.suffix.lower())
-    if told is None:
+    chosen = output_format or formats.extensions.get(path.suffix.lower())
+    if chosen is None:
         raise InputError(
             f"the extension of {path} tells no format: use one of {', '.join(formats.extensions)}, or say it with --to"
         )
-    return Destination(format=told, path=path, overwrite=overwrite)
+    return Destination(format=chosen, path=path, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""JSON files: an array of objects or of strings, of any size; or JSON lines, which many call .json, too."""
+"""Read JSON files: an array of objects or of strings, of any size; or JSON lines, which many call .json, too."""
 
 import itertools
 import json
@@ -14,7 +14,7 @@ from berthub.tables.lines import LONGEST_ROW, Line, decoded, too_long_row
 __all__ = ["array_rows"]
 
 _SPACE = " \t\r\n"
-# Of those that can be torn in the middle: literals and escapes; an error ahead of such a place is no torn one.
+# The longest token that the end of a chunk may break: a literal or an escape. An earlier error is one of the file.
 _LONGEST_TOKEN = 16
 
 
@@ -69,7 +69,7 @@ class _Elements:
         self._decoder = json.JSONDecoder()
 
     def rows(self) -> Iterator[JsonRow]:
-        """Each as an object; `InputError` names the row that is none, and says where the array is not one."""
+        """The elements as objects; `InputError` names a row that is no object, or where the array breaks off."""
         self._next("[")
         number = 0
         if self._peek() == "]":

@@ -1,4 +1,4 @@
-"""JSON objects become columns of one type each, and columns become JSON objects: nothing is lost either way."""
+"""Convert JSON objects to columns of one type each, and columns to JSON objects, without loss."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""JSON lines: an object a line, whose keys may differ from line to line."""
+"""Read JSON lines: an object a line, whose keys may differ from line to line."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

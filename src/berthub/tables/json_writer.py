@@ -1,4 +1,4 @@
-"""Rows as JSON lines."""
+"""Write rows as JSON lines."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
@@ -14,7 +14,7 @@ __all__ = ["JsonLinesWriter"]
 
 
 class JsonLinesWriter(Writer):
-    """Carries a row as the text of its object, which for rows that came as JSON is the one they came with."""
+    """Writes each row as a JSON object; rows that came as JSON keep the text that they came with."""
 
     def __init__(self, file: BinaryIO, *, carries: bool) -> None:
         super().__init__(carries=carries)
@@ -32,7 +32,7 @@ class JsonLinesWriter(Writer):
             self._file.write(line + b"\n")
 
     def close(self) -> None:
-        """Nothing is left."""
+        """Nothing is left to write."""
 
 
 def _texts(carried: Carried) -> list[bytes]:

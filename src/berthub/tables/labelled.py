@@ -1,4 +1,4 @@
-"""Labelled data: texts and what is true of them, read whole."""
+"""Labelled data: texts with their labels, read whole."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ __all__ = ["Labelled", "read_labelled"]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Labelled:
-    """The rows of a file: `n` texts, or for `tag` sentences as lists of words, and what is true of each.
+    """The rows of a file: `n` texts, or for `tag` sentences as lists of words, and the label of each.
 
     `labels` are for classify strings, for multi_label tuples of them, for regress floats, for tag lists of strings,
     one for each word. `missing` tells how many rows had no text, if any.
@@ -89,11 +89,11 @@ def read_labelled(
         missing = rows.tally
     if not texts:
         raise InputError(f"{source.name} has no rows{missing.ending}")
-    return Labelled(task=task, texts=texts, labels=labels, missing=missing.told)
+    return Labelled(task=task, texts=texts, labels=labels, missing=missing.described)
 
 
 class _LabelError(Exception):
-    """What is wrong with the label of a row, whose place the reader knows."""
+    """An error about the label of a row; the reader adds the place."""
 
 
 def _source(path: Path, task: Task, options: ReadingOptions) -> Source:

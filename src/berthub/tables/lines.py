@@ -1,4 +1,4 @@
-"""Lines of text in any encoding, with the exact place of what is none."""
+"""Read lines of text in any encoding; errors name the exact place of bytes that are no text."""
 
 import codecs
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ def decoded(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
 
 
 def _wide_lines(file: BinaryIO, name: str, encoding: str) -> Iterator[Line]:
-    """Of encodings in which a line feed is not the byte that it is in ASCII."""
+    """Lines in encodings whose line feed is not the byte that it is in ASCII."""
     number, offset, waiting = 0, 0, ""
     # Without a byte order mark before each line.
     sized = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(encoding, encoding)

@@ -1,4 +1,4 @@
-"""Rows that have no text: a null, a field that is empty, a key that is not there. One rule for all formats."""
+"""Rows without a text: a null, an empty field, a missing key. One rule for all formats."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ _WAYS_OUT = "--missing empty takes it as an empty text, --missing skip leaves th
 
 @dataclass
 class Tally:
-    """How many rows of the input had no text so far, and what became of them."""
+    """Counts the rows of the input that had no text, and says what became of them."""
 
     missing: Missing | None
     rows: int = 0
 
     @property
-    def told(self) -> str:
-        """In words; an empty string where every row had a text."""
+    def described(self) -> str:
+        """A sentence on the rows without a text; an empty string where every row had one."""
         if not self.rows:
             return ""
         what = "1 row had no text and was" if self.rows == 1 else f"{self.rows:,} rows had no text and were"
@@ -33,11 +33,11 @@ class Tally:
     @property
     def ending(self) -> str:
         """The same, as the end of a message."""
-        return f" ({self.told})" if self.rows else ""
+        return f" ({self.described})" if self.rows else ""
 
 
 def settled(blocks: Iterator[Block], tally: Tally, *, lines: bool) -> Iterator[Block]:
-    """The blocks with a text in every row, as the tally's policy wants it; of blocks without rows there are none.
+    """Apply the tally's policy: yield the blocks with a text in every row, without blocks that have no rows.
 
     Where rows are `lines` of text, empty ones are texts unless something was said about missing ones.
     """
@@ -64,7 +64,7 @@ def settled(blocks: Iterator[Block], tally: Tally, *, lines: bool) -> Iterator[B
 
 
 def _none(text: Any) -> bool:
-    """Whether there is no text, or one of a pair is not there; readers put None for what is null."""
+    """Whether a text, or one of a pair, is missing; readers put None for what is null."""
     return not text or (isinstance(text, tuple) and not (text[0] and text[1]))
 
 

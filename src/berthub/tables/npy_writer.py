@@ -1,4 +1,4 @@
-"""Vectors as a .npy file: one array, without the columns of the input."""
+"""Write vectors as a .npy file: one array, without the columns of the input."""
 
 from collections.abc import Sequence
 from typing import Any, BinaryIO
@@ -15,7 +15,7 @@ _HEADER = 128
 
 
 class NpyWriter(Writer):
-    """Writes a `VectorColumn`. A header's place is kept free until the number of rows is known."""
+    """Writes a `VectorColumn`. The header is written last, when the number of rows is known."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(carries=False)

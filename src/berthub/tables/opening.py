@@ -1,4 +1,4 @@
-"""Input files opened: compressed ones unpacked as they are read, and what went wrong told with their name."""
+"""Open input files: unpack compressed ones, and name the file in every error."""
 
 import contextlib
 import gzip
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Opened:
-    """A file called `name`: `stream` gives what it holds, `raw` what lies on the disk; the same where not `packed`.
+    """An open file called `name`: `stream` reads its content, `raw` its bytes on the disk; the same if not `packed`.
 
     `size` is that of a regular file on the disk when it was opened, None of anything else.
     """
@@ -36,8 +36,8 @@ class Opened:
     size: int | None
 
     def whole(self, parts: Iterator[T]) -> Iterator[T]:
-        """What is read of the stream; `InputError` where it cannot be read to the end that it had when opened."""
-        with self.told():
+        """Pass on what is read; `InputError` where the file cannot be read to the end that it had when opened."""
+        with self.errors():
             yield from parts
             end = self.size if self.size is None else self.raw.tell()
         if end != self.size:
@@ -51,8 +51,8 @@ class Opened:
         return self.raw.tell() if self.packed and self.size is not None else end
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
-        """What the system or the gzip format refuses becomes an `InputError`."""
+    def errors(self) -> Iterator[None]:
+        """Turn errors of the system and of the gzip format into an `InputError`."""
         try:
             yield
         except EOFError as error:
@@ -80,7 +80,7 @@ def open_file(path: Path, name: str) -> Iterator[Opened]:
 
 @contextlib.contextmanager
 def open_standard_input() -> Iterator[Opened]:
-    """Standard input, which stays open."""
+    """Open standard input for reading, and leave it open at the end."""
     file = sys.stdin.buffer
     if hasattr(file, "peek"):
         yield _opened(file, "standard input", None)
@@ -94,7 +94,7 @@ def open_standard_input() -> Iterator[Opened]:
 
 def _opened(file: io.BufferedReader | BinaryIO, name: str, size: int | None) -> Opened:
     plain = Opened(name=name, stream=file, raw=file, packed=False, size=size)
-    with plain.told():
+    with plain.errors():
         # No text begins with these two bytes.
         if not file.peek(2).startswith(_GZIP):  # type: ignore[union-attr]
             return plain

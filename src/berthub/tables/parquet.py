@@ -1,4 +1,4 @@
-"""Texts from Parquet files."""
+"""Read texts from Parquet files."""
 
 import contextlib
 from collections.abc import Iterator

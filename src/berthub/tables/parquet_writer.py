@@ -1,4 +1,4 @@
-"""Rows as Parquet."""
+"""Write rows as Parquet."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO

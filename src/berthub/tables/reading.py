@@ -1,4 +1,4 @@
-"""Texts from files of any size, in blocks of rows, with all the columns that they came with."""
+"""Read texts from files of any size, in blocks of rows with all their columns."""
 
 import contextlib
 import itertools
@@ -54,7 +54,7 @@ def _total(files: Sequence[InputFile]) -> int | None:
     try:
         return sum(file.path.stat().st_size for file in files) or None
     except OSError:
-        # Which reading it will tell.
+        # Reading it will say which.
         return None
 
 

@@ -1,4 +1,4 @@
-"""How the input of a command is to be read, where its files do not tell."""
+"""The options for reading the input of a command."""
 
 import codecs
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from berthub.errors import InputError
 __all__ = ["DELIMITERS", "LABEL_SEPARATOR", "ReadingOptions"]
 
 LABEL_SEPARATOR = ","
-"""What stands between the labels of a text in one field."""
+"""The separator of the labels of a text in one field."""
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 """What stands between the fields of most files, with its name."""
@@ -20,7 +20,7 @@ _COMMON = "utf-8, utf-16, utf-16-le, latin-1, cp1252, shift_jis, gb18030"
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingOptions:
-    """What was said of the input; None is for what was not.
+    """The options for reading the input; None for those that were not given.
 
     `encoding` is the name of one of Python's codecs; without a `header` the columns of CSV and TSV are numbered;
     `missing` is about rows that have no text; with `texts` the arguments of the command are texts, whatever they look
@@ -35,7 +35,7 @@ class ReadingOptions:
     texts: bool = False
 
     def __post_init__(self) -> None:
-        """Give delimiter and encoding the form that readers take."""
+        """Convert delimiter and encoding to what readers take."""
         if self.delimiter is not None:
             object.__setattr__(self, "delimiter", _delimiter(self.delimiter))
         if self.encoding is not None:

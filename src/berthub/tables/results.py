@@ -1,4 +1,4 @@
-"""Columns of results: what is written beside the columns of the input, whatever it means and whatever the format.
+"""Columns of results, which are written beside the columns of the input in every format.
 
 There is one class for each kind of value, and it says how the value looks in Parquet, in JSON and in CSV or TSV.
 """
@@ -19,7 +19,7 @@ __all__ = ["Column", "ListColumn", "NumberColumn", "RaggedColumn", "ShareColumn"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Column(ABC):
-    """The values of some rows, one a row, under a name."""
+    """A named column of results, with one value for each of some rows."""
 
     name: str
 
@@ -33,7 +33,7 @@ class Column(ABC):
 
     @property
     def field_names(self) -> list[str]:
-        """What its fields are called in a CSV or TSV file; most columns have one."""
+        """The names of its fields in a CSV or TSV file; most columns have one."""
         return [self.name]
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Rows as CSV, with quotes where they are needed, or as TSV, which has none."""
+"""Write rows as CSV, with quotes where they are needed, or as TSV, which has none."""
 
 import csv
 import itertools
@@ -37,7 +37,7 @@ class SeparatedWriter(Writer):
         assert self._block is not None
         if not self._header_written:
             self._write_header(columns)
-        # Vectors come behind all other columns, so that their numbers can be written as they are.
+        # Vectors come after all other columns, so that their numbers can be written as they are.
         strings = zip(*(column.fields() for column in columns), strict=False)
         numbers = zip(*(column.numbers() for column in columns), strict=False)
         for row, texts, digits in zip(rows, strings, numbers, strict=False):
@@ -45,7 +45,7 @@ class SeparatedWriter(Writer):
             self._rows.row(self._block.place(row), fields, b",".join(filter(None, digits)))
 
     def close(self) -> None:
-        """Nothing is left."""
+        """Nothing is left to write."""
 
     def _write_header(self, columns: Sequence[Column]) -> None:
         names = [name for column in columns for name in column.field_names]
@@ -60,7 +60,7 @@ class SeparatedWriter(Writer):
 
 
 class _CarriedFields:
-    """The columns of the input as fields; what is no string is written as JSON, and null is an empty field.
+    """The columns of the input as fields; a value that is no string is written as JSON, and null is an empty field.
 
     The first rows decide about the columns: `names`.
     """
@@ -70,7 +70,7 @@ class _CarriedFields:
         self._known: set[str] | None = None
 
     def fields(self, carried: Carried, where: str) -> list[list[str]]:
-        """Each row's fields; `where` the rows are is told where one has a key that the first ones have not."""
+        """The fields of each row; the error for a key that the first rows do not have names `where` the row is."""
         if self._known is None:
             self.names = list(carried.column_names)
             self._known = set(self.names)
@@ -94,7 +94,7 @@ class _Rows:
         self._line = ""
 
     def row(self, place: str, fields: Sequence[str], numbers: bytes = b"") -> None:
-        """Write fields, and behind them numbers with commas between them; `place` is told of what TSV cannot hold."""
+        """Write fields, and after them numbers with commas; the error for what TSV cannot hold names `place`."""
         if not self._tabs:
             self._line = ""
             if fields:
@@ -112,7 +112,7 @@ class _Rows:
         self._file.write(self._line.encode() + between + numbers + b"\n")
 
     def write(self, line: str) -> None:
-        """What the csv module calls."""
+        """Take what the csv module writes."""
         self._line = line.removesuffix(_END)
 
 

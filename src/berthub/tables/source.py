@@ -1,4 +1,4 @@
-"""What the arguments of a command mean: files, standard input, or texts."""
+"""The source of texts that the arguments of a command name: files, standard input, or texts."""
 
 import glob
 import os
@@ -32,7 +32,7 @@ _OTHER_FILES = {_PACKED, ".xlsx", ".xls", ".ods", ".zip", ".npy", ".bz2", ".xz",
 # How a path begins that is none of the words of a text.
 _PATH = re.compile(r"\.{1,2}[/\\]|~/|[A-Za-z]:\\")
 _WILDCARDS = re.compile(r"[*?\[]")
-# To tell options that the input has no use for.
+# For messages on options that have no effect on the input.
 _DELIMITED = {"csv", "tsv"}
 
 
@@ -45,7 +45,7 @@ class InputFile:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name of the file in messages."""
         return str(self.path)
 
 
@@ -134,7 +134,7 @@ def _standard_input(inputs: Sequence[str], options: ReadingOptions) -> Source:
 
 
 def _refuse_unused(options: ReadingOptions, formats: set[InputFormat], name: str) -> None:
-    """Options that would be read and dropped."""
+    """Refuse options that would have no effect."""
     kinds = ", ".join(sorted(formats))
     if formats.isdisjoint(_DELIMITED):
         if options.delimiter is not None:

@@ -1,4 +1,4 @@
-"""Input that would be read without an error, and wrongly: a table as lines of text, another delimiter, no header.
+"""Refuse input that would be read wrongly without an error: a table as lines of text, another delimiter, no header.
 
 What is refused here is legal, if rare: every message names the option that says so.
 """
@@ -25,10 +25,10 @@ _FEWEST = 3
 _NAME = re.compile(r"[^\W\d][\w .:/()#-]{0,39}")
 _SENTENCE = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][\"')\u201d]?$|[,;!?]\s")
 _MOST_WORDS = 6
-# Of the name of the only column, which may as well be the first text of a file without a header.
+# The same for the name of an only column, which may as well be the first text of a file without a header.
 _MOST_WORDS_ALONE = 2
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
-# Which a header has, and a row of texts has not.
+# Names that a header has, and a row of texts does not.
 _USUAL = {"text", "text_a", "words", "tokens", "label", "labels"}
 _TEXT_NAMES = {"text", "texts", "text_a", "sentence", "sentences", "sentence1"}
 
@@ -63,7 +63,7 @@ def check_header(names: Sequence[str], name: str, columns: TextColumns, delimite
 
 
 def checked_lines(lines: Iterator[Line], name: str) -> Iterator[Line]:
-    """The same lines; `InputError` where the first of them look like a table, or like JSON, and not like texts."""
+    """Pass on the lines; `InputError` where the first of them look like a table, or like JSON, and not like texts."""
     first: list[Line] = []
     size = 0
     for line in itertools.islice(lines, _SAMPLE):
@@ -120,7 +120,7 @@ def _is_table(lines: Sequence[str], delimiter: str) -> bool:
         rows = list(csv.reader((f"{line}\n" for line in lines), delimiter=delimiter))
     except csv.Error:
         return False
-    # The last row may go on behind the sample.
+    # The last row may go on after the sample.
     rows = rows[:-1] if len(rows) > _FEWEST else rows
     width = len(rows[0])
     if width < 2 or any(len(row) != width for row in rows):
@@ -131,7 +131,7 @@ def _is_table(lines: Sequence[str], delimiter: str) -> bool:
 
 
 def _is_name(field: str) -> bool:
-    # A comma with a blank behind it stands in a sentence.
+    # A comma with a blank after it stands in a sentence.
     return _NAME.fullmatch(field) is not None and field == field.strip() and len(field.split()) <= 3
 
 

@@ -1,4 +1,4 @@
-"""What writes rows, whatever the format."""
+"""The interface of all writers of rows."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class Writer(ABC):
         self._next = 0
 
     def begin(self, block: Block) -> None:
-        """Take a block, whose rows are written next; `InputError` where the format has no place for its columns."""
+        """Take a block, whose rows are written next; `InputError` where the format cannot hold its columns."""
         self._next = 0
         self._begin(block)
 

@@ -1,4 +1,4 @@
-"""Results and the columns beside them, written as they come."""
+"""Choose the writer of a format."""
 
 from collections.abc import Mapping
 from typing import BinaryIO
