@@ -156,7 +156,7 @@ class FormatWriter:
 
     `library` is what the writer needs, and `install` what pip is to install for it. `suffix` is that of a file; a
     format without one is a folder. A format may hold the head of a fine-tuned model (`takes_heads`), the
-    `tokenizations` of some reference implementations, and what is said of sentence vectors: all of it, what berthub
+    `tokenizations` of some implementations, and what is said of sentence vectors: all of it, what berthub
     computes, or none.
     """
 

@@ -118,8 +118,8 @@ def test_comparison(cli: Any, models: Path) -> None:
     assert rows[1] == ["characters", "google", "id", "tf_text", "id"]
     assert rows[3][:4] == ["The", "the", rows[3][2], "the"]
     assert [row[0] for row in rows if row and row[-1] == "differ"] == ["\u00dfe", "\ufb01sh"]
-    assert "The reference implementations differ at 2 places" in words(result.stdout)
-    assert "The reference implementations agree: 6 tokens." in words(result.stdout)
+    assert "The tokenizations differ at 2 places" in words(result.stdout)
+    assert "The tokenizations agree: 6 tokens." in words(result.stdout)
 
 
 def test_comparison_as_json(cli: Any, models: Path) -> None:
@@ -195,7 +195,7 @@ def test_counts_for_people(cli: Any, models: Path, tmp_path: Path) -> None:
     assert "texts longer than the model takes 1 1" in told
     assert "unknown words, google times \u2500" in told
     assert "\u2603 2 \u266b 1" in told
-    assert "The reference implementations tokenize 1 of 5 texts (20.0000%) differently." in told
+    assert "The tokenizations differ for 1 of 5 texts (20.0000%)." in told
     assert "5 The Stra\u00ab\u00dfe\u00bb and \ufb01sh" in told
 
 

@@ -105,7 +105,7 @@ CompareReferences = Annotated[
     bool,
     typer.Option(
         "--compare",
-        help="Two reference implementations side by side, and where they differ: google, and the model's or tf_text.",
+        help="Two tokenizations side by side, and where they differ: google, and the model's or tf_text.",
         rich_help_panel=MODEL_PANEL,
     ),
 ]

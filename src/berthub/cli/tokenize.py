@@ -61,8 +61,7 @@ def tokenize(
       berthub tokenize HANDLE --input reviews.csv --text-column review
 
     Over a file it counts texts and tokens, texts that are longer than the model takes, and the unknown words, and
-    lists the most frequent of these; with --compare also the texts that two reference implementations tokenize
-    differently.
+    lists the most frequent of these; with --compare also the texts for which the two tokenizations differ.
     """
     from berthub.cli.tokenize_count_report import print_counts
     from berthub.cli.tokenize_report import print_comparison, print_tokens

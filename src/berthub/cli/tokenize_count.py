@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Counts", "Difference", "Differences", "Frequent", "count"]
 
-# How many different unknown words are kept, how many characters of each, and how many of the texts are shown that two
-# reference implementations tokenize differently.
+# How many different unknown words are kept, how many characters of each, and how many of the texts are shown for which
+# two tokenizations differ.
 _WORDS, _WORD_CHARS, _EXAMPLES = 100_000, 100, 10
 # Characters of a text around what is different in it.
 _AROUND = 20
@@ -80,7 +80,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where two reference implementations tokenize a text differently.
+    """The first place of a text where two tokenizations differ.
 
     `row` is the number of the text, from 1; `first` and `second` are the pieces of each there. `text` is what they
     stand for, between the characters `before` and `after` it.
@@ -96,7 +96,7 @@ class Difference:
 
 @dataclass
 class Differences:
-    """How many texts two reference implementations tokenize differently, and the first of these texts."""
+    """How many texts there are for which two tokenizations differ, and the first of these texts."""
 
     texts: int = 0
     examples: list[Difference] = field(default_factory=list)
@@ -118,7 +118,7 @@ def count(blocks: Iterable[Block], tokenizers: Mapping[str, Tokenizer]) -> Itera
 
 @dataclass(frozen=True)
 class Counted:
-    """The counts of each reference implementation, by its name; `differences` are between the first two."""
+    """The counts of each tokenization, by its name; `differences` are between the first two."""
 
     references: Mapping[str, Counts]
     differences: Differences

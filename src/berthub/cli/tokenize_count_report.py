@@ -33,7 +33,7 @@ _FACTS: Mapping[str, Callable[[Counts], str]] = {
 
 
 def print_counts(rows: Rows, tokenizers: Mapping[str, Tokenizer], *, name: str, as_json: bool) -> None:
-    """Count over the rows of the input called `name`, by one or two reference implementations, and print the result."""
+    """Count over the rows of the input called `name`, by one or two tokenizations, and print the result."""
     counted = _count(rows, tokenizers, name)
     limit = next(iter(tokenizers.values())).max_length
     if as_json:
@@ -86,10 +86,10 @@ def _print_differences(counted: Counted, console: OutputConsole) -> None:
     first, second = counted.references
     texts = counted.references[first].texts
     if not differences.texts:
-        console.print(literal("The reference implementations tokenize every text alike.", "dim"))
+        console.print(literal("The tokenizations agree on every text.", "dim"))
         return
     share = f"{differences.texts:,} of {texts:,} texts ({differences.texts / texts:.4%})"
-    console.print(literal(f"The reference implementations tokenize {share} differently.", "bold yellow"))
+    console.print(literal(f"The tokenizations differ for {share}.", "bold yellow"))
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("row", justify="right")
     for heading in ("first difference", first, second):

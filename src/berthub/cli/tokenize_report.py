@@ -35,7 +35,7 @@ def print_tokens(blocks: Iterator[Block], tokenizer: Tokenizer, *, as_json: bool
 
 
 def print_comparison(blocks: Iterator[Block], tokenizers: Mapping[str, Tokenizer], *, as_json: bool) -> None:
-    """Print the tokens of every text by each of two reference implementations, side by side."""
+    """Print the tokens of every text by each of two tokenizations, side by side."""
     console = OutputConsole()
     (first, one), (second, other) = tokenizers.items()
     for block in blocks:
@@ -117,7 +117,7 @@ def _piece_cells(text: TokenizedText, row: int, vocabulary: Vocabulary) -> list[
 def _verdict(places: Sequence[Place], lengths: Mapping[str, int]) -> Text:
     count = sum(not place.equal for place in places)
     if not count:
-        return literal(f"The reference implementations agree: {counted(next(iter(lengths.values())), 'token')}.", "dim")
+        return literal(f"The tokenizations agree: {counted(next(iter(lengths.values())), 'token')}.", "dim")
     counts = ", ".join(f"{name} {counted(length, 'token')}" for name, length in lengths.items())
     where = f"{count:,} {'place' if count == 1 else 'places'}"
-    return literal(f"The reference implementations differ at {where}: {counts}.", _DIFFERENT)
+    return literal(f"The tokenizations differ at {where}: {counts}.", _DIFFERENT)
