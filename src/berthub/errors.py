@@ -14,7 +14,7 @@
     ├── InputError (ValueError)                texts, arrays, files or options that cannot be used
     │   └── OutputNotComputedError (KeyError)  an output that the call did not ask for
     ├── WriteError (OSError)                   a file or folder that could not be written
-    ├── TrainingDivergedError (ArithmeticError) a loss that is no number any more
+    ├── TrainingDivergedError (ArithmeticError) training whose loss is not a finite number
     ├── ForkError (RuntimeError)               a forked process that cannot use what its parent was using
     └── MissingDependencyError (ImportError)   an optional library that is not installed
 
@@ -107,7 +107,7 @@ class WriteError(BerthubError, OSError):
 
 
 class TrainingDivergedError(BerthubError, ArithmeticError):
-    """Training was stopped since the loss is no number any more; the message says what was kept."""
+    """Training was stopped because the loss became NaN or infinite; the message says what was kept."""
 
 
 class ForkError(BerthubError, RuntimeError):

@@ -32,7 +32,7 @@ FAST = ("--epochs", "1", "--batch-size", "8", "--max-length", "16", "--precision
 def test_a_classifier_from_a_file_to_predictions(cli: Any, tmp_path: Path, train: Path) -> None:
     result = cli("finetune", "classify", train, "--dev", train, "-o", "run", *FAST, "--learning-rate", "1e-3")
     assert result.exit_code == 0, result.output
-    assert "7 of 24 training texts had more than 16 tokens and were cut" in result.stderr
+    assert "7 of 24 training texts had more than 16 tokens and were truncated" in result.stderr
     assert "epoch 1: loss" in result.stderr
     assert "berthub predict run FILE" in result.stderr
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())

@@ -1,4 +1,4 @@
-"""Keras and the library that it computes with: found, chosen, or asked for."""
+"""Import Keras with a backend: the one that is set, or one that is installed."""
 
 import importlib
 import importlib.util
@@ -12,9 +12,9 @@ __all__ = ["BACKENDS", "import_keras"]
 
 
 def import_keras() -> Any:
-    """Keras 3. Where nothing says which backend it shall use, the first one that is installed.
+    """Import Keras 3. If no backend is set, the first one that is installed is used.
 
-    What says so is `KERAS_BACKEND` or Keras's own `keras.json`. Raises `MissingDependencyError` with what to install.
+    It is set in `KERAS_BACKEND` or in Keras's own `keras.json`. Raises `MissingDependencyError` with what to install.
     """
     if "keras" not in sys.modules:
         if importlib.util.find_spec("keras") is None:

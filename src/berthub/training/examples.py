@@ -1,4 +1,4 @@
-"""What a model is trained on: tokens and targets, cut into batches of similar length in a reproducible order."""
+"""Training data: tokens and targets, grouped into batches of similar length in a reproducible order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class TrainingBatch:
-    """Padded inputs [b, s], targets [b] or [b, labels] or [b, s], and weights of the same form as the loss."""
+    """Padded inputs [b, s], targets [b] or [b, labels] or [b, s], and weights of the same shape as the loss."""
 
     inputs: dict[str, npt.NDArray[np.int32]]
     targets: npt.NDArray[Any]

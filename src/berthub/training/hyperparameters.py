@@ -1,4 +1,4 @@
-"""What governs a fine-tuning, with the values that practice settled on."""
+"""The hyperparameters of fine-tuning, with the defaults that are common in practice."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ TrainingPrecision = Literal["auto", "bfloat16", "float32"]
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """How long, how fast and how a model is trained.
+    """The hyperparameters of a training: epochs, batch size, learning rate and so on.
 
     `learning_rate` None means 5e-5, or 5e-4 with LoRA; it rises over the first `warmup` of all steps and then falls to
     zero, both linearly (Devlin et al., 2018). The optimizer is AdamW with bias correction (Loshchilov and Hutter,

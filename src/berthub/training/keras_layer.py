@@ -119,7 +119,7 @@ class KerasLayer(keras.layers.Layer):
 
     @property
     def resolved_object(self) -> ResolvedObject:
-        """What programs of `tensorflow_hub` read the vocabulary's file and the case from."""
+        """The object from which programs for `tensorflow_hub` read the vocabulary's file and whether to lower-case."""
         return ResolvedObject(self.vocabulary, self.config)
 
     @property
@@ -131,7 +131,7 @@ class KerasLayer(keras.layers.Layer):
         return {group.name: group for group in self._groups}
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """The outputs, for eager and for symbolic inputs; `InputError` for what are no inputs of a BERT."""
+        """The outputs, for eager and for symbolic inputs; `InputError` if they are not the inputs of a BERT."""
         named = checked_inputs(inputs, self.config)
         # Keras repeats the call with what it was given here: so in names that are accepted.
         arrays = {INPUT_NAMES[name]: value for name, value in named.items()}
@@ -191,7 +191,7 @@ class KerasLayer(keras.layers.Layer):
         )
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Save the model in berthub's own form, which `berthub.load` reads; `folder` must be new or empty."""
+        """Save the model in berthub's own format, which `berthub.load` reads; `folder` must be new or empty."""
         write_native(self.checkpoint(), Path(folder))
 
     def export(self, folder: str | os.PathLike[str]) -> None:

@@ -1,4 +1,4 @@
-"""A checkpoint becomes a Keras model in one file."""
+"""Write a checkpoint as a Keras model in one file."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ __all__ = ["write_keras_model"]
 
 
 def write_keras_model(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a functional model around one trainable `KerasLayer`, called bert, into the `.keras` file at `path`.
+    """Write a functional model with one trainable `KerasLayer`, called bert, into the `.keras` file at `path`.
 
     Its inputs are TF Hub's three, int32 [batch, seq], its output is the dict of the layer. Keras loads it wherever
     berthub is installed and has been imported.

@@ -1,4 +1,4 @@
-"""The inputs of a layer: which forms they have, and whether their values are ones that the model has.
+"""Check the inputs of a layer: their names, their shapes, and whether their values are in range.
 
 Eagerly, wrong values are an error. What a library can do where they are known only when a compiled graph runs:
 
@@ -29,7 +29,7 @@ INPUT_NAMES = dict(zip(("ids", "mask", "type_ids", "positions"), (*INPUTS, POSIT
 
 
 def checked_inputs(inputs: Any, config: EncoderConfig) -> dict[str, Any]:
-    """The inputs as tensors under the names ids, mask, type_ids and positions; `InputError` for what are none.
+    """The inputs as tensors under the names ids, mask, type_ids and positions; `InputError` if they are not valid.
 
     Values are checked where they are known already, as they are outside of compiled graphs.
     """
@@ -82,7 +82,9 @@ def valid_rows(named: Mapping[str, Any], config: EncoderConfig) -> Any | None:
             _assert_in_graph(fits, f"the {name} must be from 0 to {_most(name, config)}, and are not in all texts")
     if keras.config.backend() == "tensorflow" and "ids" in unknown and named["ids"].shape[1] is None:
         fits = ops.shape(named["ids"])[1] <= config.max_positions
-        _assert_in_graph(fits, f"the inputs have more than the model's {config.max_positions} positions: cut the texts")
+        _assert_in_graph(
+            fits, f"the inputs have more than the model's {config.max_positions} positions: truncate the texts"
+        )
     return valid
 
 
@@ -135,7 +137,7 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _as_tensor(name: str, value: Any) -> Any:
-    """What Keras's backend takes: lists and other libraries' tensors as arrays."""
+    """Convert lists and other libraries' tensors to arrays, which Keras's backend takes."""
     if type(value).__name__ in ("RaggedTensor", "SparseTensor"):
         raise InputError(
             f"the {name} are a {type(value).__name__}; the layer takes rows of one length: {name}.to_tensor() pads a "

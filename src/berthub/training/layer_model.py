@@ -1,4 +1,4 @@
-"""The model that a layer is made from, and what the layer keeps of it."""
+"""The model that a layer is made from, and the description of it that the layer keeps."""
 
 import os
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ def read_model(
     cache_dir: str | os.PathLike[str] | None,
     offline: bool | None,
 ) -> Checkpoint:
-    """The model that `handle` names, or is; the options are those of `berthub.load`."""
+    """The model that `handle` names, or `handle` itself if it is a model; the options are those of `berthub.load`."""
     if isinstance(handle, Checkpoint):
         return handle
     return read(resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline), settings=settings)

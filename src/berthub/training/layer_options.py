@@ -16,7 +16,7 @@ __all__ = ["LayerOptions"]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerOptions:
-    """What `KerasLayer` was asked for, beside its model: see there."""
+    """The options of a `KerasLayer` beside its model; they are described there."""
 
     output_key: OutputKey
     freeze_layers: int

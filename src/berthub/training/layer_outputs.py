@@ -1,4 +1,4 @@
-"""The outputs of a layer: which there are, which are wanted, and their shapes."""
+"""The outputs of a layer: their names, which of them are wanted, and their shapes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,7 +42,7 @@ def wanted_outputs(key: OutputKey, config: EncoderConfig) -> frozenset[str]:
 
 
 def chosen_outputs(outputs: Mapping[str, Any], key: OutputKey, config: EncoderConfig) -> Any:
-    """What a layer returns of all `outputs`: one, a tuple, or a dict."""
+    """The outputs that a layer returns, chosen from all `outputs`: one, a tuple, or a dict."""
     wanted = wanted_outputs(key, config)
     if key is None:
         kept = (*(name for name in OUTPUTS if name in wanted), *((MLM_LOGITS,) if MLM_LOGITS in outputs else ()))

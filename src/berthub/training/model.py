@@ -22,7 +22,7 @@ __all__ = ["Adaptation", "Scaling", "TaskModel", "build_model", "loss_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptation:
-    """Which part of the encoder is trained, and how; see `berthub.KerasLayer`."""
+    """How the encoder is adapted: which layers are frozen, and LoRA; see `berthub.KerasLayer`."""
 
     dropout: float = 0.1
     freeze_layers: int = 0
@@ -34,7 +34,7 @@ class Adaptation:
 
 @dataclass(frozen=True)
 class Scaling:
-    """What leads back from the numbers that a model is trained on: they times `scale`, plus `centre`."""
+    """The scaling of regression targets: a prediction is the model's output times `scale`, plus `centre`."""
 
     centre: float = 0.0
     scale: float = 1.0
@@ -139,7 +139,7 @@ class _HeadLayers:
         self.dense = keras.layers.Dense(labels, dtype="float32", name="head")
 
     def __call__(self, encoded: Any, mask: Any, *, training: bool | None = None) -> Any:
-        """The logits, for what the encoder makes of inputs with that mask."""
+        """The logits, from the encoder's outputs for inputs with that mask."""
         pooled = encoded if self._pooling is None else self._pooling(encoded, mask)
         return self.dense(self._dropout(pooled, training=training))
 

@@ -1,4 +1,4 @@
-"""What programs written for tensorflow_hub's `KerasLayer` ask of a layer beside its outputs."""
+"""Support for programs written for tensorflow_hub's `KerasLayer`: its old arguments and its attributes."""
 
 import atexit
 import shutil
@@ -41,7 +41,7 @@ def check_old_arguments(handle: Any, options: dict[str, Any]) -> None:
 
 
 class ResolvedObject:
-    """The attributes of a loaded SavedModel that programs read; each has its value behind `numpy()`, as variables do.
+    """The attributes of a loaded SavedModel that programs read; `numpy()` of each returns its value, as for variables.
 
     `vocab_file.asset_path` (`sp_model_file.asset_path` with SentencePiece) names a file as bytes, written when it is
     first asked for and removed when the process ends; `do_lower_case` is a bool.

@@ -1,4 +1,4 @@
-"""Whether training in bfloat16 pays on this machine."""
+"""Choose the precision of training: bfloat16 where this machine computes in it, else float32."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""How far training is, on the terminal."""
+"""Show the progress of training on the terminal."""
 
 import time
 from collections.abc import Mapping

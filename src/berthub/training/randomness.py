@@ -22,7 +22,7 @@ class Use(enum.IntEnum):
 
 
 def stream(seed: int | None, use: Use, *key: int) -> np.random.Generator:
-    """The stream of `seed` for a use, and there for a `key`, such as the number of an epoch.
+    """The random stream of `seed` for a use and a `key`, such as the number of an epoch.
 
     Streams of other seeds, uses and keys share nothing with it. `seed` None gives another stream every time.
     """
@@ -30,7 +30,7 @@ def stream(seed: int | None, use: Use, *key: int) -> np.random.Generator:
 
 
 def seed_for(seed: int | None, use: Use, *key: int, bits: Literal[31, 62] = 31) -> int:
-    """A seed that follows from `seed`, a use and a key, for what draws by itself.
+    """A seed derived from `seed`, a use and a key, for libraries that draw numbers themselves.
 
     31 bits is what Keras keeps of a seed on every backend.
     """

@@ -1,4 +1,4 @@
-"""What is known of a training when it is done."""
+"""The record of a finished training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["Run"]
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A training that is done.
+    """A finished training: its data, hyperparameters and scores.
 
     `model` names the model that it began with, `hyperparameters` are all that governed it. `examples` are those for
     training. `scores`, `truth` and `predicted` are those of the dev data, None without them.

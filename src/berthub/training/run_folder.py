@@ -1,4 +1,4 @@
-"""The folder of a training: its state while it runs; then the model, the metrics, the pictures and the model card."""
+"""The run folder of a training: its state while it runs; then the model, metrics, pictures and model card."""
 
 import importlib
 import importlib.metadata

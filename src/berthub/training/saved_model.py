@@ -1,4 +1,4 @@
-"""A checkpoint becomes a SavedModel with the interface of TF Hub's BERTs, versions 3 and 4."""
+"""Write a checkpoint as a SavedModel with the interface of TF Hub's BERTs, versions 3 and 4."""
 
 import dataclasses
 import importlib.util

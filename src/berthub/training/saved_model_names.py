@@ -1,6 +1,6 @@
-"""What the variables of TF Hub's models are called and how they are shaped.
+"""The names and shapes of the variables in TF Hub's models.
 
-Where an architecture was not published so, or not in this form (an ALBERT of several groups), a weight keeps its
+Where an architecture was not published so, or not in this variant (an ALBERT of several groups), a weight keeps its
 canonical name.
 """
 
@@ -25,7 +25,7 @@ def foreign_names(config: EncoderConfig) -> dict[str, str]:
 
 
 def by_head(name: str, weight: Any, config: EncoderConfig) -> Any:
-    """The weight as TF Hub's models have it: in the attention there is an axis for the heads."""
+    """The weight as TF Hub's models store it: attention weights have an axis for the heads."""
     heads = (config.num_heads, config.head_size)
     scope = name.split("/")
     if scope[-2] in ("query", "key", "value"):

@@ -26,7 +26,7 @@ _POINTER = "latest.json"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is: `epoch` epochs, and `step` steps of the next one.
+    """The progress of training: `epoch` epochs, and `step` steps of the next one.
 
     `total`, `examples` and `seconds` are of that one: the sum of the examples' losses, how many they are, and how long
     they took. `best_score` None means that nothing was scored yet. `fit` is how many fits the model had before.
@@ -44,7 +44,7 @@ class Progress:
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
-        """The progress as `dataclasses.asdict` gave it; `CorruptFileError` if it is none."""
+        """The inverse of `dataclasses.asdict`; `CorruptFileError` if the values are not those of a progress."""
         check_progress(stored)
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(stored.keys() - known):

@@ -15,7 +15,7 @@ __all__ = ["Pointer", "check_progress", "read_pointer"]
 
 @dataclass(frozen=True)
 class Pointer:
-    """What `latest.json` says: the names of the state's file and of the best model's folder lie beside it."""
+    """The content of `latest.json`: the names of the state's file and of the best model's folder beside it."""
 
     conditions: Mapping[str, Any]
     progress: Mapping[str, Any]
@@ -25,7 +25,7 @@ class Pointer:
 
 def read_pointer(path: Path) -> Pointer:
     """The description of the newest state."""
-    # A score of an epoch may be no number.
+    # A score of an epoch may be NaN.
     match parse_json(read_bytes(path), source=str(path), nonfinite=True):
         case {"conditions": dict(conditions), "progress": dict(progress), "state": str(state), "best": best}:
             if not _is_name(state) or not (best is None or (isinstance(best, str) and _is_name(best))):
@@ -36,7 +36,7 @@ def read_pointer(path: Path) -> Pointer:
 
 
 def check_progress(stored: Mapping[str, Any]) -> None:
-    """`CorruptFileError` for values that no training has; unknown names are left to whoever makes something of them."""
+    """`CorruptFileError` for values that no training has; unknown names are not checked here."""
     counts = {name: stored.get(name, 0) for name in ("epoch", "step", "examples", "best_epoch", "fit")}
     sums = {name: stored.get(name, 0.0) for name in ("total", "seconds")}
     history, best_score = stored.get("history", []), stored.get("best_score")

@@ -28,7 +28,7 @@ _SLOTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 class TrainingStep(ABC):
-    """What trains a model, batch by batch; `state` and `restore` are all that it remembers."""
+    """Trains a model, batch by batch; `state` and `restore` cover all that it remembers."""
 
     few_shapes: bool
     """Whether every new shape of a batch costs a compilation."""
@@ -152,7 +152,7 @@ class _TorchStep(TrainingStep):
         return float(loss.detach())
 
     def _spread(self, parameter: Any, gradient: Any) -> Any:
-        """A sparse gradient as a dense one, in memory that is kept, and zero but for the rows of this step.
+        """A sparse gradient as a dense one, in reused memory: zero except in the rows of this step.
 
         The optimizer moves all rows of a table, since all have momentum. But making a new gradient as large as the
         table for every step would cost a twentieth of the step.

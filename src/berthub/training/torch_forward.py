@@ -16,7 +16,7 @@ __all__ = ["forward_without_padding"]
 
 
 def forward_without_padding(layer: KerasLayer, inputs: Mapping[str, Any]) -> Any:
-    """What `layer(inputs, training=True)` returns, but for zeros where there is padding.
+    """The same outputs as `layer(inputs, training=True)`, except that padding has zeros.
 
     `inputs` are in TF Hub's names, [b, s] each, and every row of the mask is ones, then zeros. The gradient of an
     embedding table is sparse, which Keras's optimizers cannot take. The values of the inputs are not checked.

@@ -1,4 +1,4 @@
-"""What training on PyTorch adds to the operations of its engine: dropout, LoRA, sparse gradients of tables."""
+"""PyTorch's operations for training: dropout, LoRA and sparse gradients of tables, added to those of the engine."""
 
 import functools
 from typing import Any
@@ -79,14 +79,14 @@ class TrainingOps(TorchOps):
 
 
 def torch_dtype(name: str) -> torch.dtype:
-    """PyTorch's type of that name."""
+    """The PyTorch dtype of that name."""
     dtype = getattr(torch, name)
     assert isinstance(dtype, torch.dtype)
     return dtype
 
 
 def generator(seeds: Any) -> np.random.BitGenerator | torch.Generator:
-    """What dropout draws from in one forward pass, from the next of Keras's seeds; NumPy's on the processor.
+    """The random generator of dropout in one forward pass, from the next of Keras's seeds; NumPy's on the processor.
 
     There PyTorch's own is twice as slow, and knows only 2**32 different seeds.
     """

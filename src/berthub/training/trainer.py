@@ -1,4 +1,4 @@
-"""The loop of epochs: trains, scores, keeps the best, stops early, and goes on where it was interrupted."""
+"""The training loop: trains, scores, keeps the best epoch, stops early, and resumes after an interruption."""
 
 import math
 import time
@@ -21,7 +21,7 @@ Evaluation = Callable[[Checkpoint], Mapping[str, float]]
 
 
 class Watcher:
-    """What is told how training goes; this one does nothing."""
+    """Receives the progress of training; the base class does nothing."""
 
     def step(self, *, epoch: int, step: int, steps: int, loss: float) -> None:
         """A step is done: `step` of `steps` of the epoch."""
@@ -34,8 +34,8 @@ class Watcher:
 class Trained:
     """The model of the best epoch (without dev data, of the last), which epoch that is, and the history.
 
-    `diverged` says where the loss, or a weight, was no number any more, None where they always were. The model is
-    None then if no epoch had been completed.
+    `diverged` says where the loss or a weight became NaN or infinite; it is None if that never happened. If it did, the
+    model is None when no epoch had been completed.
     """
 
     checkpoint: Checkpoint | None
@@ -60,12 +60,12 @@ def train(
     max_width: int,
     margin: int = 0,
 ) -> Trained:
-    """Train for the epochs that `hyperparameters` say, or until the patience is at an end.
+    """Train for the epochs that `hyperparameters` say, or until early stopping.
 
     The order of the examples follows from `seed`; `fit` is how many fits the model had before, which the state keeps.
     `max_width` and `margin` are those of `training_batches`. `snapshot` gives the model as it is. The state is kept in
     `store`; from a `resumed` one training goes on, and ends with the same weights as if it had not been interrupted.
-    A loss that is no number any more stops training.
+    A loss that is NaN or infinite stops training.
     """
     steps = -(-len(examples) // hyperparameters.batch_size)
     progress, best = Progress(fit=fit), None
@@ -127,6 +127,6 @@ def _out_of_patience(progress: Progress, hyperparameters: Hyperparameters) -> bo
 
 
 def _finite(model: Checkpoint) -> bool:
-    """Whether every weight is a number: the last step may have been the one too many."""
+    """Whether every weight is finite: the last step may have made some NaN or infinite."""
     head = () if model.head is None else (model.head.kernel, model.head.bias)
     return all(bool(np.isfinite(weight).all()) for weight in (*model.weights.values(), *head))

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class LowRankKernel:
-    """The tensors of a `LowRank`: the form in which operations take it."""
+    """The tensors of a `LowRank`, as operations take them."""
 
     base: Any
     down: Any
@@ -46,14 +46,16 @@ class LowRank:
         return LowRankKernel(self.base.value, self.down.value, self.up.value, self.scale)
 
     def merged(self) -> Floats:
-        """The one kernel that does the same: float32 [in, out]."""
+        """The kernel with LoRA merged: float32 [in, out]."""
         down, up = (keras.ops.convert_to_numpy(part.value) for part in (self.down, self.up))
         return np.asarray(keras.ops.convert_to_numpy(self.base.value) + down @ up * np.float32(self.scale), np.float32)
 
 
 @keras.saving.register_keras_serializable("berthub")
 class WeightGroup(keras.layers.Layer):
-    """Some weights of a model, and no computation: `weights_by_name` has them by their canonical names.
+    """A Keras layer that holds some weights of a model and computes nothing.
+
+    `weights_by_name` has them by their canonical names.
 
     A frozen group's variables are never trainable, whatever `trainable` of the layers around it says later. With
     `rank` the kernels get LoRA and everything else is frozen. What is saved are the merged kernels; loading them
@@ -156,7 +158,7 @@ def group_of(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def initial_value(name: str, shape: tuple[int, ...], config: EncoderConfig, rng: np.random.Generator) -> Floats:
-    """What a weight begins with where there are no trained values: as in Google's `modeling.py`."""
+    """The initial value of a weight without trained values: as in Google's `modeling.py`."""
     match name.rsplit("/", 1)[-1]:
         case "gamma":
             return np.ones(shape, np.float32)
@@ -170,13 +172,13 @@ def initial_value(name: str, shape: tuple[int, ...], config: EncoderConfig, rng:
 
 
 def initial_values(config: EncoderConfig, seed: int | None) -> dict[str, Floats]:
-    """What all weights of a model begin with where there are no trained values."""
+    """The initial values of all weights of a model without trained values."""
     rng = stream(seed, Use.WEIGHTS)
     return {name: initial_value(name, shape, config, rng) for name, shape in weight_shapes(config).items()}
 
 
 def check_fit(weights: Mapping[str, Any], config: EncoderConfig) -> None:
-    """`CheckpointError` with all weights that a model of that `config` does not have, or not in that shape."""
+    """Check names and shapes: `CheckpointError` lists all weights that do not fit a model of that `config`."""
     shapes = weight_shapes(config)
     faults = [
         f"{name} is no weight of this model"

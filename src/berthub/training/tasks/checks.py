@@ -1,4 +1,4 @@
-"""What is checked of training data and options, whatever the task."""
+"""Checks of training data and options that all tasks share."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -112,6 +112,6 @@ def dev_data(dev: Any) -> tuple[Any, Any]:
 
 
 def shortened(value: object) -> str:
-    """A value and its type, for a message."""
+    """Describe a value and its type, shortened, for a message."""
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} (of type {type(value).__name__})"

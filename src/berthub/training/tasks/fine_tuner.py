@@ -1,4 +1,4 @@
-"""What the tasks have in common: a model, its fine-tuning, and what comes of it."""
+"""The base class of all fine-tuning tasks: train a model, predict with it, and save it."""
 
 import dataclasses
 import os
@@ -47,15 +47,15 @@ _RANDOM_NUMBERS = 2
 
 
 class FineTuner(ABC):
-    """A model that learns a task; see the subclasses for what goes in and out.
+    """A model that is fine-tuned for a task; the subclasses say what its inputs and labels are.
 
     `handle`, `settings`, `sha256`, `cache_dir` and `offline` are those of `berthub.load`; a fine-tuned folder goes on
     with its head, if it has the same task and labels. `labels` gives the labels and their order; None takes those of
     the training data, sorted. `pooling` says what of a text the head sees: pooled (the default, where the model has
-    a pooler), cls, mean or max. `max_length` cuts longer texts, in tokens, by default at all of the model's positions.
-    `dropout` is that before the head. `freeze_layers`, `freeze_embeddings`, `lora_rank` and `lora_alpha` are those of
-    `berthub.KerasLayer`. Everything random follows from `seed`
-    and from how many times this object has been fitted before: a second `fit` has an order and masks of its own.
+    a pooler), cls, mean or max. Texts of more than `max_length` tokens are truncated; by default that is all of the
+    model's positions. `dropout` is that before the head. `freeze_layers`, `freeze_embeddings`, `lora_rank` and
+    `lora_alpha` are those of `berthub.KerasLayer`. Everything random follows from `seed` and from how many times this
+    object has been fitted before: a second `fit` has an order and masks of its own.
     """
 
     def __init__(
@@ -175,15 +175,15 @@ class FineTuner(ABC):
         hyperparameters: Mapping[str, Any],
         tell: Callable[[str], None],
     ) -> Self:
-        """`fit`, which warns of texts that were cut; here `tell` is told of them instead, before training begins."""
+        """`fit`, but `tell` is called about truncated texts before training begins; `fit` warns of them."""
         wanted = Hyperparameters.of(hyperparameters)
         folder = None if run is None else RunFolder(Path(run), resume=resume)
         if folder is None and resume:
             raise InputError("resume=True needs the run folder in which training was interrupted: run=...")
         ready = self._prepared(texts, labels, dev)
-        if cut := int(ready.examples.tokens.truncated.sum()):
-            longest = self._tokenizer.max_length
-            tell(f"{cut:,} of {len(ready.examples):,} training texts had more than {longest} tokens and were cut")
+        if truncated := int(ready.examples.tokens.truncated.sum()):
+            longest, total = self._tokenizer.max_length, len(ready.examples)
+            tell(f"{truncated:,} of {total:,} training texts had more than {longest} tokens and were truncated")
 
         start, policy = self._checkpoint, training_policy(wanted.precision)
         peak = wanted.learning_rate
@@ -263,7 +263,7 @@ class FineTuner(ABC):
                 "no epoch had been completed" if trained.checkpoint is None else f"epoch {trained.best_epoch} is kept"
             )
             raise TrainingDivergedError(
-                f"the loss is no number any more {trained.diverged}; {kept}. "
+                f"the loss is not a finite number {trained.diverged}; {kept}. "
                 "Train with a smaller learning_rate, or more warmup"
             )
         return self
@@ -300,11 +300,11 @@ class FineTuner(ABC):
 
     @abstractmethod
     def _checked(self, texts: Any, labels: Any, which: str) -> tuple[list[Any], list[Any]]:
-        """Texts and labels as lists in the form that `scores` takes; `InputError` for what does not fit."""
+        """Texts and labels as lists that `scores` takes; `InputError` for what does not fit."""
 
     @abstractmethod
     def _labels_of(self, labels: list[Any]) -> tuple[str, ...]:
-        """The labels that occur, in the order that they shall have."""
+        """The labels that occur, in the order of the head's outputs."""
 
     @abstractmethod
     def _check_labels(self, labels: list[Any], names: tuple[str, ...], which: str) -> None:
@@ -316,10 +316,10 @@ class FineTuner(ABC):
 
     @abstractmethod
     def _loss(self, logits: Logits, labels: list[Any], scaling: Scaling) -> float:
-        """The mean loss of logits against the true labels, in the unit of training's."""
+        """The mean loss of logits against the true labels, in the same unit as the training loss."""
 
     def _scaling(self, labels: list[Any]) -> Scaling:
-        """How targets are scaled, which most are not."""
+        """The scaling of the targets; most tasks have none."""
         return Scaling()
 
     def _chosen_pooling(self, pooling: Pooling | None) -> Pooling | None:

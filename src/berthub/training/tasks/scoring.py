@@ -21,7 +21,7 @@ def dev_evaluation(
     encoder_of: Callable[[Checkpoint], Encoder],
     loss: Callable[[Logits], float],
 ) -> Evaluation:
-    """What the loop of epochs scores a model with: on the engine, as `berthub.load` will run it."""
+    """The function that scores a model after each epoch: on the engine, as `berthub.load` will run it."""
 
     def evaluate(checkpoint: Checkpoint) -> Mapping[str, float]:
         assert checkpoint.head is not None
@@ -43,5 +43,5 @@ def dev_evaluation(
 
 
 def as_list(predictions: Predictions) -> list[Any]:
-    """Predictions in the form that `scores` takes."""
+    """Predictions as a list, which `scores` takes."""
     return predictions.tolist() if isinstance(predictions, np.ndarray) else list(predictions)

@@ -1,4 +1,4 @@
-"""Texts to labels: `hub.TextClassifier`."""
+"""Fine-tune a model to label texts: `hub.TextClassifier`."""
 
 import os
 from collections import Counter

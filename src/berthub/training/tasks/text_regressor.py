@@ -1,4 +1,4 @@
-"""Texts to numbers: `hub.TextRegressor`."""
+"""Fine-tune a model to predict a number for each text: `hub.TextRegressor`."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""Words to tags: `hub.TokenClassifier`."""
+"""Fine-tune a model to tag words: `hub.TokenClassifier`."""
 
 import itertools
 from typing import Any
@@ -24,7 +24,7 @@ class TokenClassifier(FineTuner):
 
     Sentences are lists of words, and their labels lists of as many tags; entities are marked in IOB2 (B-PER, I-PER,
     O). A word is judged by its first piece (Devlin et al., 2018, section 5.3). Sentences longer than `max_length`
-    are cut between words into parts, so that every word is learned from. The other arguments are those of every
+    are split between words, so that every word is learned from. The other arguments are those of every
     task (`FineTuner`).
 
         tagger = hub.TokenClassifier(handle).fit(sentences, tags, dev=(dev_sentences, dev_tags))
