@@ -1,4 +1,4 @@
-"""A folder becomes a `Checkpoint`: one reader for each format, none of which runs anything that it reads."""
+"""Read a model folder into a `Checkpoint`: one reader for each format. Nothing that is read is ever run."""
 
 import warnings
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What other formats have of an ALBERT that Google's has not: BERT's names, and a projection that changes nothing."""
+"""ALBERT's weights in other formats: from BERT's names, with an identity projection, to Google's names and back."""
 
 import dataclasses
 from typing import Any
@@ -12,10 +12,10 @@ from berthub.networks.parts import Block
 __all__ = ["FIRST_BLOCK", "PROJECTION", "part_in_albert", "with_identity", "without_identity"]
 
 PROJECTION = "bert/encoder/embedding_hidden_mapping_in"
-"""The scope of the projection behind the embeddings."""
+"""The scope of the projection after the embeddings."""
 
 FIRST_BLOCK = "bert/encoder/transformer/group_0/inner_group_0/"
-"""What stands before the names of the block that there always is."""
+"""The prefix of the names of the first block, which every ALBERT has."""
 
 _BERT_LAYER = "bert/encoder/layer_0/"
 # Of BERT's layer -> of ALBERT's block.
@@ -26,17 +26,17 @@ _PARTS = {
 
 
 def part_in_albert(name: str) -> str:
-    """A name behind the scope of a BERT's layer, such as output/dense/kernel, as it is in an ALBERT's block."""
+    """Translate a name within a BERT layer, such as output/dense/kernel, to the name within an ALBERT block."""
     return next(new + name.removeprefix(old) for old, new in _PARTS.items() if f"{name}/".startswith(f"{old}/"))
 
 
 def with_identity(weights: dict[str, Any], config: AlbertConfig) -> dict[str, Any]:
-    """The weights with a projection that changes nothing where the embeddings are as wide as the layers."""
+    """Add an identity projection where the embeddings are as wide as the layers."""
     return weights | _identity(config) if config.embedding_size == config.hidden_size else weights
 
 
 def without_identity(weights: dict[str, Any], config: AlbertConfig, source: str) -> dict[str, Any]:
-    """The weights as Google's code has them: without a projection where the embeddings are as wide as the layers.
+    """Remove the identity projection, which Google's code lacks, where the embeddings are as wide as the layers.
 
     One that does change something raises `UnsupportedModelError`.
     """

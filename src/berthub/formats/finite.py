@@ -1,4 +1,4 @@
-"""Weights that are no numbers: a training that diverged, or damage, which most formats cannot tell by a checksum."""
+"""Check weights for NaN and infinity: from diverged training, or from damage that most formats do not detect."""
 
 from collections.abc import Iterator
 
@@ -21,8 +21,8 @@ def check_finite(checkpoint: Checkpoint) -> None:
     if bad:
         more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
         raise CheckpointError(
-            f"the {checkpoint.origin.format} model in {checkpoint.origin.folder} has weights that are no numbers: "
-            f"{', '.join(bad[:_NAMED])}{more}. Its encodings would be none either: the training diverged, or the file "
+            f"the {checkpoint.origin.format} model in {checkpoint.origin.folder} has weights that are not finite: "
+            f"{', '.join(bad[:_NAMED])}{more}. Its encodings would not be either: the training diverged, or the file "
             "is damaged. allow_nonfinite=True loads it as it is"
         )
 

@@ -1,4 +1,4 @@
-"""Attention weights as Keras keeps them, with an axis for the heads, become the canonical matrices."""
+"""Reshape Keras's attention weights, which have an axis for the heads, to the canonical matrices."""
 
 import re
 from collections.abc import Mapping

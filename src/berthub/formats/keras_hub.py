@@ -1,4 +1,4 @@
-"""KerasHub presets: `config.json`, `model.weights.h5`, `tokenizer.json` and the vocabulary in `assets/tokenizer`.
+"""Read KerasHub presets: `config.json`, `model.weights.h5`, `tokenizer.json`, the vocabulary in `assets/tokenizer`.
 
 Keras names weights by the classes of the layers and numbers: `layers/transformer_encoder_1/...`, the first of a class
 without one. Activation and epsilon are constants in KerasHub's code (https://github.com/keras-team/keras-hub).
@@ -74,7 +74,7 @@ _GROUPS = {
 
 
 def _with_left_out(weights: dict[str, Any], config: RobertaConfig, source: str) -> dict[str, Any]:
-    """With what KerasHub leaves out, since it adds nothing: the token type, and the positions of padding."""
+    """Add zeros for the weights that KerasHub leaves out: the token type, and the positions of padding."""
     table = weights.get("bert/embeddings/position_embeddings")
     found = {"bert/embeddings/token_type_embeddings": np.zeros((1, config.hidden_size), np.float32)}
     if table is not None and table.ndim == 2:
@@ -85,7 +85,7 @@ def _with_left_out(weights: dict[str, Any], config: RobertaConfig, source: str) 
 
 @dataclass(frozen=True, kw_only=True)
 class _Backbone:
-    """One class: its settings, scopes, dense layers in their order, and what its code does."""
+    """One backbone class of KerasHub: its settings, scopes, dense layers in their order, and what its code does."""
 
     config: type[EncoderConfig]
     scopes: Mapping[str, str]

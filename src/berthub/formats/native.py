@@ -1,4 +1,4 @@
-"""berthub's own saved form: `berthub.json`, `model.safetensors` and the vocabulary's files.
+"""Read and write berthub's own format: `berthub.json`, `model.safetensors` and the vocabulary's files.
 
 These are `vocab.txt`, or `spiece.model`, or `vocab.json` and `merges.txt`, as the `algorithm` in `berthub.json` says.
 What the model says of its sentence vectors stands under `embedding`.
@@ -59,14 +59,16 @@ _LAYER = tuple(field.name for field in dataclasses.fields(DenseQuantization))
 
 def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
     """The model that `write_native` saved."""
-    checkpoint = described_checkpoint(folder, read_safetensors(folder / _WEIGHTS), given, form=FORMAT, source=_WEIGHTS)
+    checkpoint = described_checkpoint(
+        folder, read_safetensors(folder / _WEIGHTS), given, format=FORMAT, source=_WEIGHTS
+    )
     if not (folder / _QUANTIZATION).exists():
         return checkpoint
     return dataclasses.replace(checkpoint, quantization=_read_quantization(folder / _QUANTIZATION))
 
 
 def described_checkpoint(
-    folder: Path, stored_weights: Mapping[str, Any], given: Mapping[str, Any] | None, *, form: str, source: str
+    folder: Path, stored_weights: Mapping[str, Any], given: Mapping[str, Any] | None, *, format: str, source: str
 ) -> Checkpoint:
     """The model of the description in `folder`, with weights that were read from the file `source` beside it."""
     path, weights = folder / CONFIG, dict(stored_weights)
@@ -81,7 +83,7 @@ def described_checkpoint(
         config=config_from_dict({**config, **(given or {})}),
         weights=weights,
         vocabulary=read_vocabulary_files(folder, stored["algorithm"], roles),
-        origin=Origin(format=form, folder=folder, settings=sources),
+        origin=Origin(format=format, folder=folder, settings=sources),
         head=head,
         embedding=embedding,
     )
@@ -96,7 +98,7 @@ def read_embedding(stored: Mapping[str, Any], path: Path) -> Embedding:
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """What `description` returned, from the file: with config and special_pieces, dicts, and algorithm, a string."""
+    """Read what `description` returned: with config and special_pieces, dicts, and algorithm, a string."""
     stored = read_json(path)
     version = stored.get("format_version")
     if version != _VERSION:
@@ -150,7 +152,7 @@ def _read_quantization(path: Path) -> Quantization:
 
 
 def all_weights(checkpoint: Checkpoint) -> dict[str, npt.NDArray[np.float32]]:
-    """The weights in the order of the architecture's, and behind them those of the head."""
+    """The weights in the architecture's order, then those of the head."""
     weights = {name: checkpoint.weights[name] for name in weight_shapes(checkpoint.config)}
     if checkpoint.head is not None:
         weights |= {HEAD_KERNEL: checkpoint.head.kernel, HEAD_BIAS: checkpoint.head.bias}
@@ -158,7 +160,7 @@ def all_weights(checkpoint: Checkpoint) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def description(checkpoint: Checkpoint) -> str:
-    """All but the weights and the pieces, as JSON."""
+    """The model without its weights and pieces, as JSON."""
     described: dict[str, Any] = {
         "format_version": _VERSION,
         "config": checkpoint.config.to_dict(),

@@ -1,4 +1,4 @@
-"""TF Hub's preprocessing SavedModels, read as files: their vocabulary and settings; the graph is never run."""
+"""Read the vocabulary and settings of TF Hub's preprocessing SavedModels; their graph is never run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _LONGEST = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class PreprocessorFiles:
-    """What a preprocessing model holds: `seq_length` is its default length, None where it stores none.
+    """The content of a preprocessing model: `seq_length` is its default length, None where it stores none.
 
     `strip_accents` None means: as `lower_case`.
     """

@@ -1,4 +1,4 @@
-"""Foreign weight names become the canonical ones, by rules in a table."""
+"""Translate foreign weight names to the canonical ones, by rules in a table."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The files of sentence-transformers beside a model, which say how one vector is made of a text: read, and written.
+"""Read and write the files of sentence-transformers, which say how a model makes one vector of a text.
 
 `modules.json` lists the modules that a text passes, in their order, each with a folder of its own settings: as a rule
 the encoder, a pooling, and a normalization. `sentence_bert_config.json` lies in the encoder's folder and has the
@@ -121,7 +121,7 @@ class _Module:
 
     @property
     def name(self) -> str:
-        """What sentence-transformers calls it; a class of anybody else is called by its whole name."""
+        """The class's short name in sentence-transformers; other classes keep their whole name."""
         ours = self.kind.startswith("sentence_transformers.")
         return self.kind.rpartition(".")[2] if ours else self.kind
 
@@ -130,7 +130,7 @@ class _Module:
 
 
 class _Findings:
-    """What was found so far for the model in `place`, with the file that each was read from."""
+    """Settings found so far for the model in `place`, each with the file that it was read from."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
@@ -172,7 +172,7 @@ class _Findings:
                     if pooling is None and not self._unsupported:
                         raise CheckpointError(
                             f"{path} contradicts itself: {module} stands before any pooling, so there is nothing to "
-                            "scale; put it behind the pooling"
+                            "scale; put it after the pooling"
                         )
                 case "Dropout":
                     # Only in training it does anything.
@@ -359,7 +359,7 @@ def _is_plain(key: str, value: Any) -> bool:
 
 
 def _only_trusts_code(value: Any) -> bool:
-    """Arguments that say nothing but that the author's own code may run, which berthub does not need."""
+    """Whether the arguments only allow the author's own code to run, which berthub does not need."""
     return isinstance(value, dict) and set(value) == {"trust_remote_code"}
 
 

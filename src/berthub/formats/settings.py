@@ -1,4 +1,4 @@
-"""Collects a model's settings with the place where each was read, and says which ones are stored nowhere."""
+"""Collect a model's settings, each with the place where it was read, and name those that are stored nowhere."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -64,18 +64,18 @@ class Settings:
         return name in self._values
 
     def put(self, source: str, **values: Any) -> None:
-        """Take over the values that no earlier, better source has given."""
+        """Set those values that no earlier, better source has given."""
         for name, value in values.items():
             if name not in self._values:
                 self._values[name] = value
                 self.sources[name] = source
 
     def origin(
-        self, form: str, folder: Path, *, unused: Iterable[str], also: Mapping[str, str] | None = None
+        self, format: str, folder: Path, *, unused: Iterable[str], also: Mapping[str, str] | None = None
     ) -> Origin:
-        """Where a checkpoint with these settings came from; `also` are sources of what is no setting of them."""
+        """The origin of a checkpoint with these settings; `also` has sources of anything that is not among them."""
         return Origin(
-            format=form,
+            format=format,
             folder=folder,
             settings=self.sources | dict(also or {}),
             notes=tuple(self.notes),
@@ -83,7 +83,7 @@ class Settings:
         )
 
     def put_case(self, vocabulary: Vocabulary) -> None:
-        """Where nothing else says so: lower-cased text can only be looked up in a vocabulary without capitals.
+        """Infer `lower_case` from the vocabulary if nothing else says it: one without capitals needs lower-cased text.
 
         A vocabulary that is neither without capitals nor full of them adds a note, for the user to decide.
         """

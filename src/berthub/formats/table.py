@@ -1,4 +1,4 @@
-"""The formats that are read: the files that each is known by, its reader, and where in a folder the model is."""
+"""The table of formats that are read: the files that mark each one, its reader, and where the model is."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -101,7 +101,7 @@ def _format(folder: Path) -> Format | None:
 
 
 def _refuse_pointer(path: Path) -> None:
-    """`CorruptFileError` where Git has left a pointer in the place of a large file."""
+    """`CorruptFileError` for a Git LFS pointer in the place of a large file."""
     if path.is_file() and path.stat().st_size < _LARGEST_POINTER:
         with path.open("rb") as file:
             if file.read(len(_POINTER)) == _POINTER:

@@ -1,4 +1,4 @@
-"""Vocabularies as the formats hold them: lists of pieces, SentencePiece models, byte-pair merges."""
+"""Read and write vocabularies: lists of pieces, SentencePiece models, byte-pair merges."""
 
 import dataclasses
 import json

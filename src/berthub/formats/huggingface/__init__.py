@@ -1,1 +1,1 @@
-"""Hugging Face folders: `config.json`, safetensors and tokenizer files, read and written."""
+"""Read and write Hugging Face folders: `config.json`, safetensors and tokenizer files."""

@@ -55,7 +55,7 @@ class AddedTokens:
         return appended, tuple(tokens.values())
 
     def add(self, token: AddedToken) -> None:
-        """Behind the others; in the place of one of equal content."""
+        """Append a token; one of equal content is replaced in its place."""
         if token.content:
             self.tokens[token.content] = token
 
@@ -129,7 +129,7 @@ def _listed(fast: Mapping[str, Any]) -> Iterator[tuple[int, AddedToken]]:
 
 
 def _more(slow: Mapping[str, Any]) -> list[AddedToken | str]:
-    """The special tokens that have no role."""
+    """The additional special tokens, which have no role."""
     values: list[Any] = []
     for key in LISTS:
         found = slow.get(key) or []

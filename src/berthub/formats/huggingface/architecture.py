@@ -1,4 +1,4 @@
-"""What an architecture is to the reader and the writer of Hugging Face folders: transformers' names, beside ours.
+"""The description of an architecture in Hugging Face folders: transformers' names for our settings and weights.
 
 `architectures/` has one for each `model_type`. They are read in both directions. `#` stands for a number (of a layer,
 a group ...).
@@ -23,7 +23,7 @@ ACTIVATIONS = {
     "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu",
 }
-"""transformers' ACT2FN; the tanh form has many names there. The first of several is the one that all of its
+"""transformers' ACT2FN; the tanh variant has many names there. The first of several is the one that all of its
 architectures and releases know, and that is written."""
 
 Weights = dict[str, Any]
@@ -31,7 +31,7 @@ Weights = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """One `model_type`. Weights are named below `<model_type>.` where heads stand beside the encoder.
+    """One `model_type` of transformers. Weights are named below `<model_type>.` where heads stand beside the encoder.
 
     `title` begins the names of transformers' classes. `settings` are keys of `config.json` -> ours, `left_out` what
     transformers means by a key that is not there, `must_be` the keys of which one value alone is supported, and
@@ -97,7 +97,7 @@ class Architecture:
         return names
 
     def reading(self, stored: Mapping[str, Any]) -> list[Rule]:
-        """Rules from their names, whatever stands before them, to ours; first conversions say gamma and beta.
+        """Rules from their names, with any prefix, to ours; the first conversions used gamma and beta.
 
         `stored` is what `config.json` holds.
         """
@@ -120,11 +120,11 @@ class Architecture:
 
     @property
     def parts(self) -> set[str]:
-        """What the names of the encoder's own weights begin with."""
+        """The prefixes of the names of the encoder's own weights."""
         return {theirs.partition(".")[0] for ours, theirs in self.scopes.items() if ours.startswith("bert/")}
 
     def refuse(self, config: EncoderConfig) -> None:
-        """`UnsupportedModelError` for what transformers computes otherwise."""
+        """`UnsupportedModelError` for settings with which transformers computes something else."""
         if (fault := self.fault(config)) is not None:
             raise UnsupportedModelError(fault)
 

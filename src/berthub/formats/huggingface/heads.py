@@ -1,4 +1,4 @@
-"""Task heads of Hugging Face folders: the dense layers that are a `Head`, there and back."""
+"""Read and write the task heads of Hugging Face folders: the dense layers that are a `Head`."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _TAGS = "classifier"
 
 
 def head_task(architecture: Architecture, stored: Mapping[str, Any], arrays: Arrays) -> Task | None:
-    """What the head does that `architectures` in `config.json` names.
+    """The task of the head that `architectures` in `config.json` names.
 
     None where there is none, or where it is more than one dense layer on what berthub's heads see.
     """
@@ -63,17 +63,17 @@ def read_head(
 
 
 def head_class(head: Head) -> str:
-    """How the names of transformers' classes with such a head end."""
+    """The suffix of the names of transformers' classes with such a head."""
     return _TAGGER if head.task == "tag" else _CLASSIFIER
 
 
 def head_scope(architecture: Architecture, task: Task) -> str | None:
-    """What transformers calls the layer; None where it has no such head."""
+    """The scope of the head's layer in transformers; None where it has no such head."""
     return _TAGS if task == "tag" else architecture.classifier
 
 
 def scope_to_write(architecture: Architecture, head: Head) -> str:
-    """`head_scope`; `UnsupportedModelError` where the head sees something that it does not see in transformers."""
+    """`head_scope`; `UnsupportedModelError` where transformers gives such a head other inputs."""
     scope = head_scope(architecture, head.task)
     if scope is None or head.pooling not in (None, "pooled"):
         raise UnsupportedModelError(

@@ -1,4 +1,4 @@
-"""Hugging Face folders: `config.json`, safetensors (one file or several), and a tokenizer's files."""
+"""Read Hugging Face folders: `config.json`, safetensors (one file or several), and a tokenizer's files."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
 
 
 def _class_name(stored: Mapping[str, Any]) -> str:
-    """The class of transformers that the model is of: it keeps the head."""
+    """The transformers class of the model, which tells its head."""
     classes = stored.get("architectures")
     first = classes[0] if isinstance(classes, list) and classes else None
     return first if isinstance(first, str) and first.isidentifier() else "AutoModel"
@@ -137,7 +137,7 @@ def _arrays(folder: Path, kind: str) -> dict[str, npt.NDArray[Any]]:
 
 
 def _refuse_foreign_parts(architecture: Architecture, table: str, unknown: Sequence[str], folder: Path) -> None:
-    """What stands among the encoder's own weights and is none of them: adapters, cross-attention ..."""
+    """Refuse unknown weights among the encoder's own: adapters, cross-attention ..."""
     prefix = table.removesuffix("embeddings.word_embeddings.weight")
     own = tuple(f"{prefix}{part}." for part in architecture.parts)
     foreign = [

@@ -1,4 +1,4 @@
-"""The tokenization of Hugging Face folders, as transformers' AutoTokenizer (5.24) has it: ids are equal, or refused.
+"""Read and write the tokenizers of Hugging Face folders; ids equal those of transformers' AutoTokenizer (5.24).
 
 Its classes for BERT and the like take the vocabulary from `tokenizer.json`, or else from `vocab.txt`, and all settings
 from `tokenizer_config.json`; a setting that is not there has the class's default, whatever the normalizer in
@@ -66,7 +66,7 @@ _WHOLE = ("PreTrainedTokenizer", "TokenizersBackend")
 
 @dataclass(frozen=True)
 class _Files:
-    """What the tokenizer's files hold, {} for one that is not there; `name` is the tokenizer's class without `Fast`."""
+    """The content of the tokenizer's files, {} for a missing one; `name` is the tokenizer's class without `Fast`."""
 
     folder: Path
     fast: Mapping[str, Any]
@@ -76,7 +76,7 @@ class _Files:
 
     @property
     def whole(self) -> bool:
-        """Whether transformers takes `tokenizer.json` as it is."""
+        """Whether transformers uses `tokenizer.json` as it is."""
         return self.name in _WHOLE and bool(self.fast)
 
 
@@ -335,7 +335,7 @@ def _is_byte_level(files: _Files) -> bool:
 
 
 def _merges(merges: Any, path: Path) -> list[str]:
-    """Each as `left right`; newer files hold pairs."""
+    """The merges, each as `left right`; newer files hold pairs."""
     if isinstance(merges, list):
         lines = [" ".join(map(str, merge)) if isinstance(merge, list) else merge for merge in merges]
         if all(isinstance(line, str) for line in lines):

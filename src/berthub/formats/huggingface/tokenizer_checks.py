@@ -1,4 +1,4 @@
-"""What the tokenizer files of a Hugging Face folder may set: every key that changes ids, and the values supported.
+"""Check the tokenizer files of a Hugging Face folder: every key that changes ids must have a supported value.
 
 `tokenizer.json` is a program of the tokenizers library in JSON. A step that is not in these tables is refused by name,
 never skipped, since it would change ids.
@@ -181,7 +181,7 @@ def check_frame(fast: Mapping[str, Any], vocabulary: Vocabulary, path: Path) -> 
 
 
 def steps(fast: Mapping[str, Any], part: str, path: Path) -> list[Mapping[str, Any]]:
-    """The steps of one part of `tokenizer.json`, in order: one, those of a sequence, or none."""
+    """The steps of one section of `tokenizer.json`, in order: one, those of a sequence, or none."""
     step = fast.get(part)
     if step is None:
         return []
@@ -194,7 +194,7 @@ def steps(fast: Mapping[str, Any], part: str, path: Path) -> list[Mapping[str, A
 
 
 def _template(value: Any, path: Path) -> list[tuple[str, int]]:
-    """The parts of a template with their type ids: `A` and `B` are the texts."""
+    """The elements of a template with their type ids: `A` and `B` are the texts."""
     found = []
     for part in value if isinstance(value, list) else [None]:
         match part:

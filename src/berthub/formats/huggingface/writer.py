@@ -1,4 +1,4 @@
-"""A checkpoint becomes a Hugging Face folder, from which transformers computes the same numbers."""
+"""Write a checkpoint as a Hugging Face folder, from which transformers computes the same numbers."""
 
 import json
 from pathlib import Path
@@ -76,7 +76,7 @@ def _architecture(config: EncoderConfig) -> Architecture:
 def _refuse_other_numbers(
     architecture: Architecture, config: EncoderConfig, vocabulary: Vocabulary, *, mlm: bool
 ) -> None:
-    """What transformers' code has as a constant must be so in the model."""
+    """Refuse a model with another value for what is a constant in transformers' code."""
     architecture.refuse(config)
     name = f"transformers' {architecture.title}Model"
     for setting, value in architecture.always.items():

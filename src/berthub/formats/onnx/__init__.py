@@ -1,1 +1,1 @@
-"""ONNX models: written from any network, and read back for their weights."""
+"""Write any network as an ONNX model, and read its weights back."""

@@ -1,4 +1,4 @@
-"""The operations of a network as nodes of an ONNX graph (opset 17, https://onnx.ai/onnx/operators)."""
+"""A network's operations as nodes of an ONNX graph (opset 17, https://onnx.ai/onnx/operators)."""
 
 import math
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Weight:
 
 
 class OnnxOps(Ops[Value, Weight]):
-    """`berthub.networks.ops.Ops`: each call adds nodes to `nodes`, and what they need of numbers to `constants`."""
+    """`berthub.networks.ops.Ops` for ONNX: each call adds nodes to `nodes` and their numbers to `constants`."""
 
     def __init__(self) -> None:
         from onnx import helper

@@ -1,4 +1,4 @@
-"""Reads back what `berthub.formats.onnx.writer` wrote: the weights out of the graph, which is not run."""
+"""Read the weights of a model that `berthub.formats.onnx.writer` wrote; its graph is not run."""
 
 import math
 import re
@@ -30,7 +30,7 @@ _BYTES_A_TENSOR = 14
 
 def read_onnx(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
     """The model in a folder with `berthub.json` and `model.onnx`."""
-    return described_checkpoint(folder, dict(_arrays(folder)), given, form=FORMAT, source=MODEL)
+    return described_checkpoint(folder, dict(_arrays(folder)), given, format=FORMAT, source=MODEL)
 
 
 def _arrays(folder: Path) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
@@ -69,7 +69,7 @@ def _initializers(path: Path) -> Any:
 
 
 def _outside(folder: Path, entries: Any, where: str) -> tuple[int, npt.NDArray[np.uint8]]:
-    """The place and bytes that lie in the file beside the model. No other file is read, whatever the model names."""
+    """The place and bytes of a tensor in the file beside the model. No other file is read, whatever the model names."""
     place = {entry.key: entry.value for entry in entries[:9]}
     numbers = [place.get(key, "") for key in ("offset", "length")]
     known = place.get("location") == DATA and all(_NUMBER.fullmatch(number) for number in numbers)

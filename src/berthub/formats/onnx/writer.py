@@ -1,4 +1,4 @@
-"""Writes a model as ONNX: the network of `berthub.networks` as a graph, the weights under their canonical names."""
+"""Write a model as ONNX: the network of `berthub.networks` as a graph, weights under their canonical names."""
 
 import importlib.util
 from collections.abc import Sequence

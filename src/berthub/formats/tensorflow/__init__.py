@@ -1,1 +1,1 @@
-"""What TensorFlow wrote: SavedModels, TF1 hub modules, and checkpoints by name and by object. Read, never run."""
+"""Read TensorFlow's formats: SavedModels, TF1 hub modules, checkpoints by name and by object. Nothing is run."""

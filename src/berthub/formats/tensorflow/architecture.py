@@ -1,4 +1,4 @@
-"""What an architecture is to TensorFlow's formats: Google's checkpoints, TF Hub's modules and SavedModels.
+"""The description of an architecture in TensorFlow's formats: Google's checkpoints, TF Hub's modules, SavedModels.
 
 `architectures/` has one for each that was published so. Others are written into a SavedModel under BERT's names as far
 as these go, else under the canonical ones, and are read from there by the description beside it.
@@ -15,16 +15,16 @@ from berthub.formats.renaming import Rule
 __all__ = ["Architecture", "Google", "SavedModel", "Shapes", "count_of"]
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Of weights, by their canonical names."""
+"""The shapes of weights, by their canonical names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Google:
-    """Google's own release: a configuration file and a checkpoint with the names of its code.
+    """The format of Google's own release: a configuration file, and a checkpoint with the names of its code.
 
-    `keys` are those of the configuration -> our settings. `rules` lead from names behind the encoder's scope to the
+    `keys` are those of the configuration -> our settings. `rules` lead from names after the encoder's scope to the
     canonical ones; `{last}` in these is the number of a layer's last feed-forward network, which the files leave out.
-    `mark` matches a name behind that scope that no other architecture has; None: whatever has no mark.
+    `mark` matches a name after that scope that no other architecture has; None: whatever has no mark.
     """
 
     keys: Mapping[str, str]
@@ -46,7 +46,7 @@ class Google:
 
 @dataclass(frozen=True, kw_only=True)
 class SavedModel:
-    """TF Hub's SavedModels: what Keras calls the weights.
+    """The format of TF Hub's SavedModels: the names that Keras gives to the weights.
 
     `rules` lead from its names to the canonical ones, and `writing` gives those back; `mark` matches a name that no
     other architecture has; None: whatever has no mark.

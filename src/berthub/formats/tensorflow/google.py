@@ -1,4 +1,4 @@
-"""Google's own releases: a configuration, a vocabulary and a name-based TensorFlow checkpoint.
+"""Read Google's own releases: a configuration, a vocabulary and a name-based TensorFlow checkpoint.
 
 BERT's (2018), ALBERT's (2019), ELECTRA's and MobileBERT's (2020) code share the names of most variables. ELECTRA's
 release has no configuration file; what neither it nor the shapes tell is looked up in the graph, where `*.meta` is
@@ -51,7 +51,7 @@ def read_google(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
 
 
 def _put_graph(settings: Settings, path: Path, found: NamedWeights) -> None:
-    """What only the graph has, where nothing better gave it."""
+    """Set what only the graph tells, unless a better source has given it."""
     if {"num_heads", "num_layers", "activation"} <= {*settings.sources, *found.settings} or not path.is_file():
         return
     graph = parse("MetaGraphDef", read_bytes(path), source=str(path)).graph_def

@@ -19,7 +19,7 @@ __all__ = ["CONFIG_FILES", "checkpoint_prefix", "find_config", "find_vocabulary"
 CONFIG_FILES = ("*bert_config.json", "electra_config.json", "*_L-*_H-*.json")
 """What the releases call the configuration: bert_config.json, albert_config.json, uncased_L-24_H-128_..._OPT.json."""
 
-# The gelu of all these releases' code is the tanh form.
+# The gelu of all these releases' code is the tanh variant.
 _ACTIVATIONS = {"gelu": "gelu_tanh", "relu": "relu"}
 _NAMED = re.compile(rb'^[ \t]*model_checkpoint_path:[ \t]*"([^"\\]*)"', re.MULTILINE)
 

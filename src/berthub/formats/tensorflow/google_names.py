@@ -1,4 +1,4 @@
-"""Weights under the names of Google's own code: which architecture they are, and what their shapes tell.
+"""Recognize weights under the names of Google's own code: their architecture, and the settings in their shapes.
 
 The canonical names are Google's. What differs: any scope may stand before them (`module/`, `module/bert/`), ELECTRA
 has one of its own; and what the rules of an architecture say.
@@ -62,7 +62,7 @@ def named_weights(shapes: Mapping[str, tuple[int, ...]], *, source: str) -> Name
 
 
 def _scope(names: Iterable[str], source: str) -> str:
-    """What stands before the encoder's names, with the slash behind it."""
+    """The prefix of the encoder's names, with its slash."""
     scopes = [name.removesuffix(_TABLE) for name in names if name == _TABLE or name.endswith(f"/{_TABLE}")]
     # ELECTRA is trained together with a generator, a smaller encoder, which is not what was released it for.
     scopes = [scope for scope in scopes if not scope.endswith("generator/")]

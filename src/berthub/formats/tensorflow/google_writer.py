@@ -1,4 +1,4 @@
-"""Writes Google's own form: `bert_config.json`, a vocabulary and `bert_model.ckpt.*`, without TensorFlow.
+"""Write Google's own format: `bert_config.json`, a vocabulary and `bert_model.ckpt.*`, without TensorFlow.
 
 It is that of the releases: BERT's (2018), ALBERT's (2019), ELECTRA's and MobileBERT's (2020), each with the names
 of its own code. What that code does not know cannot be written.
@@ -27,7 +27,7 @@ __all__ = ["write_google"]
 
 _CHECKPOINT = "bert_model.ckpt"
 _SENTENCEPIECE = "30k-clean.model"
-# The code of all these releases has the tanh form, and one epsilon for all layer norms.
+# The code of all these releases has the tanh variant, and one epsilon for all layer norms.
 _ACTIVATIONS = {"gelu_tanh": "gelu", "relu": "relu"}
 _EPSILON = 1e-12
 
@@ -42,8 +42,8 @@ def write_google(checkpoint: Checkpoint, folder: Path) -> None:
     google = _google(config)
     if faults := _faults(google, checkpoint):
         raise UnsupportedModelError(
-            f"the model has no form as a Google checkpoint: {'; '.join(faults)}. "
-            "The other forms keep it: native, savedmodel, huggingface, keras, onnx"
+            f"the model cannot be written as a Google checkpoint: {'; '.join(faults)}. "
+            "The other formats keep it: native, savedmodel, huggingface, keras, onnx"
         )
     rules = google.writing(config)
     weights = {_foreign(name, rules): checkpoint.weights[name] for name in weight_shapes(config)}
@@ -63,7 +63,7 @@ def _google(config: EncoderConfig) -> Google:
     architecture = ARCHITECTURES.get(type(config))
     if architecture is None or architecture.google is None:
         raise UnsupportedModelError(
-            f"Google released no {config.architecture} checkpoints, so there is no such form of one; "
+            f"Google released no {config.architecture} checkpoints, so the format does not exist for it; "
             "export it as native, savedmodel, keras or onnx"
         )
     return architecture.google

@@ -1,4 +1,4 @@
-"""Settings that show only in a graph definition: constants and operations are looked at, nothing is run."""
+"""Read settings that only a graph definition has, from its constants and operations; nothing is run."""
 
 import re
 import struct
@@ -99,12 +99,12 @@ class Graph:
             yield from body
 
     def _nodes(self) -> Iterator[Any]:
-        """Those of the encoder."""
+        """The graph's nodes that belong to the encoder."""
         return (node for node in self._all_nodes() if not _HEAD.fullmatch(node.name))
 
 
 def parse_graph(graph_def: bytes, *, source: Path) -> Any:
-    """The graph definition in the file `source`, as a message; `CorruptFileError` if it is none, or of no model."""
+    """The graph definition in the file `source`, as a message; `CorruptFileError` unless it is one of a model."""
     where = f"the graph in {source}"
     graph = parse("GraphDef", graph_def, source=where)
     for operations in (graph.node, graph.library.function, *(each.node_def for each in graph.library.function)):

@@ -1,4 +1,4 @@
-"""Checkpoints of TensorFlow's Model Garden: object-based ones, whose keys are paths through the trainer's objects.
+"""Read checkpoints of TensorFlow's Model Garden: object-based, keys are paths through the trainer's objects.
 
 The encoder is found by its attention layers, whatever it is called there (`encoder/`, `model/`). Its parts are
 counted through, `layer_with_weights-N`: word, position and type embeddings, their layer norm, a projection where the
@@ -116,7 +116,7 @@ def read_model_garden(folder: Path, given: Mapping[str, Any] | None = None) -> C
 
 
 def _in_albert(name: str) -> str:
-    """What the weight of a BERT's only layer, or of what surrounds it, is called in an ALBERT."""
+    """Translate the name of a weight of a one-layer BERT to its name in an ALBERT."""
     if name.startswith(_FIRST_LAYER):
         return FIRST_BLOCK + part_in_albert(name.removeprefix(_FIRST_LAYER))
     return name.replace(_PROJECTION, PROJECTION)

@@ -1,4 +1,4 @@
-"""TF Hub's TensorFlow 2 SavedModels, read as files: the graph in them is never run.
+"""Read TF Hub's TensorFlow 2 SavedModels as files: the graph in them is never run.
 
 The variables are in a TensorBundle under running numbers; the object graph gives them their names, and these tell
 the architecture. What berthub itself exported says all of its settings in `assets.extra`; other models have some in
@@ -115,7 +115,7 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
 
 
 def _put_tokenization(settings: Settings, meta_graph: Any, path: Path) -> None:
-    """What the operations on texts tell, in a model that was saved with its preprocessing: it has had no others."""
+    """Set the tokenization settings from a model's operations on texts, if it was saved with its preprocessing."""
     if "tokenization" in settings:
         return
     text = TextGraph.of([meta_graph.graph_def], path)
@@ -144,7 +144,7 @@ def _meta_graph(path: Path) -> Any:
 def _weights(
     objects: SavedObjects, encoder: int, description: EncoderConfig | None, path: Path
 ) -> tuple[type[EncoderConfig], dict[str, Variable]]:
-    """What kind of encoder it is, and the variables of its weights and of its language-model head by canonical name.
+    """The kind of encoder, and the variables of its weights and its language-model head by canonical name.
 
     `UnsupportedModelError` if there is no encoder, or one with more weights than are known.
     """

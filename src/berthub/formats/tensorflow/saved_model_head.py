@@ -41,11 +41,11 @@ class DenseHead:
 
     @property
     def variables(self) -> list[Variable]:
-        """Those of the kernel and the bias."""
+        """The variables of the kernel and the bias."""
         return [self.kernel] + ([] if self.bias is None else [self.bias])
 
     def read(self, bundle: TensorBundle, config: EncoderConfig) -> Head | None:
-        """The head, None where no task of ours fits its outputs.
+        """The head; None if its outputs fit no task of berthub.
 
         One output, a logit or its sigmoid, stands for two labels: the first has the score 0, so that the softmax over
         both is the sigmoid. It stands for a number where the model was compiled for regression. Several outputs are
@@ -81,7 +81,7 @@ def find_dense_head(
 ) -> DenseHead | None:
     """The dense layer between the encoder's pooled output and the model's only output; None where there is no such one.
 
-    Between them may be what does nothing but in training; behind it an activation.
+    Between them may be layers that only act in training; an activation may follow it.
     """
     outputs = _outputs(objects, encoder_functions)
     above = objects.above(encoder)
@@ -115,7 +115,7 @@ def find_dense_head(
 
 @dataclasses.dataclass(frozen=True)
 class _Trail:
-    """The way from a model's output back: a dense layer, and the output of another that it is made of, by number."""
+    """A step back from a model's output: a dense layer, and which output of another layer is its input, by number."""
 
     dense: str
     activation: str
@@ -164,7 +164,7 @@ def _one_tensor(value: Any) -> tuple[str | None, int]:
 
 
 def _only(nodes: Collection[int] | None) -> int | None:
-    """The object that is the layer of a name; None if several are, or none."""
+    """The object of the layer with that name; None if there is none, or several."""
     return next(iter(nodes)) if nodes and len(nodes) == 1 else None
 
 

@@ -1,4 +1,4 @@
-"""What Keras noted in a SavedModel about its layers; the class names and keys changed over the years."""
+"""Read Keras's metadata about the layers of a SavedModel; its class names and keys changed over the years."""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
@@ -42,7 +42,7 @@ _ACTIVATION_NAMES = {"Text>gelu": "gelu_tanh", "keras_nlp>gelu": "gelu_tanh", "r
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KerasLayer:
-    """A layer's class, without the package it was registered in, its settings, and all that Keras noted.
+    """A layer's class, without the package it was registered in, its settings, and all of Keras's metadata.
 
     `node` is its number among the objects.
     """
@@ -64,7 +64,7 @@ def read_metadata(folder: Path, objects: SavedObjects) -> list[KerasLayer]:
 
 
 def put_declared_sizes(settings: Settings, layers: Collection[KerasLayer], shaped: Mapping[str, int]) -> None:
-    """Take over the sizes that the metadata declares; `CheckpointError` if one contradicts those in `shaped`."""
+    """Set the sizes that the metadata declares; `CheckpointError` if one contradicts those in `shaped`."""
     for config in _encoders(layers):
         for name, keys in _SIZES.items():
             for key in keys:
@@ -80,7 +80,7 @@ def put_declared_sizes(settings: Settings, layers: Collection[KerasLayer], shape
 def put_metadata(
     settings: Settings, layers: Collection[KerasLayer], kind: type[EncoderConfig], *, source: Path
 ) -> None:
-    """Take over the activation, the epsilon, the dropout rates and so on, as far as the metadata has them."""
+    """Set the activation, the epsilon, the dropout rates and so on, as far as the metadata has them."""
     epsilons = {
         epsilon
         for layer in layers

@@ -20,7 +20,7 @@ _PARTS = re.compile(
 
 
 def architecture(names: Collection[str]) -> type[EncoderConfig]:
-    """What kind of encoder has variables of these names; they are `numbered` ones."""
+    """The architecture of an encoder whose variables have these names, after `numbered`."""
     for kind, each in ARCHITECTURES.items():
         mark = each.saved_model.mark
         if mark is not None and any(re.fullmatch(mark, name) for name in names):
@@ -34,7 +34,7 @@ def rules(kind: type[EncoderConfig]) -> Sequence[Rule]:
 
 
 def numbered(names: Iterable[str]) -> dict[str, str]:
-    """Each name, and the same with `layer_0/`, `layer_1/` ... for the blocks of a scaffold.
+    """Map each name to the same with `layer_0/`, `layer_1/` ... for the blocks of a scaffold.
 
     Where several blocks are called `transformer` or `transformer_scaffold` they are layers, in the order of their
     numbers; a single `transformer` is ALBERT's, and keeps its name.

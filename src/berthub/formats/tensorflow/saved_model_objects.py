@@ -1,4 +1,4 @@
-"""The objects of a TensorFlow 2 SavedModel: what hangs on what, under which names, and where the variables are."""
+"""The object graph of a TensorFlow 2 SavedModel: objects, their children by name, and their variables."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class SavedObjects:
         return [*self._variables.values(), *self._stray]
 
     def encoder(self) -> int:
-        """The encoder: the object with a vocabulary and word embeddings, wherever it hangs; else the whole model.
+        """The encoder: the object with a vocabulary and word embeddings, at any depth; else the whole model.
 
         `CheckpointError` if there are several.
         """
@@ -86,7 +86,7 @@ class SavedObjects:
         return any(self.child(node, name) is not None for name in _VOCABULARIES)
 
     def child(self, node: int, name: str) -> int | None:
-        """The object that `node` calls `name`."""
+        """The child of `node` called `name`."""
         if node not in self._named:
             if not 0 <= node < len(self._nodes) or not self._nodes[node].children:
                 return None
@@ -94,7 +94,7 @@ class SavedObjects:
         return self._named[node].get(name)
 
     def reachable(self, *nodes: int | None, without: Collection[str] = ()) -> set[int]:
-        """These objects and all that hangs on them, but for what is called one of `without`."""
+        """These objects and their descendants, except children named in `without`."""
         found: set[int] = set()
         waiting = [node for node in nodes if node is not None]
         while waiting:
@@ -105,7 +105,7 @@ class SavedObjects:
         return found
 
     def above(self, node: int) -> set[int]:
-        """The object and all that it hangs on: those that it is reachable from."""
+        """The object and its ancestors: all objects that it is reachable from."""
         parents: dict[int, list[int]] = {}
         for number in range(len(self._nodes)):
             for _, child in self._children(number):
@@ -128,7 +128,7 @@ class SavedObjects:
         return [name for node in sorted(nodes) for name in self._nodes[node].function.concrete_functions]
 
     def metadata(self) -> Iterator[tuple[int, str]]:
-        """What Keras noted inside `saved_model.pb` about each object."""
+        """Keras's metadata inside `saved_model.pb` about each object."""
         for number, node in enumerate(self._nodes):
             yield number, node.user_object.metadata
 
@@ -143,7 +143,7 @@ class SavedObjects:
                 )
 
     def asset(self, node: int, name: str) -> Path | None:
-        """The file that `node` calls `name`: None if there is no such asset; `ModelNotFoundError` if it is missing."""
+        """The file of the asset `name` of `node`; None without such an asset, `ModelNotFoundError` without its file."""
         child = self.child(node, name)
         if child is None or not self._nodes[child].HasField("asset"):
             return None
@@ -200,7 +200,7 @@ def _checkpoint_nodes(bundle: TensorBundle) -> Any:
 
 
 def _stray(bundle: TensorBundle) -> Iterator[Variable]:
-    """All variables of the checkpoint: slots of optimizers are no children of anything."""
+    """All variables of the checkpoint, also the slots of optimizers, which are not in the model's object graph."""
     for node in _checkpoint_nodes(bundle):
         yield from _variables_of(node, bundle)
 

@@ -1,4 +1,4 @@
-"""What the shapes of a SavedModel's variables and its graph tell about its settings, for each architecture."""
+"""Settings of each architecture from the shapes of a SavedModel's variables and from its graph."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ _GRAPH = "the operations and constants of the graph"
 
 
 def put_shapes(settings: Settings, kind: type[EncoderConfig], arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Take over what the shapes tell, and which weights there are; the same is returned."""
+    """Set the sizes that the shapes of the weights tell, and return them."""
     sizes = sizes_from_shapes(kind, {name: as_matrix(name, array).shape for name, array in arrays.items()})
     if heads := first_heads(arrays):
         sizes["num_heads"] = heads
@@ -41,7 +41,7 @@ def put_from_graph(
     sizes: Mapping[str, int],
     source: Path,
 ) -> None:
-    """Look into the graph for what is still missing; the graph is made only then.
+    """Set from the graph what is still missing; the graph is parsed only then.
 
     `sizes` are those that the shapes told. `UnsupportedModelError` for what no network here computes.
     """
@@ -69,9 +69,9 @@ def put_from_graph(
 
 
 def without_foreign_head(config: C, settings: Settings, make_graph: Callable[[], Graph]) -> C:
-    """The configuration without the masked-language-model head, if that computes otherwise than the encoder.
+    """Drop the masked-language-model head from the configuration, if its activation or epsilon is not the encoder's.
 
-    Its activation and the epsilon of its layer norm have no settings of their own here.
+    These have no settings of their own here.
     """
     if not config.mlm or all(getattr(config, name) == own for name, own in make_graph().head_settings().items()):
         return config

@@ -1,4 +1,4 @@
-"""What the names and shapes of weights tell about the settings of an encoder."""
+"""The settings of an encoder that follow from the names and shapes of its weights."""
 
 import dataclasses
 from typing import Any

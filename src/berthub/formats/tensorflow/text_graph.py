@@ -1,4 +1,4 @@
-"""How a graph changes and splits texts, by the operations of TensorFlow Text in it; the graph is never run.
+"""Read how a graph normalizes and splits texts, from its TensorFlow Text operations; the graph is never run.
 
 Preprocessing models are such graphs, and so are models that were saved together with their preprocessing.
 """

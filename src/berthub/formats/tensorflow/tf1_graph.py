@@ -1,4 +1,4 @@
-"""What the graph of Google's TensorFlow 1 code tells that no variable does: looked at, never run.
+"""Read settings from a graph of Google's TensorFlow 1 code that no variable tells; the graph is never run.
 
 The number of heads shows in the constant by which attention scores are scaled, 1/sqrt(width of a head); ALBERT's
 number of layers in the scopes of its operations, `group_G/layer_I/inner_group_J`; the
@@ -56,7 +56,7 @@ def dropout_rates(nodes: Iterable[Any]) -> dict[str, float]:
             rate = round(value if match[2] == "rate" else 1 - value, 6)
             rates["attention_dropout" if match[1] else "hidden_dropout"].add(rate)
     if not any("dropout" in node.name for node in nodes):
-        # A rate of zero leaves no operation behind.
+        # With a rate of zero the graph has no dropout operation.
         return dict.fromkeys(rates, 0.0)
     return {name: values.pop() for name, values in rates.items() if len(values) == 1}
 

@@ -1,4 +1,4 @@
-"""TensorFlow Hub's modules of TensorFlow 1, read as files: the graph in them is looked at, never run.
+"""Read TensorFlow Hub's modules of TensorFlow 1 as files: the graph in them is read, never run.
 
 The variables have the names of Google's own code. No configuration is stored: sizes follow from the shapes, the
 rest from constants and operations of the graph. Whether texts are lower-cased is the constant behind the signature

@@ -1,4 +1,4 @@
-"""What several architectures of transformers have in common: BERT's settings, and its names of weights."""
+"""Settings and weight names of BERT that several architectures of transformers share."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ POOLER = {"bert/pooler/dense": "pooler.dense"}
 
 
 def predictions(dense: str, norm: str, bias: str) -> dict[str, str]:
-    """The scopes of the masked-language-model head, whose layers each architecture calls otherwise."""
+    """The scopes of the masked-language-model head, whose layers have other names in each architecture."""
     return {
         "cls/predictions/transform/dense": dense,
         "cls/predictions/transform/LayerNorm": norm,

@@ -1,4 +1,4 @@
-"""BERT in TensorFlow's formats; with a projection behind the embeddings it is ELECTRA's encoder."""
+"""BERT in TensorFlow's formats; with a projection after the embeddings it is ELECTRA's encoder."""
 
 from typing import Any
 

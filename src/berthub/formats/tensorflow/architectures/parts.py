@@ -1,4 +1,4 @@
-"""What several architectures of TensorFlow's formats have in common: rules between names of weights."""
+"""Rules between weight names that several architectures in TensorFlow's formats share."""
 
 from berthub.formats.renaming import Rule
 
@@ -29,7 +29,7 @@ GOOGLE: list[Rule] = [
     (r"embeddings/(?:Fake)?LayerNorm/(gamma|beta)", r"bert/embeddings/LayerNorm/\1"),
     (r"(pooler/dense/(?:kernel|bias))", r"bert/\1"),
 ]
-"""Google's names behind the scope of the encoder. An optimizer's slots have further parts at the end and match
+"""Google's names after the scope of the encoder. An optimizer's slots have a longer path and match
 nothing."""
 
 # TF Hub's SavedModels. Any prefix may stand before a name (`bert_encoder_v2/`, `bert_model/encoder/` ...), and Keras
