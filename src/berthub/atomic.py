@@ -1,4 +1,4 @@
-"""The one way in which a file or a folder comes into being: written beside its place, fsynced, renamed.
+"""Write files and folders atomically: beside their place, fsynced, then renamed.
 
 Whoever looks at the place sees what was there before, or all of the new: after an error, a kill, or a power failure.
 Who has the file before open, or mapped, keeps its bytes. What the system refuses becomes a `WriteError`.
@@ -85,7 +85,7 @@ def written_file(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def written_path(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """The same for libraries that make their file themselves: a path beside the target, with the same extension.
+    """As `written_file`, for libraries that make their file: a path beside the target, with the same extension.
 
     Folders above it are made. All errors of the system in the block are taken for errors of writing.
     """
@@ -152,7 +152,7 @@ def check_new_folder(target: Path) -> None:
 
 
 def remove_folder(target: Path) -> None:
-    """Remove a folder: first its name, so that nobody takes what is half removed for the whole."""
+    """Remove a folder: it is renamed first, so that nobody takes a half removed one for the whole."""
     final = _resolved(target)
     doomed = _beside(final)
     with write_errors(target):
@@ -161,7 +161,7 @@ def remove_folder(target: Path) -> None:
 
 
 def unfinished_beside(target: Path) -> Iterator[Path]:
-    """What processes that were killed left of `target`; of use to who knows that no other process writes it now."""
+    """Unfinished files that killed processes left beside `target`; valid while no other process writes it."""
     final = _resolved(target)
     begin = f".{_shortened(final.name)}."
     for path in final.parent.iterdir():
@@ -171,7 +171,7 @@ def unfinished_beside(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def write_errors(target: Path | str, *foreign: type[Exception]) -> Iterator[None]:
-    """What the system refuses in the block becomes a `WriteError` about `target`; a closed pipe stays one.
+    """Turn the system's errors in the block into a `WriteError` about `target`, except that of a closed pipe.
 
     `foreign` are errors of libraries that are no OSErrors, and mean the same.
     """
@@ -261,7 +261,7 @@ def _beside(final: Path, suffix: str = "") -> Path:
 
 @contextlib.contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """Make the folder, and those above it; what was made goes again if the block fails."""
+    """Make the folder, and those above it; remove them again if the block fails."""
     missing = [folder, *folder.parents]
     missing = missing[: next(index for index, each in enumerate(missing) if each.exists())][::-1]
     try:
@@ -320,7 +320,7 @@ def _fsync_folder(folder: Path) -> None:
 
 
 def _remove(paths: Iterable[Path]) -> None:
-    """Remove what there is of these, as far as the system lets; the error on its way counts for more than one here."""
+    """Remove those that exist, as far as the system lets; errors are ignored, since another one is being raised."""
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What objects show of themselves in one line, however large the arrays are that they hold."""
+"""A short `repr` for objects that hold large arrays."""
 
 import dataclasses
 import reprlib

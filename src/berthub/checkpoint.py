@@ -1,4 +1,4 @@
-"""The one canonical form of a model, whatever format it came from."""
+"""The canonical representation of a model, whatever format it came from."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -124,7 +124,7 @@ class Checkpoint:
         return sum(weight.size for weight in self.weights.values())
 
     def in_memory(self) -> Self:
-        """The same model with copies of its arrays, which no file of it can change any more."""
+        """The same model with copies of its arrays, so that changes of its files do not matter."""
         copies: dict[Any, npt.NDArray[Any]] = {}
 
         def copied(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

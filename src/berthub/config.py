@@ -1,4 +1,4 @@
-"""The settings that all encoders have: everything that changes a number, frozen, read and never guessed."""
+"""The settings that all encoders have: everything that changes a number."""
 
 import dataclasses
 import math
@@ -30,10 +30,10 @@ _LARGEST = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderConfig(ABC):
-    """What the settings of every architecture have in common; `berthub.networks` has one class for each.
+    """The base class of every architecture's settings; `berthub.networks` has one class for each.
 
     Sizes are counts; `max_positions` is the longest sequence in tokens, `[CLS]` and `[SEP]` included. `pooler` tells
-    whether the model has the dense layer behind `pooled_output`, `mlm` whether it has the masked-language-model head.
+    whether the model has the dense layer of `pooled_output`, `mlm` whether it has the masked-language-model head.
     `lower_case`, `strip_accents` (None: as `lower_case`) and `split_chinese` belong to the tokenization that the
     weights were trained with, and `tokenization` says to the letter whose it is. The dropout rates matter in training
     only. Values that contradict each other raise `CheckpointError`.

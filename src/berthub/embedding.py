@@ -1,4 +1,4 @@
-"""What a model itself says of its sentence vectors: how tokens are pooled, the vectors' length, the texts' length."""
+"""A model's own settings of its sentence vectors: how tokens are pooled, the vectors' length, the texts' length."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding:
-    """How one vector is made of a text, as far as the model's own files say; with all defaults they say nothing.
+    """The way to make one vector of a text, as far as the model's own files say; with all defaults they say nothing.
 
     `pooling` says how the token vectors of a layer become one, None where no file does. `normalize` tells whether the
     vectors are scaled to length 1. `max_length` is the most tokens of a text, `[CLS]` and `[SEP]` included, None for
@@ -56,7 +56,7 @@ class Embedding:
             raise CheckpointError("what is said of the model's sentence vectors cannot be used: " + "; ".join(faults))
 
     def chosen(self, pooling: Pooling | None = None, normalize: bool | None = None) -> tuple[Pooling, bool]:
-        """The pooling that a call means, and whether its vectors are scaled to length 1.
+        """The pooling that a call uses, and whether its vectors are scaled to length 1.
 
         What the caller gives stands above what the model says. With a `pooling` of the caller's the vectors are that
         and nothing else: the model's normalization belongs to its own pooling, and None then means False. Without

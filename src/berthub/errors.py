@@ -72,7 +72,7 @@ class ArchiveError(BerthubError, ValueError):
 
 
 class ModelError(BerthubError, ValueError):
-    """The files at hand are no model that berthub can read."""
+    """The files are not a model that berthub can read."""
 
 
 class ModelNotFoundError(ModelError):
@@ -119,7 +119,7 @@ class MissingDependencyError(BerthubError, ImportError):
 
 
 class InferredSettingWarning(UserWarning):
-    """A setting was inferred that no file of the model holds, from facts that leave room for doubt."""
+    """A setting was inferred that no file of the model holds, from facts that do not settle it."""
 
 
 class TruncationWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""What fine-tuning puts on top of the encoder: one dense layer, and what its outputs mean."""
+"""The head of a fine-tuned model: one dense layer on the encoder, and what its outputs mean."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args

@@ -1,4 +1,4 @@
-"""Which library Keras computes with, where nothing says so: the first one that is installed."""
+"""Choose Keras's backend, if none is set: the first one that is installed."""
 
 import importlib.util
 import json
@@ -15,7 +15,7 @@ _WRITTEN_BY_KERAS = "tensorflow"
 
 
 def choose_backend(*, prefer: str | None = None) -> bool:
-    """See to it that Keras, before it is imported, has a backend that is installed; False if there is none.
+    """Choose an installed backend for Keras, before it is imported; False if there is none.
 
     `KERAS_BACKEND` is left alone, and so is a `keras.json` (https://keras.io/getting_started) in which the user named
     a backend that is installed. Without either Keras would take TensorFlow, installed or not. `prefer` is taken before

@@ -1,4 +1,4 @@
-"""What berthub does about Keras when it is imported itself, without importing it.
+"""Register berthub's layers with Keras, without importing it.
 
 Where nothing says which library Keras shall compute with, it is given one that is installed. And it is told where
 berthub's layers are, so that it can load a model that has one.
@@ -60,7 +60,7 @@ def _prepare_import(loader: Any) -> None:
 
 
 def _register(keras: Any) -> None:
-    # Not Keras 2, which keeps models in a form of its own. What else is called keras must be importable, too.
+    # Not Keras 2, which keeps models in a format of its own. What else is called keras must be importable, too.
     major = str(getattr(keras, "__version__", "")).partition(".")[0]
     if not major.isdigit() or int(major) < 3 or not hasattr(keras, "saving"):
         return

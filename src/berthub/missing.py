@@ -1,4 +1,4 @@
-"""What stands for a public name whose library is not installed: it can be looked at, and not be used."""
+"""Placeholders for public names whose library is not installed; using one raises `MissingDependencyError`."""
 
 from types import ModuleType
 from typing import Any
@@ -9,7 +9,7 @@ __all__ = ["missing_class", "missing_module"]
 
 
 class _Missing(type):
-    """The type of such a class: using it raises what was raised when it should have been imported."""
+    """The type of a placeholder class: using it raises the error of the failed import."""
 
     _error: MissingDependencyError
 
@@ -27,7 +27,7 @@ class _Missing(type):
 
 
 def missing_class(name: str, error: MissingDependencyError) -> type:
-    """A class that raises `error` when it is made an object of, and when its methods are asked for."""
+    """A class that raises `error` when it is instantiated, and when its methods are used."""
     return _Missing(name, (), {"__module__": "berthub", "__doc__": f"Not installed: {error}", "_error": error})
 
 

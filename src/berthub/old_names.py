@@ -1,4 +1,4 @@
-"""What to write instead of the names of tensorflow_hub that berthub does not have."""
+"""Errors for names of tensorflow_hub that berthub does not have, with what to write instead."""
 
 from typing import Any
 
@@ -77,7 +77,7 @@ def unknown_name(module: str, name: str) -> AttributeError:
 
 
 def old_argument_fault(name: str, value: Any) -> str | None:
-    """What is to be said of an old argument of `KerasLayer`; None if the layer does what it asks for anyway."""
+    """The error message for an old argument of `KerasLayer`; None if the layer does what it asks for anyway."""
     match name, value:
         case _, None:
             return None

@@ -1,4 +1,4 @@
-"""How dense layers are computed in 8-bit integers: what calibration found out about their inputs.
+"""Quantization of dense layers to 8-bit integers, with the ranges of their inputs from calibration.
 
 Weights are signed, with a scale for each output; inputs are unsigned, with one scale for all. Before that each
 component of an input is moved to the middle of its range (Wei et al., 2023, https://arxiv.org/abs/2304.09145), and
@@ -69,7 +69,7 @@ class DenseQuantization(Brief):
         return (_LARGEST_INPUT - _MIDDLE) * self.scale
 
     def rounded(self, x: Floats) -> Floats:
-        """What is left of inputs [..., in], shifted and smoothed: multiples of the scale."""
+        """Inputs [..., in], shifted, smoothed and rounded to multiples of the scale."""
         steps = (x - self.shift) * (1 / self.smoothing / np.float32(self.scale))
         np.rint(steps, out=steps)
         np.clip(steps, -_MIDDLE, _LARGEST_INPUT - _MIDDLE, out=steps)
@@ -85,7 +85,7 @@ class DenseQuantization(Brief):
 
 
 Quantization = Mapping[str, DenseQuantization]
-"""Of a model: the dense layers that are computed in bytes, by the names of their kernels."""
+"""A model's dense layers that are computed in bytes, by the names of their kernels."""
 
 
 def without_rows(kernel: Floats, exact: npt.NDArray[np.bool_]) -> Floats:

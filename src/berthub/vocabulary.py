@@ -127,7 +127,7 @@ class Vocabulary:
 
     @cached_property
     def share_of_capitals(self) -> float:
-        """Of the pieces that hold letters with two cases, those that hold a capital: 0 to 1.
+        """The share, 0 to 1, of pieces with a capital among those whose letters have two cases.
 
         Special and bracketed pieces, such as `[CLS]` and `[unused1]`, do not count. Lower-casing text can never produce
         a piece with a capital. Vocabularies of lower-cased text have none, those of cased text some 30%.

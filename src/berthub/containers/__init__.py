@@ -1,1 +1,1 @@
-"""Files that hold arrays and messages, by strangers: read strictly, mapped rather than copied, and written."""
+"""Read and write files of arrays and messages: read strictly, as they may be hostile, and mapped, not copied."""

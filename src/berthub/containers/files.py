@@ -32,7 +32,7 @@ def assets(folder: Path) -> dict[str, Path]:
 
 
 def asset(folder: Path, name: str) -> Path:
-    """The file called so in a SavedModel's `assets`; `ModelNotFoundError` if it is missing.
+    """The file of that name in a SavedModel's `assets`; `ModelNotFoundError` if it is missing.
 
     The name comes from another file: looked up, it cannot lead out of the folder.
     """
@@ -43,7 +43,7 @@ def asset(folder: Path, name: str) -> Path:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """The file, open for reading: every file of a model is opened here.
+    """Open a file for reading; every file of a model is opened here.
 
     `ModelError` if it cannot be read, and for what is no regular file: reading a pipe or a device may take for ever.
     """
@@ -111,7 +111,7 @@ def memory_map(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def map_file(file: BinaryIO, path: Path) -> npt.NDArray[np.uint8]:
-    """`memory_map` of a file that is open; `path` is its name in errors."""
+    """Map a file that is open already; `path` is its name in errors."""
     try:
         if not os.fstat(file.fileno()).st_size:  # an empty file cannot be mapped
             return np.empty(0, np.uint8)

@@ -1,4 +1,4 @@
-"""Arrays of an HDF5 file, as Keras writes them, as views of the mapped file.
+"""Read the arrays of an HDF5 file, as Keras writes them, as views of the mapped file.
 
 h5py tells where they are; what it would follow out of the file (external storage, links) or unpack is not read.
 """

@@ -1,4 +1,4 @@
-"""Arrays of an `.npz` file, read strictly: as `numpy.savez` writes them, uncompressed, and none twice.
+"""Read the arrays of an `.npz` file strictly: as `numpy.savez` writes them, uncompressed, and none twice.
 
 `numpy.load` makes an array before it knows that the file holds so much, unpacks whatever a member grows to, and takes
 the last of two members of one name.

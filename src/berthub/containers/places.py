@@ -1,4 +1,4 @@
-"""Where the tensors of a file lie in it: each on bytes of its own."""
+"""Check that no two tensors of a file share bytes."""
 
 from collections.abc import Iterable
 
@@ -10,8 +10,8 @@ __all__ = ["check_apart"]
 def check_apart(places: Iterable[tuple[str, int, int]], *, source: str) -> None:
     """`CorruptFileError`, naming both, if two of these (name, offset, size) share a byte of `source`.
 
-    No writer does that: a weight that is used twice is stored once. Two on one place are a changed index, and which of
-    them the bytes belong to cannot be told.
+    No writer does that: a weight that is used twice is stored once. If two share bytes, the index was damaged, and
+    nothing tells which of them the bytes belong to.
     """
     last, end = "", 0
     for offset, size, name in sorted((offset, size, name) for name, offset, size in places if size):

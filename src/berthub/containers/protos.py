@@ -1,4 +1,4 @@
-"""The few TensorFlow messages that the readers look into, declared for the protobuf runtime.
+"""The few TensorFlow messages that the readers need, declared for the protobuf runtime.
 
 Only the fields that are read are declared; the runtime skips the others. `MetaGraphDef.graph_def` is declared as
 bytes (the same on the wire), so that its megabytes are parsed only when a setting has to be looked up in the graph.
@@ -123,7 +123,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
 
 
 def parse(kind: str, data: bytes, *, source: str) -> Any:
-    """Parse `data` as the message `kind`; `CorruptFileError`, naming `source`, if it is none."""
+    """Parse `data` as the message `kind`; `CorruptFileError`, naming `source`, if it is not one."""
     parsed = _classes()[kind]()
     try:
         parsed.ParseFromString(data)
@@ -133,7 +133,7 @@ def parse(kind: str, data: bytes, *, source: str) -> Any:
 
 
 def by_key(entries: Iterable[tuple[str, Any]], *, source: str) -> dict[str, Any]:
-    """What stands under keys in a message; `CorruptFileError`, naming `source` and the key, if one is there twice."""
+    """The entries of a message by their keys; `CorruptFileError`, naming `source` and the key, if one is double."""
     found: dict[str, Any] = {}
     for key, value in entries:
         if key in found:

@@ -1,4 +1,4 @@
-"""Opening files of strangers: regular files only, since reading a pipe or a device may take for ever."""
+"""Open regular files only: reading a pipe or a device may take for ever."""
 
 import io
 import os
@@ -19,7 +19,7 @@ _KINDS = {
 
 
 class NotRegularFileError(OSError):
-    """What stands at a path is no regular file, but `kind`, in words."""
+    """The path is not a regular file, but `kind`, in words."""
 
     def __init__(self, path: Path, kind: str) -> None:
         super().__init__(f"{path} is no regular file, but {kind}")
@@ -27,7 +27,7 @@ class NotRegularFileError(OSError):
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """The file, open for reading. `NotRegularFileError` for what is none; other `OSError`s come as they are."""
+    """Open a regular file for reading. `NotRegularFileError` for anything else; other `OSError`s are not changed."""
     # Before and after: opening a device may have effects, and what the name stands for may change in between.
     _check(path, path.stat().st_mode)
     descriptor = os.open(path, _FLAGS)

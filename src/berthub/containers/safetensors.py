@@ -1,4 +1,4 @@
-"""Arrays of a safetensors file as views of the mapped file.
+"""Read the arrays of a safetensors file as views of the mapped file, and write them.
 
 The format (https://huggingface.co/docs/safetensors): the length of the header, the header in JSON, which names type,
 shape and place of each tensor, then the tensors without holes. The library's own loader copies, and takes the last of
@@ -52,7 +52,7 @@ class _Place:
 def read_safetensors(path: Path) -> dict[str, npt.NDArray[Any]]:
     """All tensors by name: views for float32 and integers, float32 copies for other float types.
 
-    `CorruptFileError` for a file that is cut off, or whose header names a tensor twice, puts two on the same bytes or
+    `CorruptFileError` for a file that ends early, or whose header names a tensor twice, puts two on the same bytes or
     leaves bytes over.
     """
     data = memory_map(path)
@@ -106,7 +106,7 @@ def _tensors(path: Path, data: npt.NDArray[np.uint8]) -> Iterator[tuple[str, npt
 
 
 def _places(path: Path, header: bytes, held: int) -> dict[str, _Place]:
-    """What the header says of each tensor; together they are the `held` bytes behind it."""
+    """The tensors that the header describes; together they are the `held` bytes after it."""
     stored = parse_json(header, source=f"the header of {path}")
     if not isinstance(stored, dict):
         raise CorruptFileError(f"the header of {path} is no object")

@@ -1,4 +1,4 @@
-"""The table format of LevelDB, in which TensorFlow keeps the index of a checkpoint.
+"""Read the table format of LevelDB, in which TensorFlow keeps the index of a checkpoint.
 
 Layout: data blocks, a meta-index block, an index block, and a footer of 48 bytes. A block is a run of
 prefix-compressed entries, then its restart points; a byte for its compression and a masked CRC-32C follow it.
@@ -53,14 +53,14 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
     last, end = b"", 0
     for _, value in _entries(_block(data, handle, budget), budget):
         block, _ = _block_handle(value, 0)
-        # They lie one behind the other: one that is named twice would be read as often as it is named.
+        # They lie one after the other: one that is named twice would be read as often as it is named.
         if block.offset < end:
             raise CorruptFileError(f"two blocks lie on the same bytes, or not in order, at {block.offset}")
         end = block.offset + block.size
         for key, entry in _entries(_block(data, block, budget), budget):
             if entries and key <= last:
                 raise CorruptFileError(
-                    f"the table holds the key {key!r} " + ("twice" if key == last else f"behind {last!r}, unsorted")
+                    f"the table holds the key {key!r} " + ("twice" if key == last else f"after {last!r}, unsorted")
                 )
             entries[key] = entry
             last = key
@@ -68,7 +68,7 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
 
 
 class _Budget:
-    """What a table of so many bytes may become: `CorruptFileError` where keys and blocks come to much more."""
+    """The memory that a table may take for its size: `CorruptFileError` where keys and blocks need much more."""
 
     def __init__(self, size: int) -> None:
         self._left = _RATIO_COUNTS_FROM + _LARGEST_RATIO * size
@@ -89,7 +89,7 @@ class _Budget:
 
 
 def masked_crc32c(crc: int) -> int:
-    """The form in which a CRC-32C is stored beside the data that it covers."""
+    """Mask a CRC-32C, as it is stored beside the data that it covers."""
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 

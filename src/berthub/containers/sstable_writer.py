@@ -1,4 +1,4 @@
-"""Writes the table format of LevelDB; `berthub.containers.sstable` describes and reads it."""
+"""Write the table format of LevelDB; `berthub.containers.sstable` describes and reads it."""
 
 import struct
 from collections.abc import Iterable, Mapping
@@ -52,7 +52,7 @@ def encode_block(entries: Iterable[tuple[bytes, bytes]], restart_interval: int) 
 
 
 def append_block(data: bytearray, block: bytes, compression: bytes = _UNCOMPRESSED) -> bytes:
-    """Put `block`, already compressed as it says, behind `data` with its checksum; returns the handle to it."""
+    """Append `block`, already compressed as it says, to `data` with its checksum; returns the handle to it."""
     handle = encode_varint(len(data)) + encode_varint(len(block))
     crc = masked_crc32c(google_crc32c.value(block + compression))
     data += block + compression + struct.pack("<I", crc)
@@ -70,7 +70,7 @@ def encode_varint(value: int) -> bytes:
 
 
 def _in_blocks(entries: Iterable[tuple[bytes, bytes]], block_size: int) -> Iterable[list[tuple[bytes, bytes]]]:
-    """The entries cut into blocks; a table without entries has one block, empty."""
+    """The entries split into blocks; a table without entries has one block, empty."""
     block: list[tuple[bytes, bytes]] = []
     size, any_block = 0, False
     for key, value in entries:

@@ -1,4 +1,4 @@
-"""JSON of strangers: parsed strictly, so that it says one thing, and in memory that its size bounds.
+"""Parse JSON strictly: each document has one meaning, and takes memory in proportion to its size.
 
 Python's parser takes the last of two equal keys, NaN, and numbers beyond all types; the reader of another library may
 take the first, and then the same file is two models. What is refused here no writer of models writes.
@@ -23,7 +23,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse_json(data: bytes, *, source: str, nonfinite: bool = False) -> Any:
-    """The value in a JSON document of UTF-8; `CorruptFileError`, naming `source`, if it is none.
+    """The value in a JSON document of UTF-8; `CorruptFileError`, naming `source`, if it is not valid.
 
     Refused are a key that an object has twice, more than 64 levels, NaN and infinite numbers (but with `nonfinite`),
     integers of more than 64 digits, halves of characters, and more lists and objects than one for 6 bytes.

@@ -1,4 +1,4 @@
-"""Parts of partitioned variables: where each lies in the whole, and the key under which a checkpoint keeps it.
+"""Slices of partitioned variables: their place in the variable, and their key in a checkpoint.
 
 The keys are those of `EncodeTensorNameSlice` in tensorflow/core/util/saved_tensor_slice_util.cc, in the encoding of
 tensorflow/core/lib/strings/ordered_code.cc, whose bytes sort as the values do.
@@ -15,23 +15,23 @@ _FULL = -1
 
 @dataclass(frozen=True, slots=True)
 class TensorSlice:
-    """A part of a variable: (start, length) along each dimension, the length -1 for all of it."""
+    """A slice of a variable: (start, length) along each dimension, the length -1 for all of it."""
 
     extents: tuple[tuple[int, int], ...]
 
     @classmethod
     def from_proto(cls, proto: Any) -> "TensorSlice":
-        """From a TensorSliceProto, in which an extent without a length takes all."""
+        """Make one from a TensorSliceProto, in which an extent without a length takes all."""
         return cls(tuple((extent.start, extent.length or _FULL) for extent in proto.extent))
 
     def key(self, name: str) -> bytes:
-        """The key of this part of the variable `name`."""
+        """The key of this slice of the variable `name`."""
         # A zero first: no variable's own key begins like that.
         encoded = _natural(0) + _text(name.encode("utf-8")) + _natural(len(self.extents))
         return encoded + b"".join(_signed(start) + _signed(length) for start, length in self.extents)
 
     def within(self, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
-        """As an index of an array of `shape`; None where it does not lie inside, or holds nothing."""
+        """The slice as an index of an array of `shape`; None if it does not lie inside, or is empty."""
         if len(self.extents) != len(shape):
             return None
         index = []

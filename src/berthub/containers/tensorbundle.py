@@ -1,4 +1,4 @@
-"""TensorFlow's checkpoint files: an index, which is a table of protocol buffers, and shards of raw bytes.
+"""Read TensorFlow's checkpoint files: an index, which is a table of protocol buffers, and shards of raw bytes.
 
 The format is that of `tensorflow/core/util/tensor_bundle`. Arrays are views of the memory-mapped shards, but for
 those of partitioned variables, which are put together from their parts; each is compared with its checksum before it
@@ -144,7 +144,7 @@ class TensorBundle:
         return self._path(f"data-{shard:05d}-of-{self._num_shards:05d}")
 
     def _check_apart(self) -> None:
-        """TensorFlow writes each tensor, strings too, on bytes of its own; a partitioned one has its parts' alone."""
+        """Check that no tensors share bytes, strings too; a partitioned variable has only the bytes of its slices."""
         places: dict[int, list[tuple[str, int, int]]] = {}
         parts = ((repr(key)[2:-1], entry) for key, entry in self._parts.items())
         for name, entry in (*self._entries.items(), *parts):
@@ -190,7 +190,7 @@ class TensorBundle:
         return dtype
 
     def _joined(self, key: str, entry: _Entry) -> npt.NDArray[Any]:
-        """A partitioned variable, whole: its parts must cover it, each place once."""
+        """Join a partitioned variable: its slices must cover it, each place once."""
         where = f"{self._index}: the partitioned variable {key!r} of shape {entry.shape}"
         dtype = self._dtype(key, entry)
         parts: list[tuple[tuple[slice, ...], _Entry]] = []

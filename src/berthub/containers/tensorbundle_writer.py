@@ -1,4 +1,4 @@
-"""Writes TensorFlow's checkpoint files without TensorFlow; `berthub.containers.tensorbundle` reads them."""
+"""Write TensorFlow's checkpoint files without TensorFlow; `berthub.containers.tensorbundle` reads them."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""A `Checkpoint` becomes something that runs batches."""
+"""Engines: each runs the network of a `Checkpoint` on batches of tokens."""

@@ -1,4 +1,4 @@
-"""Tokens become batches that suit an engine: which rows are computed together, and how they are padded."""
+"""Group tokens into batches that suit an engine, by length, and pad them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -87,8 +87,8 @@ def select(tokens: Tokens, rows: npt.NDArray[np.int64]) -> Batch:
 class Padding:
     """How batches are padded for a model: `pad` is the id that fills rows up to a width.
 
-    Every row has `margin` tokens of padding behind it, or more, up to the `widest` that the model takes: a model that
-    sees its padding gets some behind every row. With `few_widths` a width is rounded up, so that few of them occur.
+    Every row is padded with `margin` tokens, or more, up to the `widest` that the model takes: a model that
+    sees its padding gets some after every row. With `few_widths` a width is rounded up, so that few of them occur.
     """
 
     pad: int
@@ -98,7 +98,7 @@ class Padding:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, limits: Limits) -> Self:
-        """What suits a model, and an engine with these limits."""
+        """The padding that suits a model, and an engine with these limits."""
         config, vocabulary = checkpoint.config, checkpoint.vocabulary
         return cls(
             pad=vocabulary.ids[vocabulary.pad],

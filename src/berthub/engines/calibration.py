@@ -47,7 +47,7 @@ def calibrate(checkpoint: Checkpoint, batches: Iterable[PaddedBatch]) -> Quantiz
 
 @dataclass
 class _Seen:
-    """The inputs of a dense layer, or of a group: the least and the largest value of each component, some vectors."""
+    """Statistics of the inputs of a dense layer, or of a group: each component's range, and some vectors."""
 
     low: Floats
     high: Floats

@@ -1,4 +1,4 @@
-"""The choice of an engine by its name."""
+"""Create an engine by its name."""
 
 from typing import get_args
 
@@ -27,7 +27,7 @@ def create_engine(checkpoint: Checkpoint, *, engine: EngineName = "auto", precis
 
 
 def check_engine(engine: EngineName, precision: Precision) -> None:
-    """Refuse (`InputError`) what no model allows, or not this processor; asked before anything is read."""
+    """`InputError` for options that no model allows, or not this processor; checked before anything is read."""
     if engine not in get_args(EngineName):
         raise InputError(f"engine={engine!r} is not known; use one of {', '.join(get_args(EngineName))}")
     if precision not in get_args(Precision):

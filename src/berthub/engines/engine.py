@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What batches suit an engine.
+    """The batches that suit an engine.
 
     `tokens` is the most of a batch, and for a `padded` one, padding counts, too; a longer row is a batch of its own.
     `few_shapes` asks for few different numbers of rows and widths: the engine prepares itself for every new shape.
@@ -76,7 +76,7 @@ AnyBatch = Batch | PaddedBatch
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result(Brief):
-    """A batch as it was computed, and its outputs, float32 in the order they were asked for.
+    """The result of a batch: the batch as it was computed, and its outputs, float32 in the order they were asked for.
 
     For tokens they are [b, s, h] of a padded batch and [t, h] of a ragged one; [b, h] when pooled; and [b, p,
     vocabulary] of the masked-language-model head. The arrays may be views of memory that the engine uses again: they
@@ -87,7 +87,7 @@ class Result(Brief):
     outputs: Sequence[Floats]
 
     def by_row(self, output: int) -> Iterable[Floats]:
-        """The token vectors of each row as a view, [s, h]: its tokens first, and padding behind them."""
+        """The token vectors of each row as a view, [s, h]: its tokens first, then padding."""
         array = self.outputs[output]
         if isinstance(self.batch, PaddedBatch):
             return array
@@ -102,7 +102,7 @@ class Result(Brief):
 
 
 class Engine(ABC):
-    """Runs a model. `name` and `precision` tell what runs, and in which arithmetic; `limits`, what batches suit it."""
+    """Runs a model on batches. `name` and `precision` tell what runs; `limits`, which batches suit it."""
 
     name: str
     precision: str

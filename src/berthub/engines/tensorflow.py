@@ -1,4 +1,4 @@
-"""A SavedModel run as it is, by TensorFlow: the last resort, for models whose network is not written here.
+"""Run a SavedModel as it is, by TensorFlow: the last resort, for models whose network berthub does not have.
 
 It executes whatever the file says, so it is only for models that the user trusts, and only when asked for.
 """

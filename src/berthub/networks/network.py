@@ -80,7 +80,7 @@ def mlm_logits(ops: Ops[T, W], config: EncoderConfig, weights: Mapping[str, W], 
 
 
 def config_from_dict(values: Mapping[str, Any]) -> EncoderConfig:
-    """A configuration from the dict of `EncoderConfig.to_dict`; `CheckpointError` if it is none."""
+    """A configuration from the dict of `EncoderConfig.to_dict`; `CheckpointError` if it is not valid."""
     architecture = values.get("architecture")
     if not isinstance(architecture, str) or architecture not in CONFIGS:
         raise CheckpointError(

@@ -1,7 +1,7 @@
 """The operations that a network is written in, and that a backend implements.
 
 A backend is a class with these methods. `T` is its tensor (a NumPy array, a node of a graph, a Keras tensor ...),
-`W` the form in which it takes weights. Shapes: `b` texts, `s` positions, `h` hidden width.
+`W` the type in which it takes weights. Shapes: `b` texts, `s` positions, `h` hidden width.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from berthub.config import Activation
 __all__ = ["MASKED", "Dense", "Ops"]
 
 MASKED = -1e9
-"""What is added where a mask is 0: far below any score, far from overflow, and representable in bfloat16."""
+"""The number added to scores where a mask is 0: far below any score, far from overflow, representable in bfloat16."""
 
 T = TypeVar("T")
 W_co = TypeVar("W_co", covariant=True)
@@ -81,7 +81,7 @@ class Ops(Protocol[T, W_contra]):
         """
 
     def dropout(self, x: T, rate: float) -> T:
-        """In training a random `rate` of `x` set to zero and the rest scaled up; otherwise `x` itself."""
+        """Dropout: in training a random `rate` of `x` is set to zero and the rest scaled up; otherwise `x` itself."""
 
     def attention_bias(self, mask: T) -> T:
         """What to add to attention scores, from a mask [b, s] of ones and zeros: see `attention`."""

@@ -19,8 +19,8 @@ W = TypeVar("W")
 class RobertaConfig(EncoderConfig):
     """The settings of a RoBERTa.
 
-    `first_position` is the row of the position table that a text's first token has: the one behind that of padding,
-    which stands behind as many rows as the id of the padding piece says. `max_positions` does not count those rows.
+    `first_position` is the row of the position table that a text's first token has: the one after that of padding,
+    whose row is the id of the padding piece. `max_positions` does not count those rows.
     """
 
     architecture: ClassVar[str] = "roberta"

@@ -82,7 +82,7 @@ def training_batches(
 ) -> Iterator[TrainingBatch]:
     """The batches of an epoch, from the one with number `begin`.
 
-    No batch is wider than `max_width`; up to that, every row has `margin` tokens of padding behind it, or more.
+    No batch is wider than `max_width`; up to that, every row is padded with `margin` tokens, or more.
 
     With `few_shapes`, for backends that compile for every shape and compute padding, too, rows of a batch have similar
     lengths, widths are rounded up, and a smaller batch is filled up with rows of weight 0.

@@ -1,4 +1,4 @@
-"""Runs batches by OpenVINO.
+"""The OpenVINO engine: runs batches on the processor.
 
 The graph is built from the network with the checkpoint's arrays as its constants, without copying them. A graph is
 compiled for each set of outputs that is asked for, and kept.
@@ -43,7 +43,7 @@ _HINTS = {"bfloat16": "bf16", "float32": "f32"}
 
 
 class OpenVinoEngine(Engine):
-    """Runs batches on the processor: one that computes, or as many as there are streams, and one more in flight."""
+    """Runs batches by OpenVINO, as many at a time as there are streams, with one more waiting."""
 
     name = "openvino"
     limits = _LIMITS
@@ -79,7 +79,7 @@ class OpenVinoEngine(Engine):
     def _session(
         self, batches: Iterable[PaddedBatch], outputs: tuple[Output, ...], *, many: bool, alone: bool
     ) -> Generator[Result]:
-        """Run batches until they end, or until a thread waits to fork; then nothing of the graph is held any more."""
+        """Run batches until they end, or until a thread waits to fork; nothing of the graph is held after it."""
         packing = contextlib.ExitStack()
         running: deque[_Started] = deque()
         with GATE.inside():
@@ -149,7 +149,7 @@ class _Compiled:
         self._model = model
 
     def request(self) -> ov.InferRequest:
-        """One that nobody uses: several threads may run batches at a time."""
+        """An idle request: several threads may run batches at a time."""
         try:
             return self.idle.pop()
         except IndexError:
@@ -158,7 +158,7 @@ class _Compiled:
 
 @dataclass(frozen=True)
 class _Started:
-    """A request that computes a batch, and the memory that it reads."""
+    """A running request: it computes a batch, and keeps the memory that it reads."""
 
     request: ov.InferRequest
     batch: PaddedBatch

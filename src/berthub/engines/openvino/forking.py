@@ -1,4 +1,4 @@
-"""OpenVINO and `os.fork`: its threads stay behind, so what waits for them waits for ever in the child.
+"""Make OpenVINO safe with `os.fork`: a child has none of its threads, and would wait for them for ever.
 
 Three things keep a child from hanging. A fork waits until no call of berthub's is inside OpenVINO, so that none of the
 runtime's locks is held in the child. The child forgets its compiled graphs, and compiles anew when it needs one. And
@@ -25,7 +25,7 @@ _AFTERGLOW, _REST = 0.1, 0.02
 
 
 class Gate:
-    """Who is inside OpenVINO, by thread; and whether a thread waits to fork.
+    """A gate around OpenVINO: counts the threads inside it, and lets forks wait until there are none.
 
     `quiet` is called before a fork, when nobody is inside, and `reset` in the child.
     """
@@ -76,7 +76,7 @@ class Gate:
                     self._condition.notify_all()
 
     def before_fork(self) -> None:
-        """Wait until nobody is inside; who comes now has to wait."""
+        """Wait until no thread is inside; those that want to enter have to wait."""
         thread = threading.get_ident()
         with self._condition:
             self._calm = False
@@ -89,13 +89,13 @@ class Gate:
                 time.sleep(_REST)
 
     def after_fork_in_parent(self) -> None:
-        """Let them in again."""
+        """Let threads in again."""
         with self._condition:
             self._forking.remove(threading.get_ident())
             self._condition.notify_all()
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: only the thread that forked is there."""
+        """Start afresh in the child, where only the thread that forked exists."""
         self._condition = threading.Condition()
         self._inside, self._forking = {}, []
         self._broken = self._broken or not self._calm
@@ -103,7 +103,7 @@ class Gate:
 
 
 def leaked(thing: Any) -> None:
-    """Never destroy it, not even at the end of the process: its end would wait for threads that are not there."""
+    """Keep an object for ever: destroying it, even at exit, would wait for threads that are not there."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 

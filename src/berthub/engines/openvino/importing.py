@@ -1,4 +1,4 @@
-"""`import openvino`, without what it does beside being imported."""
+"""Import openvino without the side effects of its import."""
 
 import importlib
 import sys
@@ -10,7 +10,7 @@ _CONVERTERS = "openvino.tools.ovc"
 
 
 def import_openvino() -> None:
-    """Import openvino, if nobody has, without its telemetry and its converters.
+    """Import openvino, unless it is imported already, without its telemetry and its converters.
 
     Where these are missing openvino does without, and so they are missing while it is imported. The telemetry forks
     (unsafe beside the threads of JAX or PyTorch) and reports to its makers. The converters of other libraries' models

@@ -43,7 +43,7 @@ def _dense(x: Any, rounded: Any, layer: Dense[Weight], quantization: DenseQuanti
     """A dense layer on its `rounded` input; the components of `x` that are exact are multiplied as they are."""
     kernel = layer.kernel.array
     values, scales, moved = quantization.quantized(kernel, layer.bias.array)
-    # In this form the plugin's low-precision transformations know bytes on both sides, and multiply them.
+    # Written so, the plugin's low-precision transformations recognize bytes on both sides, and multiply them.
     weight = op.multiply(op.convert(op.constant(np.ascontiguousarray(values.T)), "f32"), op.constant(scales[:, None]))
     y = op.add(op.matmul(rounded, weight, transpose_a=False, transpose_b=True), op.constant(moved))
     exact = np.flatnonzero(quantization.exact)

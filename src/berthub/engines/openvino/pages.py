@@ -1,4 +1,4 @@
-"""The memory of mapped weights, which OpenVINO reads once, while it compiles a model, to pack them its own way."""
+"""Give the memory of mapped weights back to the system while OpenVINO compiles a model, which copies them."""
 
 import contextlib
 import mmap
@@ -16,10 +16,10 @@ _SECONDS = 0.01
 
 @contextlib.contextmanager
 def given_back(weights: Weights) -> Iterator[None]:
-    """While this lasts, and at its end, pages of mapped files are given back to the system.
+    """A context in which, and at whose end, pages of mapped files are given back to the system.
 
-    Without it a process holds a model twice, in the file's form and in OpenVINO's. Maps are read-only, so that nothing
-    is lost; where the system cannot take pages back, nothing happens.
+    Without it a process holds a model twice, in the file's format and in OpenVINO's. Maps are read-only, so nothing is
+    lost; where the system cannot take pages back, nothing happens.
     """
     maps = list({id(found): found for weight in weights.values() if (found := _map(weight)) is not None}.values())
     if not maps or not hasattr(mmap, "MADV_DONTNEED"):

@@ -1,4 +1,4 @@
-"""What the processor can compute, according to OpenVINO."""
+"""The abilities of the processor: bfloat16, and exact products of bytes."""
 
 import functools
 
@@ -24,7 +24,7 @@ def processor_has_bfloat16() -> bool:
 
 @functools.cache
 def multiplies_bytes_exactly() -> bool:
-    """Whether sums of products of bytes come out right: tried, with the largest bytes.
+    """Whether sums of products of bytes are exact here: tried with the largest bytes.
 
     Without VNNI (AVX2 alone, the first AVX-512 processors) two products are added in 16 bits, which overflow. What the
     processor says of itself would have to be read in one way for each kind of processor and system, and says nothing
@@ -33,7 +33,7 @@ def multiplies_bytes_exactly() -> bool:
     x = op.parameter([-1, _INPUTS], np.float32)
     low, high = op.constant(np.float32(-128)), op.constant(np.float32(127))
     rounded = op.fake_quantize(x, low, high, low, high, levels=256)
-    # The form in which `Int8Ops` writes a dense layer.
+    # A dense layer as `Int8Ops` writes it.
     values = np.full((_OUTPUTS, _INPUTS), 127, np.int8)
     weight = op.multiply(op.convert(op.constant(values), "f32"), op.constant(np.ones((_OUTPUTS, 1), np.float32)))
     y = op.matmul(rounded, weight, transpose_a=False, transpose_b=True)

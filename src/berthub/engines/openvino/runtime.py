@@ -15,7 +15,7 @@ Graph = TypeVar("Graph")
 
 
 class Graphs(Generic[Key, Graph]):
-    """The graphs that one engine has compiled. `lock` is for who compiles, inside the gate."""
+    """The graphs that one engine has compiled. `lock` is held while compiling, inside the gate."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -30,7 +30,7 @@ class Graphs(Generic[Key, Graph]):
                 _RUNTIME.has_spare_threads = True
 
     def forget(self) -> None:
-        """In a forked child: begin anew. The graphs, which nothing here can end, stay in memory."""
+        """Start afresh in a forked child. The graphs, which cannot be destroyed here, stay in memory."""
         leaked(self.compiled)
         self.lock, self.compiled = threading.Lock(), {}
 
@@ -46,14 +46,14 @@ class _Runtime:
         self.has_spare_threads = False
 
     def end(self) -> None:
-        """Before a fork: end the core and its spare threads, which the child would wait for. Graphs are made anew."""
+        """End the core and its spare threads before a fork: a child would wait for them. Graphs are compiled again."""
         if self.has_spare_threads:
             for graphs in list(self.graphs):
                 graphs.compiled.clear()
             self.core, self.has_spare_threads = None, False
 
     def forget(self) -> None:
-        """In a forked child: begin anew."""
+        """Start afresh in a forked child."""
         for graphs in list(self.graphs):
             graphs.forget()
         if self.core is not None:

@@ -1,4 +1,4 @@
-"""The operations of a network on PyTorch tensors: what would be many small operations, fused."""
+"""The operations of a network on PyTorch tensors, with small operations fused."""
 
 from typing import Any
 
