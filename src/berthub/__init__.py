@@ -91,7 +91,7 @@ def __getattr__(name: str) -> Any:
             return importlib.import_module(f"{__name__}.{name}")
         value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     except MissingDependencyError as error:
-        # Whoever looks at all names (`help`, completion, `import *`) is not asked to install all libraries.
+        # Looking at all names (`help`, completion, `import *`) must not require all libraries.
         return missing_module(f"{__name__}.{name}", error) if name in _MODULES else missing_class(name, error)
     globals()[name] = value
     return value

@@ -1,7 +1,7 @@
 """Write files and folders atomically: beside their place, fsynced, then renamed.
 
-Whoever looks at the place sees what was there before, or all of the new: after an error, a kill, or a power failure.
-Who has the file before open, or mapped, keeps its bytes. What the system refuses becomes a `WriteError`.
+The place holds what was there before, or all of the new, also after an error, a kill, or a power failure. A process
+that has the old file open, or mapped, keeps its bytes. An error of the system becomes a `WriteError`.
 """
 
 import contextlib

@@ -17,7 +17,7 @@ class _Missing(type):
         raise cls._again()
 
     def __getattr__(cls, name: str) -> Any:
-        # Names with underscores are asked for by those who only look.
+        # Tools that inspect objects ask for names with underscores.
         if name.startswith("_"):
             raise AttributeError(f"{cls.__name__} has no attribute {name!r}")
         raise cls._again()

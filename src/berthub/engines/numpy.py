@@ -148,5 +148,5 @@ _math_erf = np.frompyfunc(math.erf, 1, 1)
 
 
 def _erf(x: Array) -> Array:
-    # NumPy has none; the standard library's is exact, and slow, which a reference may be.
+    # NumPy has none; the standard library's is exact and slow, which a reference implementation may be.
     return np.asarray(_math_erf(x), np.float64)

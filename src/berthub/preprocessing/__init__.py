@@ -1,1 +1,1 @@
-"""Strings become the input dict of an encoder, as by TF Hub's preprocessing models; also inside `tf.data`."""
+"""Make an encoder's input dict of strings, as TF Hub's preprocessing models do; also inside `tf.data`."""

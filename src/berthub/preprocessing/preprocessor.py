@@ -1,4 +1,4 @@
-"""Texts become model inputs, as TF Hub's preprocessing models (`bert_*_preprocess`) made them."""
+"""Make model inputs of texts, as TF Hub's preprocessing models (`bert_*_preprocess`) do."""
 
 import operator
 import os
@@ -164,5 +164,5 @@ class Preprocessor:
 def _texts(texts: Any) -> list[Text]:
     if isinstance(texts, bytes) or (isinstance(texts, np.ndarray) and texts.ndim == 0):
         texts = [texts if isinstance(texts, bytes) else texts.item()]
-    # TensorFlow Text makes U+FFFD of what is no UTF-8.
+    # TensorFlow Text makes U+FFFD of invalid UTF-8.
     return [tuple(text) if isinstance(text, list) else text for text in listed(texts, errors="replace")]  # type: ignore[misc]

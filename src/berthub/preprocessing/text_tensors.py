@@ -1,6 +1,6 @@
-"""Functions over texts, applied to TensorFlow's string tensors and to Keras's symbolic inputs.
+"""Apply functions over texts to TensorFlow's string tensors and to Keras's symbolic inputs.
 
-Neither library is ever imported here: who passes a tensor has it loaded.
+Neither library is ever imported here: a caller that passes a tensor has it loaded.
 """
 
 import sys
@@ -106,7 +106,7 @@ def _apply(tf: Any, function: Callable[..., Any], inputs: Sequence[Any], types: 
 
 
 def _strings(value: Any) -> list[str]:
-    """The texts of a string tensor's value: UTF-8, and U+FFFD for what is none."""
+    """The texts of a string tensor's value, decoded as UTF-8; U+FFFD stands for invalid bytes."""
     texts = [value] if isinstance(value, bytes) else np.asarray(value, object).reshape(-1).tolist()
     return [text.decode("utf-8", "replace") for text in texts]
 
@@ -140,7 +140,7 @@ def _through_keras(texts: Sequence[Any], function: Callable[..., dict[str, Ints]
         )
 
     class TextPreprocessor(keras.layers.Layer):  # type: ignore[misc]
-        """A preprocessor as a part of a model; it runs in Python, so it is not compiled and not saved."""
+        """A preprocessor as a Keras layer; it runs in Python, so it is not compiled and not saved."""
 
         def __init__(self) -> None:
             super().__init__(trainable=False, dtype="int32")

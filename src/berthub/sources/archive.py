@@ -182,7 +182,7 @@ class _Target:
 
 @contextmanager
 def _told_apart(target: _Target, why: str) -> Iterator[None]:
-    """Turn what decoders raise for damaged data into an `ArchiveError`."""
+    """Turn the errors that decoders raise for damaged data into an `ArchiveError`."""
     try:
         yield
     except ArchiveError:
@@ -193,7 +193,7 @@ def _told_apart(target: _Target, why: str) -> Iterator[None]:
 
 @contextmanager
 def _reading(target: _Target, why: str) -> Iterator[None]:
-    """The same where nothing is written: a wrong offset makes the system refuse to seek, with an OSError."""
+    """As `_told_apart`, where nothing is written: an OSError, from a wrong offset, is damage, too."""
     with _told_apart(target, why):
         try:
             yield
@@ -208,7 +208,7 @@ def _unpack_zip(raw: IO[bytes], target: _Target) -> None:
         with _reading(target, "it is damaged"):
             archive_zip.check_ranges(opened)
         for member in opened.infolist():
-            # `filename` is cut at a NUL and has its separators turned; this one is as it was written.
+            # `filename` ends at a NUL and has its separators turned; this one is as it was written.
             name = member.orig_filename
             if kind := archive_zip.kind_of(member):
                 raise target.error(f"{name!r} is {kind}")
@@ -280,7 +280,7 @@ class _Inflated:
                 return chunk
 
     def _next_member(self) -> bool:
-        """Begin the member behind the one that ended, unless there is none; zeros may stand between and behind."""
+        """Begin the next gzip member, if there is one; zeros may stand before and after it."""
         while self._input and not self._input.strip(b"\0"):
             self._input = self._raw.read(_GZIP_CHUNK)
         self._input = self._input.lstrip(b"\0")

@@ -2,7 +2,7 @@
 
 The standard library's reader searches extended headers with patterns whose time grows with the square of the
 header's length (before Python 3.11.10 and 3.12.6), so that some hundred bytes hold a process for hours. Here a
-record's form and length are looked at before anything is searched, and only what names a member is kept.
+record's syntax and length are looked at before anything is searched, and only what names a member is kept.
 """
 
 import tarfile
@@ -36,7 +36,7 @@ _KINDS = {
 
 
 class Readable(Protocol):
-    """What bytes come from; an empty answer is the end."""
+    """A source of bytes; an empty answer is the end."""
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes."""
@@ -93,7 +93,7 @@ def _member(stream: Readable, header: tarfile.TarInfo, said: dict[str, str]) -> 
 
 
 class _Content:
-    """A member's bytes, which the stream has in blocks."""
+    """The content of a member, which the stream has in blocks."""
 
     def __init__(self, stream: Readable, size: int) -> None:
         self._stream = stream
@@ -136,7 +136,7 @@ def _extension(stream: Readable, header: tarfile.TarInfo) -> bytes:
 
 
 def _records(content: bytes) -> dict[str, str]:
-    """What an extended header of records `LENGTH KEY=VALUE` says of a member: path, size, whether it is sparse."""
+    """Read an extended header, records `LENGTH KEY=VALUE`: a member's path, its size, whether it is sparse."""
     found: dict[str, str] = {}
     begin = 0
     while begin < len(content) and content[begin] != 0:
@@ -164,7 +164,7 @@ def _size(text: str) -> int:
 
 
 def _up_to(stream: Readable, size: int) -> bytes:
-    """As many bytes, or those that are left."""
+    """That many bytes, or those that are left."""
     chunk = stream.read(size)
     while len(chunk) < size and (more := stream.read(size - len(chunk))):
         chunk += more

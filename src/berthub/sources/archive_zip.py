@@ -32,7 +32,7 @@ def open_zip(raw: IO[bytes], *, max_members: int) -> zipfile.ZipFile:
 
 
 def kind_of(member: zipfile.ZipInfo) -> str | None:
-    """What a member is, in words, if it is neither a file nor a folder."""
+    """The kind of a member, in words, if it is neither a file nor a folder."""
     kind = stat.S_IFMT(member.external_attr >> 16)
     return None if kind in (0, stat.S_IFREG, stat.S_IFDIR) else _KINDS.get(kind, "of an unknown kind")
 
@@ -43,7 +43,7 @@ def is_folder(member: zipfile.ZipInfo) -> bool:
 
 
 def check_ranges(opened: zipfile.ZipFile) -> None:
-    """Raise ValueError where members share bytes, by which a few bytes could be unpacked many times."""
+    """Raise ValueError if members share bytes: a few bytes could be unpacked many times."""
     end, before = 0, ""
     for member in sorted(opened.infolist(), key=lambda member: member.header_offset):
         if member.header_offset < end:
@@ -55,7 +55,7 @@ def check_ranges(opened: zipfile.ZipFile) -> None:
 
 
 class _Watched(io.RawIOBase):
-    """A file whose reads are looked at while `zipfile` opens it: the directory comes in one read."""
+    """A file that watches its reads while `zipfile` opens it: the directory comes in one read."""
 
     def __init__(self, raw: IO[bytes], max_members: int) -> None:
         super().__init__()

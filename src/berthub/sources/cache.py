@@ -36,7 +36,7 @@ _RECORD_VERSION = 1
 
 @dataclass(frozen=True)
 class Key:
-    """What an entry is of: the kind of source, a name to read, and the text that tells it from all others."""
+    """The key of an entry: the kind of source, a readable name, and the text that tells it from all others."""
 
     kind: str
     label: str
@@ -57,7 +57,7 @@ class Key:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What a file was when it was verified."""
+    """The record of a file from when it was verified."""
 
     sha256: str
     size: int
@@ -85,7 +85,7 @@ Check = Callable[[Entry], None]
 
 
 def default_cache_dir() -> Path:
-    """The folder that models are kept in: the environment's BERTHUB_CACHE, else the user's cache folder."""
+    """The folder of cached models: the environment's BERTHUB_CACHE, else the user's cache folder."""
     chosen = os.environ.get("BERTHUB_CACHE")
     if chosen:
         return _absolute(chosen)
@@ -103,14 +103,14 @@ class Cache:
         self.root = default_cache_dir() if root is None else _absolute(root)
 
     def find(self, key: Key) -> Entry | None:
-        """The entry as it was recorded, if its files are there in their sizes: a look, without reading them."""
+        """The entry as it was recorded, if its files exist with their sizes; they are not read."""
         entry = _read_record(self._home(key))
         if entry is None or not all(_size(entry.folder / name) == file.size for name, file in entry.files.items()):
             return None
         return entry
 
     def load(self, key: Key) -> Entry | None:
-        """The entry, if every file is as it was; one whose time changed is hashed again."""
+        """The entry, if every file is unchanged; one whose time changed is hashed again."""
         home = self._home(key)
         entry = _read_record(home)
         if entry is None:
@@ -129,7 +129,7 @@ class Cache:
         return entry
 
     def load_or_make(self, key: Key, fill: Fill, check: Check) -> Entry:
-        """The entry, made with `fill` if it is not there whole; a second process waits for the first.
+        """The entry, made with `fill` if it is missing or incomplete; a second process waits for the first.
 
         `check` sees the entry before it gets its name; if it or `fill` raises, nothing remains. Errors of the
         disk come as `FetchError`.
@@ -176,7 +176,7 @@ def _make(home: Path, fill: Fill, check: Check) -> Entry:
 
 
 def _clear(home: Path) -> None:
-    """Remove what crashed processes left, and an entry that is no longer whole. Needs the lock."""
+    """Remove leftovers of crashed processes, and an incomplete entry. Needs the lock."""
     for stale in unfinished_beside(home):
         shutil.rmtree(stale)
     if home.exists():
@@ -197,7 +197,7 @@ def _records(folder: Path) -> dict[str, FileRecord]:
 
 
 def _unchanged(path: Path, known: FileRecord) -> FileRecord | None:
-    """The file's record of today, or None when its content is not the one that was recorded."""
+    """The file's current record, or None if its content has changed."""
     try:
         now = _record(path, known.sha256)
         if now == known or (now.size == known.size and hash_file(path) == known.sha256):
@@ -220,7 +220,7 @@ def _size(path: Path) -> int | None:
 
 
 class _NotAFileError(OSError):
-    """A folder, a pipe or a device stands where a file was."""
+    """A folder, a pipe or a device is where a file was."""
 
 
 def _record(path: Path, sha256: str) -> FileRecord:

@@ -34,7 +34,7 @@ _NATIVE = {
     "albert", "bert", "cmlm", "electra", "experts", "labse", "lambert", "mobilebert", "muril", "small_bert",
     "talking_heads",
 }  # fmt: skip
-# XLM-RoBERTa's tokenizer is none that is read.
+# XLM-RoBERTa's tokenizer cannot be read.
 _READ_AT_HUGGING_FACE = {"bert", "distilbert", "roberta"}
 _NO_ENCODERS = {"bert_qa"}
 # Nobody mistypes more than this, and the search for near names is quadratic in the length.
@@ -73,7 +73,7 @@ class CatalogueEntry:
 
     @property
     def runs(self) -> Runs:
-        """What berthub does with it."""
+        """What berthub can do with the model."""
         if self.family == "preprocess":
             return "preprocess"
         if self.family in _NO_ENCODERS or self.api == "other":
@@ -109,7 +109,7 @@ def find_tfhub(name: str) -> CatalogueEntry | None:
 
 
 def named(name: str) -> tuple[str, ...]:
-    """The names `P/N` that are meant by a name in another case, without its publisher, or by its last part alone.
+    """The names `P/N` that match a name in another case, without its publisher, or by its last part alone.
 
     The first of these that there is, so that `bert_en_uncased_L-12_H-768_A-12` is the model of that very name and not
     the one in `small_bert/`; several where publishers share it, and none where nobody has it.
@@ -138,7 +138,7 @@ def find_kaggle(handle: str) -> CatalogueEntry | None:
 
 
 def find_mount(model: str, framework: str, variation: str, version: str | None) -> CatalogueEntry | None:
-    """The entry behind a Kaggle notebook's folder `/kaggle/input/M/f/W/K`, which leaves the owner out.
+    """The entry of a Kaggle notebook's folder `/kaggle/input/M/f/W/K`, which leaves the owner out.
 
     None when no entry fits, or when the entries of several owners do.
     """
@@ -177,7 +177,7 @@ def nearest(text: str, *, count: int = 4) -> tuple[str, ...]:
 
 @cache
 def spellings() -> Mapping[str, str]:
-    """How the newest version of each model may be spelled, in small letters; what each is of, `P/N/V`."""
+    """Spellings of the newest version of each model, in lower case, each with its name `P/N/V`."""
     found: dict[str, str] = {}
     for name, entry in _newest_by_name().items():
         if entry.kaggle is None:
@@ -213,7 +213,7 @@ def _without_publisher(name: str) -> str:
 
 
 def _last_part(name: str) -> str:
-    """The last part, if it tells of which family the model is."""
+    """The last part of the name, if it tells the model's family."""
     last = name.rpartition("/")[2]
     return last if "bert" in last.casefold() else ""
 

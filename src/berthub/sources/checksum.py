@@ -20,7 +20,7 @@ _WEIGHTS = ("*.safetensors", "*.data-?????-of-?????")
 
 @dataclass(frozen=True)
 class Pins:
-    """What content was promised: of the whole (the archive, else the one file of weights), and of single
+    """SHA-256 pins: of the whole (the archive, else the one file of weights), and of single
     files.
 
     `files` maps a file's name, or its path relative to the model's folder (with /), to its SHA-256.
@@ -39,7 +39,7 @@ def is_sha256(text: object) -> bool:
 
 
 def read_pins(sha256: str | Mapping[str, str] | None) -> Pins:
-    """Read the argument `sha256` of `resolve`; raises `InputError` for what is no SHA-256."""
+    """Read the argument `sha256` of `resolve`; raises `InputError` for anything that is not a SHA-256."""
     if sha256 is None:
         return Pins()
     if isinstance(sha256, Mapping):
@@ -72,7 +72,7 @@ def check_file(what: str, *, expected: str, actual: str) -> None:
 def check_folder(
     pins: Pins, *, where: str, names: Collection[str], digest: Callable[[str], str], weights_too: bool
 ) -> None:
-    """Hold the files of a folder to their pins; `names` are relative paths, `digest` gives a file's SHA-256.
+    """Check the files of a folder against their pins; `names` are relative paths, `digest` gives a file's SHA-256.
 
     `weights_too` says that `pins.whole` is for the file that holds the weights. Raises `ChecksumError` for a
     mismatch and for a pinned file that is missing, `InputError` for a pin that fits several files.

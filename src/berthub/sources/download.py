@@ -66,7 +66,7 @@ def download(url: str, to: Path, *, shown: str) -> None:
 
 @dataclass
 class _Wanted:
-    """What is asked for, and what is known of it by now."""
+    """The wanted file, and what is known of it so far."""
 
     url: str
     shown: str
@@ -83,7 +83,7 @@ class _Wanted:
 
 @dataclass(frozen=True)
 class _Failure:
-    """Why a try failed: the error to raise if it was the last, and whether another would fail alike."""
+    """The failure of a try: the error to raise if it was the last, and whether another try would fail too."""
 
     error: FetchError
     final: bool
@@ -91,7 +91,7 @@ class _Failure:
 
 
 def _try(wanted: _Wanted, out: BinaryIO) -> _Failure | None:
-    """Ask for what is missing, and add it to `out`; returns what went wrong, if anything did."""
+    """Request the missing bytes, and add them to `out`; returns the failure, if there was one."""
     import requests
     import urllib3
 
@@ -125,7 +125,7 @@ def _try(wanted: _Wanted, out: BinaryIO) -> _Failure | None:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether it is the network that failed, and not what was asked for."""
+    """Whether the failure was the network's, and may pass."""
     import requests
     import urllib3
 
@@ -138,7 +138,7 @@ def _may_pass(error: Exception) -> bool:
 
 @contextmanager
 def _answer(wanted: _Wanted, watchdog: Watchdog, begin: int) -> Iterator["requests.Response"]:
-    """The answer that redirects lead to."""
+    """The response at the end of all redirects."""
     import requests
 
     # Compression in transit would make the length say nothing, and archives are compressed as they are.
@@ -172,19 +172,19 @@ def _session() -> "requests.Session":
 
     class Session(requests.Session):
         def get_redirect_target(self, resp: requests.Response) -> None:
-            """None: by itself a session reads a redirect's address even when it shall not follow it."""
+            """Always None: a session would read a redirect's address even when it shall not follow it."""
 
     return Session()
 
 
 def _same_server(url: str, there: str) -> bool:
-    """Whether a password for the one may be shown to the other."""
+    """Whether two addresses have one server, so that a password for one may be sent to the other."""
     one, other = urlsplit(url), urlsplit(there)
     return (one.scheme, one.hostname, one.port) == (other.scheme, other.hostname, other.port)
 
 
 def _target(response: "requests.Response", url: str, wanted: _Wanted) -> str:
-    """Where a redirect leads; its signature becomes one of the secrets."""
+    """The address that a redirect leads to; its signature becomes one of the secrets."""
     raw = response.headers["Location"]
     failure = f"cannot download {wanted.shown}: the server leads to "
     try:
@@ -209,7 +209,7 @@ def _target(response: "requests.Response", url: str, wanted: _Wanted) -> str:
 
 
 def _refusal(response: "requests.Response", wanted: _Wanted, out: BinaryIO) -> _Failure | None:
-    """What the status says, other than that the bytes follow; it notes what is announced."""
+    """The failure that a response's status means, None if the bytes follow; notes what is announced."""
     status = response.status_code
     if status == 206 and out.tell():
         return _misplaced(response, wanted, out)
@@ -230,7 +230,7 @@ def _refusal(response: "requests.Response", wanted: _Wanted, out: BinaryIO) -> _
 
 
 def _misplaced(response: "requests.Response", wanted: _Wanted, out: BinaryIO) -> _Failure | None:
-    """A failure where the range that came does not go on behind what is there."""
+    """A failure if the range that came does not continue after the bytes that are there."""
     found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if found and int(found[1]) == out.tell() and (found[3] == "*" or wanted.whole in (None, int(found[3]))):
         if found[3] != "*":

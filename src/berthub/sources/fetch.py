@@ -76,7 +76,7 @@ def fetch(handle: Remote, scratch: Path) -> Path:
 
 
 def fetch_url(handle: UrlArchive, scratch: Path) -> Path:
-    """Download the archive behind an address."""
+    """Download the archive at an address."""
     # The server chose this name, and messages show it.
     to = scratch / (re.sub(r"[^A-Za-z0-9._-]+", "-", handle.file_name)[-80:].lstrip(".-") or "archive")
     download(handle.url, to, shown=str(handle))
@@ -182,7 +182,7 @@ def _run_pip(arguments: list[str]) -> tuple[int, str]:
 
 
 def _copy_files(source: Path, target: Path) -> None:
-    """Copy content alone: a copied permission to write to no folder would forbid cleaning up."""
+    """Copy content without permissions: copied ones could forbid cleaning up."""
     for path in source.rglob("*"):
         if path.is_file():
             to = target / path.relative_to(source)
@@ -191,7 +191,7 @@ def _copy_files(source: Path, target: Path) -> None:
 
 
 def _remove(notes: Path) -> None:
-    """Remove a client's notes on its own progress."""
+    """Remove the files in which a client notes its progress."""
     if notes.exists():
         shutil.rmtree(notes)
 
@@ -201,7 +201,7 @@ def _said(error: Exception) -> str:
 
 
 def _is_of_the_disk(error: Exception) -> bool:
-    """Whether it is the disk that failed, and not the network: the cache says what to do then."""
+    """Whether the disk failed, not the network; the cache then says what to do."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 

@@ -24,7 +24,7 @@ _WINDOWS_PATH = re.compile(r"[A-Za-z]:[/\\]")
 
 
 def parse(handle: str | os.PathLike[str]) -> Handle:
-    """Read a model handle; every accepted form is in `names.ACCEPTED`.
+    """Read a model handle; `names.ACCEPTED` has every accepted spelling.
 
     Raises `HandleError` for anything else, for names that the catalogue does not know, and for local paths
     that are missing; the message lists the accepted forms and the nearest names.

@@ -45,7 +45,7 @@ class LocalArchive(_Pinned):
 
 @dataclass(frozen=True, repr=False)
 class UrlArchive(_Pinned):
-    """An archive behind an http(s) address.
+    """An archive at an http(s) address.
 
     `url` may hold a password or a token. It is for whoever downloads; all else is given `str()` of the handle.
     """

@@ -1,4 +1,4 @@
-"""Read a model's name at TensorFlow Hub, Kaggle, Hugging Face or PyPI, and refuse what is no name there.
+"""Read a model's name at TensorFlow Hub, Kaggle, Hugging Face or PyPI, and refuse invalid names.
 
 Each reader is given the text as it was typed too, which its `HandleError` quotes.
 """
@@ -113,7 +113,7 @@ def kaggle(text: str, parts: Sequence[str]) -> KaggleModel:
 
 
 def kaggle_mount(text: str, model: str, framework: str, variation: str, version: str | None) -> KaggleModel | None:
-    """The model behind a Kaggle notebook's folder, if the catalogue has exactly one such."""
+    """The model of a Kaggle notebook's folder, if the catalogue has exactly one such."""
     entry = catalogue.find_mount(model, framework, variation, version)
     return _from_entry(text, entry) if entry else None
 
@@ -138,7 +138,7 @@ def hugging_face(text: str, rest: str) -> HuggingFaceModel:
 
 
 def short(text: str, name: str) -> HuggingFaceModel | PyPIWheel | None:
-    """The model of a name without a publisher, `NAME` or `NAME@REVISION`, that Hugging Face's libraries take so."""
+    """The model of a name without a publisher, `NAME` or `NAME@REVISION`, that Hugging Face's libraries accept."""
     if name.casefold() in short_names.DEFAULT_MODEL_NAMES:
         return PyPIWheel(*DEFAULT_WHEEL)
     return hugging_face(text, name) if short_names.find(name.partition("@")[0]) else None
@@ -185,7 +185,7 @@ def unknown(text: str, why: str, *, near: Sequence[str] = ()) -> HandleError:
 
 
 def _tfhub_names(name: str) -> tuple[str, ...]:
-    """The names `P/N` or `P/N/V` that are meant; several where publishers share one. A version need not be there."""
+    """The names `P/N` or `P/N/V` that match; several where publishers share one. A version need not exist."""
     if catalogue.find_tfhub(name):
         return (name,)
     if found := catalogue.named(name):

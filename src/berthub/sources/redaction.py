@@ -64,11 +64,11 @@ _AZURE = frozenset(
 
 
 class ClientError(Exception):
-    """What a client of the network raised, as text without secrets."""
+    """An error of a network client, as text without secrets."""
 
 
 def public_spelling(handle: str | os.PathLike[str] | None) -> str:
-    """The handle as it may be shown and written: an address without user, password, query and fragment.
+    """The handle without secrets, to be shown and written: an address without user, password, query and fragment.
 
     Its pin, `#sha256=HEX`, stays. None, the default model, is "the default model".
     """
@@ -93,7 +93,7 @@ def public_spelling(handle: str | os.PathLike[str] | None) -> str:
 
 
 def secrets_of(url: str) -> tuple[str, ...]:
-    """What must not be seen of an address: its user and password, and all of its query and fragment."""
+    """The secrets of an address: its user and password, and all of its query and fragment."""
     rest, _, fragment = url.partition("#")
     rest, _, query = rest.partition("?")
     user, _, password = rest.partition("://")[2].partition("/")[0].rpartition("@")[0].partition(":")
@@ -141,7 +141,7 @@ def client_error(error: BaseException, secrets: Iterable[str] = ()) -> ClientErr
 
 
 def without_credentials(url: str) -> str:
-    """The address without what only says who asks: two users' signed addresses of one file become the same."""
+    """The address without credentials: two users' signed addresses of one file become the same."""
     rest, _, query = url.partition("#")[0].partition("?")
     scheme, _, rest = rest.partition("://")
     authority, slash, path = rest.partition("/")
@@ -160,7 +160,7 @@ def _is_credential(name: str) -> bool:
 
 @contextmanager
 def redacted_logs(*loggers: str, secrets: Iterable[str] = ()) -> Iterator[None]:
-    """Meanwhile, what these loggers log is redacted: clients log the addresses that they ask for."""
+    """A context in which these loggers are redacted: clients log the addresses that they request."""
     import logging
 
     hidden = (*secrets, *environment_secrets())

@@ -190,7 +190,7 @@ def _key(handle: Handle) -> Key:
             found = path.stat()
             return Key("archive", path.name, f"{path}\0{found.st_size}\0{found.st_mtime_ns}")
         case UrlArchive(url=url):
-            # Without what says who asks: a signature that was renewed, or another user's, finds the same entry.
+            # Without credentials: a renewed signature, or another user's, finds the same entry.
             return Key("url", handle.file_name, without_credentials(url))
         case KaggleModel():
             return Key("kaggle", str(handle), str(handle))

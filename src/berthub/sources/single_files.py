@@ -1,4 +1,4 @@
-"""What to say of a single file that is given as a model, where a folder or an archive is wanted."""
+"""Error messages for a single file that is given as a model, where a folder or an archive is wanted."""
 
 import os
 import re
@@ -28,7 +28,7 @@ _PART = re.compile(r"(?P<prefix>.+)\.(?:index|meta|data-\d{5}-of-\d{5})")
 
 
 def file_fault(path: Path) -> str:
-    """What the file at `path` is, and what to give instead."""
+    """Say what the file at `path` is, and what to give instead."""
     part = _PART.fullmatch(path.name)
     if part:
         return f"a part of the checkpoint {part['prefix']}. {_folder_of_checkpoint(path.parent)}"
@@ -37,7 +37,7 @@ def file_fault(path: Path) -> str:
 
 
 def checkpoint_prefix(path: Path) -> str | None:
-    """What to give instead of a checkpoint's name (`bert_model.ckpt`, `model.ckpt-343`); None where it is none."""
+    """What to give instead of a checkpoint's name (`bert_model.ckpt`, `model.ckpt-343`); None for other names."""
     # Path.is_file raises for names that are too long or forbidden.
     if not os.path.isfile(f"{path}.index"):  # noqa: PTH113
         return None

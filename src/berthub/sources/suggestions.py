@@ -54,7 +54,7 @@ def nearest(text: str, *, count: int = 4) -> tuple[str, ...]:
 
 
 def _by_words(wanted: str) -> tuple[str, ...]:
-    """What a family is commonly called, with or without a publisher before it and `base` and the like behind it."""
+    """Common names of model families, with or without a publisher before them, and `base` and the like after."""
     for name in (wanted, wanted.rpartition("/")[2]):
         words = re.findall(r"[a-z0-9]+", name)
         while words:
@@ -67,7 +67,7 @@ def _by_words(wanted: str) -> tuple[str, ...]:
 
 @cache
 def _spellings() -> Mapping[str, str]:
-    """Spellings in small letters, and what each is of; those with short names first."""
+    """Spellings in lower case, and the handle of each; those with short names first."""
     found: dict[str, str] = {}
     for repository in short_names.repositories():
         found.setdefault(repository.casefold(), repository)

@@ -1,4 +1,4 @@
-"""Give up a connection over which almost nothing comes.
+"""Give up a connection that has become too slow.
 
 Timeouts of a client hold between two bytes, and in the answer's headers, in a proxy's answer and in the secure
 handshake as well. So a thread watches the connections: when the time is up, or too few bytes have come for a while,
@@ -19,8 +19,8 @@ _LOOKS_SECONDS = 0.25
 class Watchdog:
     """Watches the connections that `adapter` makes from `with` to its end.
 
-    The bytes that came are told by `came`; when in `window` seconds fewer than `least_bytes` came, or `deadline` (of
-    `time.monotonic`) is there, the connections are shut down, and `why` says so; until then it is None.
+    `came` counts bytes. If fewer than `least_bytes` come in `window` seconds, or at `deadline` (of `time.monotonic`),
+    the connections are shut down, and `why` says so; until then it is None.
     """
 
     def __init__(self, *, deadline: float, window: float, least_bytes: int) -> None:
@@ -45,7 +45,7 @@ class Watchdog:
             connected.close()
 
     def came(self, size: int) -> None:
-        """Take `size` more bytes into account."""
+        """Count `size` more bytes."""
         self._bytes += size
 
     def add(self, connected: socket.socket) -> None:

@@ -46,7 +46,7 @@ def check_record(folder: Path, *, name: str) -> None:
 
 
 def _read(path: Path, name: str) -> dict[str, tuple[str, str]]:
-    """The hash and the size of each file, as they are written."""
+    """The hash and the size of each file, as written in RECORD."""
     if path.stat().st_size > _MAX_RECORD_BYTES:
         raise _error(name, f"its RECORD has more than {_MAX_RECORD_BYTES:,} bytes")
     listed: dict[str, tuple[str, str]] = {}

@@ -16,7 +16,7 @@ from berthub.training.randomness import Use, stream
 __all__ = ["Examples", "TrainingBatch", "order_of_epoch", "training_batches"]
 
 # How many batches are drawn together and sorted by length where padding costs time: more means less padding, and less
-# chance in who meets whom, which costs quality (benchmarks/LOG.md).
+# chance in which rows share a batch, which costs quality (benchmarks/LOG.md).
 _DRAWN_TOGETHER = 4
 
 

@@ -16,7 +16,7 @@ Tensor = Any
 Weight = Any
 _ops = keras.ops
 
-# Of the significand, with the leading one that is not stored.
+# The bits of the significand, with the leading one that is not stored.
 _DIGITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 
 

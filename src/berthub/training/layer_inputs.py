@@ -108,7 +108,7 @@ def _assert_in_graph(condition: Any, message: str) -> None:
 
 
 def _is_known(value: Any) -> bool:
-    """Whether a tensor has its values already, and is no symbol of a graph."""
+    """Whether a tensor has its values already, and is not a symbol of a graph."""
     if isinstance(value, np.ndarray):
         return True
     if isinstance(value, keras.KerasTensor):

@@ -111,7 +111,7 @@ class StateStore:
             self._folder.mkdir(parents=True, exist_ok=True)
 
     def read(self) -> Stored | None:
-        """The newest state, None if there is none.
+        """The newest state; None if there is not one.
 
         `InputError` if it belongs to another training, `CorruptFileError` if it is damaged.
         """

@@ -18,7 +18,7 @@ __all__ = ["TrainingOps", "generator", "torch_dtype"]
 
 Tensor = Any
 
-# Of the significand, with the leading one that is not stored.
+# The bits of the significand, with the leading one that is not stored.
 _DIGITS = {torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16: 8}
 
 

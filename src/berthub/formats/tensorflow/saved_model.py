@@ -50,7 +50,7 @@ FORMAT = "TensorFlow 2 SavedModel"
 
 _TABLE = "bert/embeddings/word_embeddings"
 _MLM = "cls/predictions/"
-# What hangs on a model and is no part of its encoder: the training, and Keras's own lists.
+# Objects of a model that do not belong to its encoder: the training, and Keras's own lists.
 _BESIDE = ("optimizer", "keras_api")
 
 

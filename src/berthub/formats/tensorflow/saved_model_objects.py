@@ -169,7 +169,7 @@ class SavedObjects:
         checkpoint = _checkpoint_nodes(bundle)
         partners = {_ROOT: _ROOT} if checkpoint and self._nodes else {}
         waiting = list(partners)
-        # Of the checkpoint's objects: a variable, if it is one, and what its children are called.
+        # For each of the checkpoint's objects: a variable, if it is one, and the names of its children.
         known: dict[int, tuple[Variable | None, dict[str, int]]] = {}
         while waiting:
             node = waiting.pop()

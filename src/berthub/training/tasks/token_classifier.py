@@ -58,7 +58,7 @@ class TokenClassifier(FineTuner):
         return sentences, checked
 
     def _labels_of(self, labels: list[Any]) -> tuple[str, ...]:
-        # The tag of what is no entity first, as everywhere.
+        # O, the tag outside of entities, comes first, as everywhere.
         return tuple(sorted(set(itertools.chain.from_iterable(labels)), key=lambda tag: (tag != "O", tag)))
 
     def _check_labels(self, labels: list[Any], names: tuple[str, ...], which: str) -> None:
