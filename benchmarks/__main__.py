@@ -42,7 +42,7 @@ def main() -> None:
     report = Report()
 
     def keep() -> None:
-        """After each part: a run that is cut short has not been for nothing."""
+        """Save after each part, so that an interrupted run is not lost."""
         for saved in save(path, title="Throughput", about=about, tables=report.tables(), data=report.data()):
             console.print(f"saved {saved.name}")
 

@@ -1,4 +1,4 @@
-"""What a precision costs in accuracy: `python -m benchmarks.accuracy`.
+"""Measure the accuracy of each precision: `python -m benchmarks.accuracy`.
 
 The cosines of vectors to those of float32, on SST-2's dev texts, and the scores of fine-tuned models on the dev sets of
 their tasks. It trains nothing: `berthub finetune` makes the models (README.md).
@@ -32,7 +32,7 @@ _OWN, _OWN_TEXTS = "int8-own", 200
 
 @dataclass
 class Likeness:
-    """Of a model in a precision: the cosine of each text's vector to that of float32, by pooling."""
+    """The likeness of a model in a precision: the cosine of each text's vector to that of float32, by pooling."""
 
     model: str
     precision: str
@@ -42,7 +42,7 @@ class Likeness:
 
 @dataclass
 class Scores:
-    """Of a fine-tuned model in a precision on `rows` dev examples, the score that counts first; `changed` is the share
+    """Scores of a fine-tuned model in a precision on `rows` dev examples, the main one first; `changed` is the share
     of predictions that are not those of float32."""
 
     task: str

@@ -1,4 +1,4 @@
-"""Do the systems compute the same? Each is compared with berthub in float32 on the same files."""
+"""Check that the systems compute the same: each is compared with berthub in float32 on the same files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Agreement:
 
 
 def expected(model: Model, texts: Mapping[str, list[str]], outputs: Sequence[Output]) -> Expected:
-    """What berthub computes in float32 from each form that there is of the model's files."""
+    """The vectors that berthub computes in float32 from each format of the model's files."""
     found: Expected = {}
     for saved_model in (False, True):
         berthub = Berthub(precision="float32", saved_model=saved_model)
@@ -41,7 +41,7 @@ def expected(model: Model, texts: Mapping[str, list[str]], outputs: Sequence[Out
 
 
 def agreement(vectors: Floats, reference: Floats) -> Agreement:
-    """Of vectors [..., hidden]; of token vectors the real ones, which are not zero in `reference`."""
+    """The agreement of vectors [..., hidden]; of token vectors only real ones, which are not zero in `reference`."""
     # A system that pads more has more zeros.
     vectors = vectors[:, : reference.shape[1]] if reference.ndim == 3 else vectors
     ours, theirs = (array.reshape(-1, array.shape[-1]) for array in (reference, vectors))
@@ -51,7 +51,7 @@ def agreement(vectors: Floats, reference: Floats) -> Agreement:
 
 
 def cosines(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Of each vector in [n, hidden] with the same one in the other."""
+    """The cosine of each vector in [n, hidden] with the same one in the other array."""
     ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
     norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     return (ours * theirs).sum(axis=1) / norms  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What the peers share: tokenization by the `tokenizers` library, and batches of 32 cut the ordinary way."""
+"""Code that the peers share: tokenization by the `tokenizers` library, and batches of 32 in the ordinary way."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Padded:
 
 
 class Batcher:
-    """Texts to padded batches. `width` pads (and cuts) every text to that many tokens, None to the batch's longest."""
+    """Makes padded batches of texts. `width` pads and truncates to that many tokens; None pads to the longest."""
 
     def __init__(self, vocabulary: Path, *, in_order: bool, dtype: type, width: int | None = None) -> None:
         # Imported here: a start-up measurement must not pay for what it does not use.

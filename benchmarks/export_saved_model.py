@@ -1,4 +1,4 @@
-"""A Hugging Face BERT written as TF Hub published them: by the Model Garden's own exporter.
+"""Write a Hugging Face BERT as TF Hub published them, by the Model Garden's own exporter.
 
 `python -m benchmarks.export_saved_model FOLDER OUTPUT`. The encoder is the one that TF Hub's BERTs were built with
 (`official.nlp.modeling.networks.BertEncoder`, tanh GELU), wrapped by `export_tfhub_lib`; only its weights are

@@ -1,11 +1,11 @@
-"""The floating-point operations that texts cost: what a system's speed is held against the processor's with."""
+"""Count the floating-point operations of texts, to compare a system's speed with the processor's."""
 
 from collections.abc import Sequence
 from typing import Any
 
 
 def flops(config: dict[str, Any], lengths: Sequence[int]) -> float:
-    """Of all layers for texts of so many tokens each: a multiplication and an addition count as two.
+    """The operations of all layers for texts of these lengths; a multiplication and an addition count as two.
 
     The matrix products of the dense layers with their weights, and those of attention at the texts' own lengths. The
     pooler, the norms and the activations are left out (well under 1%), and so is padding. Nothing is taken off for a

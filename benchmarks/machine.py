@@ -1,4 +1,4 @@
-"""What a result must be read with: the machine, the versions, the day.
+"""The circumstances of a result: the machine, the versions, the day.
 
 `python -m benchmarks.machine` prints the versions of the environment that it runs in, as JSON.
 """
@@ -57,7 +57,7 @@ def available_mebibytes() -> float:
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that are installed here, and of berthub."""
+    """The versions of the libraries that are installed here, and of berthub."""
     import berthub
 
     return {**libraries(), "berthub": f"{berthub.__version__} ({_revision(Path(berthub.__file__).parent)})"}
@@ -74,7 +74,7 @@ def libraries() -> dict[str, str]:
 
 
 def libraries_of(interpreter: Path) -> dict[str, str]:
-    """The same of another environment."""
+    """The versions of the libraries in another environment."""
     command = [interpreter, "-m", "benchmarks.machine"]
     done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)  # type: ignore[no-any-return]

@@ -31,7 +31,7 @@ def measure(
     optimum: Path | None,
     say: Callable[[str], None],
 ) -> list[Memory]:
-    """Of pooled output, or of means where a peer has no pooler."""
+    """Measure the memory of pooled output, or of means where a peer has no pooler."""
     rows = []
     for model in models:
         for peer in peers:

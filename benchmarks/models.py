@@ -35,7 +35,7 @@ class Model:
 
     @property
     def float32_mebibytes(self) -> float:
-        """What its weights take in float32."""
+        """The size of its weights in float32."""
         return (self.huggingface / "model.safetensors").stat().st_size / 2**20
 
     @functools.cached_property

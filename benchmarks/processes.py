@@ -1,4 +1,4 @@
-"""A program of its own for what is measured, asked in lines of JSON: libraries read their settings when they load.
+"""Run what is measured in a process of its own, which answers lines of JSON.
 
 It is a program, not a fork or a spawn: threads, backends and seeds are in the environment that it starts with, and it
 may run in another virtual environment, whose libraries do not go with those of this one.
@@ -84,7 +84,7 @@ class Program:
 
 
 def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """The other side of the pipe: answer what comes until it ends."""
+    """The process's side of the pipe: answer requests until it ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     # Whatever a library prints goes where its messages go.
     os.dup2(2, 1)

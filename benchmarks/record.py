@@ -1,4 +1,4 @@
-"""How a result is saved: with the day, the command, the machine and the versions, as Markdown and as JSON."""
+"""Save a result with the day, the command, the machine and the versions, as Markdown and as JSON."""
 
 import argparse
 import dataclasses
@@ -26,7 +26,7 @@ class Circumstances:
 
     @classmethod
     def now(cls, program: str, options: argparse.Namespace, *, others: Mapping[str, str] | None = None) -> Self:
-        """Of the run that begins; `others` are versions in other environments."""
+        """The circumstances of the run that begins; `others` are versions in other environments."""
         versions = {**machine.versions(), **(others or {})}
         return cls(machine.today(), _command(program, options), machine.machine(), versions)
 

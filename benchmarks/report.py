@@ -33,7 +33,7 @@ class Report:
         return dataclasses.asdict(self)
 
     def _best(self, arithmetic: str) -> float:
-        """Of all matrix products that were timed."""
+        """The best of all matrix products that were timed."""
         roofs = (roof for rounds in self.throughput for roof in rounds.roofs if roof.arithmetic == arithmetic)
         return max([self.roof[arithmetic]["rate"], *(rate for roof in roofs for rate in roof.rates)])
 

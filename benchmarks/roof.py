@@ -27,7 +27,7 @@ _CHAIN = 4
 
 
 class Roof:
-    """A program that multiplies; a context manager. `found` has for each arithmetic who was fastest, and how fast."""
+    """A program that multiplies; a context manager. `found` has each arithmetic's fastest library and its rate."""
 
     def __init__(self) -> None:
         self._program = Program("benchmarks.roof", {"TF_CPP_MIN_LOG_LEVEL": "3"})
@@ -80,7 +80,7 @@ def _once(call: Callable[[], object], operations: float) -> float:
 
 
 def _rate(call: Callable[[], object], operations: float) -> float:
-    """The best of calls within `_SECONDS`, two at least, behind one that is not counted."""
+    """The best of at least two calls within `_SECONDS`, after one that is not counted."""
     call()
     rates: list[float] = []
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What an installation weighs: a library with all that it requires, in MiB.
+"""Measure the size of an installation: a library with all that it requires, in MiB.
 
 `python -m benchmarks.sizes` prints the ways that need optimum, of the environment that it runs in, as JSON.
 """

@@ -95,7 +95,7 @@ class Setting:
 
 @dataclass
 class _Seat:
-    """Who takes part in the rounds; `speed` in tokens per second, as the first texts told it."""
+    """A peer that takes part in the rounds; `speed` in tokens per second, as the first texts told it."""
 
     row: Row
     worker: Worker
@@ -146,9 +146,9 @@ def measure(setting: Setting, workers: Sequence[Worker], roof: Roof, *, group: i
 
 
 def _probe(setting: Setting, seat: _Seat, lengths: Sequence[int]) -> None:
-    """Do the first texts come out right, and how fast?"""
+    """Check the vectors of the first texts, and measure the speed."""
     if max(lengths) > seat.worker.peer.longest:
-        seat.row.skipped = f"cuts texts at {seat.worker.peer.longest} tokens"
+        seat.row.skipped = f"truncates texts at {seat.worker.peer.longest} tokens"
         return
     texts = setting.texts[:PROBE]
     try:

@@ -1,4 +1,4 @@
-"""What the peers share: texts as ids with their targets, and the padding of a batch."""
+"""Code that the peers share: texts as ids with their targets, and the padding of a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Integers = npt.NDArray[np.int64]
 class Row:
     """One example. `target` is the label's number, or with tags a number for each id.
 
-    `firsts` has the place of the first piece of each word that was not cut off.
+    `firsts` has the place of the first piece of each word that was not truncated.
     """
 
     ids: list[int]
@@ -40,7 +40,7 @@ class Padded:
 
 
 class Pieces:
-    """The examples of `task` as ids, cut to `max_length`."""
+    """The examples of `task` as ids, truncated to `max_length`."""
 
     def __init__(self, vocabulary: Path, task: Task, max_length: int) -> None:
         from tokenizers import BertWordPieceTokenizer
@@ -70,7 +70,7 @@ class Pieces:
         return target
 
     def labels(self, inputs: Sequence[Any], rows: Sequence[Row], found: Sequence[Any]) -> list[Any]:
-        """The names of the numbers found: one of each row, or of each of its ids. A word that was cut off is O."""
+        """The names of the numbers found: one of each row, or of each of its ids. A truncated word is O."""
         names = self._task.labels
         if not self._task.tagging:
             return [names[number] for number in found]

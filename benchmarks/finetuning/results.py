@@ -25,7 +25,7 @@ _OURS = "berthub"
 
 
 class Results:
-    """What `path` holds, and what is added; it is saved after each addition, so that a run that is cut short has not
+    """What `path` holds, and what is added; it is saved after each addition, so that a run that is interrupted has not
     been for nothing."""
 
     def __init__(self, path: Path) -> None:

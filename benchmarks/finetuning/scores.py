@@ -1,4 +1,4 @@
-"""How good the predicted labels are: the same measures for every system."""
+"""Score predicted labels, by the same measures for every system."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ SHOWN = {"sst2": ("accuracy", "loss"), "mrpc": ("accuracy", "f1", "loss"), "conl
 
 
 def scores(task: Task, predicted: Sequence[Any]) -> dict[str, float]:
-    """Of predictions for `task.dev`: accuracy, and F1 (of the last label; of whole entities where words are tagged)."""
+    """The scores of predictions for `task.dev`: accuracy, and F1 (of the last label, or of whole entities)."""
     gold = task.dev.labels
     if task.tagging:
         from seqeval.metrics import accuracy_score, f1_score

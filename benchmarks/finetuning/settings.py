@@ -1,4 +1,4 @@
-"""What a run is told, and what it answers."""
+"""The settings, job and result of a run."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""The data sets: what is learnt, and from what."""
+"""The data sets: tasks and their examples."""
 
 import csv
 import random
@@ -30,7 +30,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Task:
-    """`tagging`: a label for each word. `width` is what a system that knows one shape pads to: seldom is a text cut."""
+    """`tagging`: a label for each word. `width` is what a system of one fixed shape pads to; few are truncated."""
 
     name: str
     labels: tuple[str, ...]

@@ -28,7 +28,7 @@ class Worker:
         return answer["epoch_seconds"]  # type: ignore[no-any-return]
 
     def scores(self) -> dict[str, float]:
-        """Of the whole dev set."""
+        """The scores on the whole dev set."""
         return self._program.ask(do="score")  # type: ignore[no-any-return]
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""berthub's own steady state: its engine alone, on the batches that `encode` makes, cut before the clock starts.
+"""berthub's own steady state: its engine alone, on the batches that `encode` makes, made before the clock starts.
 
 What `encode` takes longer is tokenization, planning, padding, and bringing results into the caller's order.
 """
@@ -25,7 +25,7 @@ class BerthubEngine(Peer):
     def encode(self, texts: list[str], output: Output) -> None:
         from berthub.networks.outputs import Output as NetworkOutput
 
-        # The call before the rounds comes with the texts that they come with: it cuts, they do not.
+        # The call before the rounds has the same texts as they have: it makes the batches, they do not.
         if texts != self._texts:
             self._texts, self._batches = texts, self._cut(texts)
         wanted = NetworkOutput(-1, None if output == "sequence" else output).resolved(self._encoder.config)

@@ -36,7 +36,7 @@ class KerasHub(Peer):
 
 
 def mean(vectors: Floats, batch: Padded) -> Floats:
-    """Of the token vectors [b, s, hidden] over real tokens."""
+    """The mean of the token vectors [b, s, hidden] over real tokens."""
     import numpy as np
 
     weights = batch.mask.astype(np.float32)[:, None, :]

@@ -1,4 +1,4 @@
-"""What a peer is."""
+"""The base class of the peers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class Peer(ABC):
     the model's two forms it must agree.
 
     `outputs` are the kinds of vectors that it gives: of BERT's own pooler, the mean over tokens, those of all tokens. A
-    text of more than `longest` tokens is cut; `in_order` means that texts are not sorted by length. `environment` is
+    text of more than `longest` tokens is truncated; `in_order`: texts are not sorted by length. `environment` is
     set before its program starts; with `optimum` that is run in the environment that holds optimum.
     `throughput_only`: a part of a system, of which latency and memory say nothing.
     """

@@ -47,7 +47,7 @@ def openvino_file(model: Model, output: Output) -> Path:
 
 
 def chosen(found: Any, mask: Any, output: Output) -> Any:
-    """Of what `BertModel` returns; the mean is over real tokens."""
+    """The wanted output of what `BertModel` returns; a mean is over real tokens."""
     match output:
         case "pooled":
             return found.pooler_output

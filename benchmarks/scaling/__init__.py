@@ -1,1 +1,1 @@
-"""Is berthub's cost linear in tokens, from a thousand texts to a million, and does a stream's memory stay bounded?"""
+"""Measure whether berthub's cost is linear in tokens up to a million texts, and a stream's memory bounded."""

@@ -14,7 +14,7 @@ _MEASURES = ("seconds", "cpu_seconds", "mebibytes")
 
 @dataclass(frozen=True)
 class Point:
-    """So many texts and real tokens: the time that they took, and the most memory that the process had."""
+    """A measured point: texts and real tokens, the time that they took, and the process's peak memory."""
 
     model: str
     way: str

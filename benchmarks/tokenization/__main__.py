@@ -29,7 +29,7 @@ def main() -> None:
     rows: list[Row] = []
     for cores in options.cores:
         rows += measure(plan, cores=cores, say=console.print)
-        # After each: a run that is cut short has not been for nothing.
+        # After each, so that an interrupted run is not lost.
         data = {"rows": [dataclasses.asdict(row) for row in rows]}
         for saved in save(path, title="Tokenization", about=about, tables=tables(rows), data=data):
             console.print(f"saved {saved.name}")

@@ -21,7 +21,7 @@ _COMPARED = 2000
 class Row:
     """A system on texts of a kind: `megabytes` of UTF-8 a call, the seconds of every round; or why there are none.
 
-    `same_ids` is the part of the texts that it cuts as each base does.
+    `same_ids` is the share of the texts that it tokenizes as each base does.
     """
 
     system: str

@@ -35,7 +35,7 @@ def _header(family: Family) -> list[str]:
     for base in SPEED_BASE[family]:
         title = SYSTEMS[base].title
         header += [f"times {title}", "by CPU time"]
-    return header + [f"texts cut as by {SYSTEMS[base].title}" for base in IDS_BASE[family]]
+    return header + [f"texts tokenized as by {SYSTEMS[base].title}" for base in IDS_BASE[family]]
 
 
 def _line(row: Row, rows: Sequence[Row], family: Family) -> list[str]:

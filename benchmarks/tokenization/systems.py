@@ -34,7 +34,7 @@ class System(ABC):
 
     @abstractmethod
     def run(self, texts: list[str]) -> Any:
-        """The ids of texts, in whatever form the system has them."""
+        """The ids of texts, in whatever type the system has them."""
 
     @abstractmethod
     def ids(self, texts: list[str]) -> list[list[int]]:
@@ -107,8 +107,8 @@ class Google(System):
         return self.ids(texts)
 
     def ids(self, texts: list[str]) -> list[list[int]]:
-        cut = self._tokenizer
-        return [cut.convert_tokens_to_ids(cut.tokenize(self._prepared(text))) for text in texts]
+        tokenizer = self._tokenizer
+        return [tokenizer.convert_tokens_to_ids(tokenizer.tokenize(self._prepared(text))) for text in texts]
 
 
 class TensorFlowText(System):
@@ -126,17 +126,19 @@ class TensorFlowText(System):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         if self._name == "BertTokenizer":
-            cut = tensorflow_text.BertTokenizer(str(vocabularies.wordpiece), lower_case=True, token_out_type=tf.int32)
+            tokenizer = tensorflow_text.BertTokenizer(
+                str(vocabularies.wordpiece), lower_case=True, token_out_type=tf.int32
+            )
         else:
             pieces = vocabularies.wordpiece.read_text(encoding="utf-8").split("\n")
             while not pieces[-1]:
                 pieces.pop()
-            cut = tensorflow_text.FastBertTokenizer(pieces, lower_case_nfd_strip_accents=True)
+            tokenizer = tensorflow_text.FastBertTokenizer(pieces, lower_case_nfd_strip_accents=True)
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
         def tokenize(texts: Any) -> Any:
             # [texts, (words,) pieces]
-            found = cut.tokenize(texts)
+            found = tokenizer.tokenize(texts)
             return found.merge_dims(1, -1) if found.ragged_rank > 1 else found
 
         self._tokenize, self._constant = tokenize, tf.constant
@@ -149,7 +151,7 @@ class TensorFlowText(System):
 
 
 class SentencePieceLibrary(System):
-    """The library alone: without what ALBERT does to texts before it and to numbers behind it."""
+    """The library alone: without ALBERT's own steps before and after it."""
 
     title = "sentencepiece, encode"
     family: Family = "sentencepiece"

@@ -1,4 +1,4 @@
-"""The texts that every system cuts: English as people write it, the letters of many scripts, and hard cases."""
+"""The texts that every system tokenizes: English as people write it, the letters of many scripts, and hard cases."""
 
 import csv
 import random

@@ -26,7 +26,7 @@ class Worker:
         self._program.ask(do="read", path=str(path))
 
     def run(self, count: int) -> tuple[float, float]:
-        """Cut the first `count` texts: seconds by the clock, and of the processor."""
+        """Tokenize the first `count` texts: seconds by the clock, and of the processor."""
         answer = self._program.ask(do="run", count=count)
         return answer["seconds"], answer["cpu_seconds"]
 

@@ -96,7 +96,7 @@ class TensorFlowHubLayer(_KerasFixed):
 
 
 class BerthubLayer(_KerasFixed):
-    """`berthub.KerasLayer` in the same loop: what the layer alone is good for, without berthub's own training."""
+    """`berthub.KerasLayer` in the same loop: the layer alone, without berthub's own training."""
 
     name, title = "keras-layer", "berthub.KerasLayer, padded, float32"
     environment: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow"}
@@ -128,7 +128,7 @@ def _schedule(keras: Any, peak: float, steps: int) -> Any:
 
 
 def _clock(keras: Any, seconds: list[float]) -> Any:
-    """Writes down what each epoch took."""
+    """Record the seconds of each epoch."""
 
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

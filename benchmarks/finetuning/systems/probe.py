@@ -1,4 +1,4 @@
-"""No fine-tuning: a logistic regression on what the frozen model says."""
+"""A baseline without fine-tuning: logistic regression on the frozen model's vectors."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ _STRENGTH = 0.003
 
 
 class Probe(System):
-    """Of the last four layers together: the mean over a text's tokens, or the first piece of each word."""
+    """Features from the last four layers: the mean over a text's tokens, or the first piece of each word."""
 
     name, title = "probe", "berthub's frozen vectors + logistic regression"
 
@@ -68,7 +68,7 @@ class Probe(System):
 
 
 def _firsts(words: list[str], offsets: Any) -> list[int]:
-    """Where the first piece of each word stands; 0, which is `[CLS]`, for a word that was cut off."""
+    """The position of the first piece of each word; 0, which is `[CLS]`, for a truncated word."""
     places = {start: place for place, (start, end) in reversed(list(enumerate(offsets.tolist()))) if end > start}
     starts = np.cumsum([0, *(len(word) + 1 for word in words[:-1])])
     return [places.get(start, 0) for start in starts.tolist()]

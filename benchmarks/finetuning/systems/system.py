@@ -1,4 +1,4 @@
-"""What a system is."""
+"""The base class of the systems that fine-tune."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -44,5 +44,5 @@ class System(ABC):
         """The labels of `inputs`, as in `Examples.labels`."""
 
     def probabilities(self, inputs: Sequence[Any]) -> npt.NDArray[np.floating[Any]] | None:
-        """Of the labels of `inputs`, [n, labels]; None where words are tagged, or a system does not tell."""
+        """The probabilities of the labels of `inputs`, [n, labels]; None for tags, or if a system has none."""
         return None

@@ -77,7 +77,7 @@ class Transformers(System):
         return [order[first : first + size] for first in range(0, len(rows), size)]
 
     def _seed_of_berthub(self) -> int:
-        """That of the first fit of an object with this seed."""
+        """The seed that berthub uses for the first fit of an object with this seed."""
         from berthub.training.randomness import Use, seed_for
 
         return seed_for(self._seed, Use.FIT, 0, bits=62)
@@ -104,7 +104,7 @@ class Transformers(System):
         )
 
     def _logits(self, rows: Sequence[Row]) -> Any:
-        """Of batches of `rows`, in their order."""
+        """The logits of batches of `rows`, in their order."""
         self._model.eval()
         with self._torch.inference_mode(), self._autocast():
             for first in range(0, len(rows), _PREDICTED_AT_ONCE):
