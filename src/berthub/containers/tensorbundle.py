@@ -76,7 +76,7 @@ class TensorBundle:
             raise UnsupportedModelError(f"{index} belongs to a big-endian checkpoint; only little-endian ones are read")
         self._num_shards = header.num_shards
         self._shards: dict[int, npt.NDArray[np.uint8]] = {}
-        # A key that begins with a zero is that of a part, in an encoding of its own.
+        # A key that begins with a zero is that of a slice, in an encoding of its own.
         self._part_keys = [key for key in table if key.startswith(b"\0")]
         self._parts = {key: self._read_entry(key, table[key]) for key in self._part_keys}
         self._entries = {
@@ -162,7 +162,7 @@ class TensorBundle:
     def _read_entry(self, key: bytes, value: bytes) -> _Entry:
         source = f"{self._index}, entry {key!r},"
         proto = parse("BundleEntryProto", value, source=source)
-        # Before anything is made of them. Each part has an entry of its own; of a few it is told later which lacks.
+        # Checked before memory is taken. Each slice has an entry of its own; missing ones are named later.
         dimensions, parts = len(proto.shape.dim), len(proto.slices)
         if parts > len(self._part_keys) + _FEW_PARTS or dimensions > _MOST_DIMENSIONS:
             raise CorruptFileError(f"{source} has a shape of {dimensions:,} dimensions and {parts:,} parts")

@@ -13,7 +13,7 @@ _HUGGING_FACE_HOSTS = ("huggingface.co", "hf.co")
 _HUGGING_FACE_PAGES = frozenset(("api", "collections", "datasets", "docs", "models", "papers", "spaces"))
 
 HOSTS = (*_TFHUB_HOSTS, *_STORAGE_HOSTS, *_HUGGING_FACE_HOSTS, "kaggle.com")
-"""Known hosts, without www; behind these an address is recognised without its scheme."""
+"""Known hosts, without www: an address that begins with one is recognised without its scheme."""
 
 
 def read(text: str) -> Handle:

@@ -34,7 +34,7 @@ RATIO_FLOOR_BYTES = 64 << 20
 """Up to this size the compression ratio is not looked at."""
 
 _CHUNK = 1 << 20
-# Small, since what stands behind a member is copied where it ends.
+# Small, since the bytes after a member are copied where it ends.
 _GZIP_CHUNK = 1 << 14
 _MAX_NAME = 1024
 _MAX_PART_BYTES = 255

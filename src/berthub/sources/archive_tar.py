@@ -61,7 +61,7 @@ def members(stream: Readable, *, max_headers: int) -> Iterator[Member]:
 
     Raises ValueError or EOFError for damage, and for more than `max_headers` headers of any kind.
     """
-    shared: dict[str, str] = {}  # of global headers, which hold for all members behind them
+    shared: dict[str, str] = {}  # of global headers, which hold for all members after them
     own: dict[str, str] = {}
     for _ in range(max_headers):
         header = _header(stream)

@@ -46,7 +46,7 @@ def download(url: str, to: Path, *, shown: str) -> None:
     """Download `url` to the new file `to`; `shown` stands for the address in messages.
 
     Connections that fail, break off or become too slow, and the server's own errors, are tried again a few times; what
-    came is kept where the server can go on behind it and says that the file is still the same. Redirects are followed,
+    came is kept where the server can go on after it and says that the file is still the same. Redirects are followed,
     but not from https to http. Raises `FetchError` with the status, when fewer bytes came than were announced, more
     than `MAX_DOWNLOAD_BYTES`, or none for too long.
     """

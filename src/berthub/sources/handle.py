@@ -47,7 +47,9 @@ def split_pin(handle: str) -> tuple[str, str | None]:
     if not pin:
         return handle, None
     if not is_sha256(value):
-        raise HandleError(f"{public_spelling(handle)!r} has a malformed pin: behind {_PIN} come 64 hexadecimal digits")
+        raise HandleError(
+            f"{public_spelling(handle)!r} has a malformed pin: {_PIN} is followed by 64 hexadecimal digits"
+        )
     return text.rstrip(), value.lower()
 
 

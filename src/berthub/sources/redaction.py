@@ -112,7 +112,7 @@ def environment_secrets() -> tuple[str, ...]:
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without `secrets`, without what stands before and behind the path of any address, and without the
+    """The text without `secrets`, without what comes before and after the path of any address, and without the
     values of parameters that are called token, key, signature and the like.
     """
     for secret in sorted(set(secrets), key=len, reverse=True):

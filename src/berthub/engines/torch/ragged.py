@@ -28,7 +28,7 @@ class TextGroup:
     places: Tensor
 
     def pad(self, x: Tensor) -> Tensor:
-        """The group's part of [1, t, h], padded: [b, width, h]."""
+        """The group's tokens of [1, t, h], padded: [b, width, h]."""
         count = self.rows.stop - self.rows.start
         flat = x.new_zeros((count * self.width, x.shape[-1])).index_copy(0, self.places, x[0, self.tokens])
         return flat.view(count, self.width, -1)

@@ -36,7 +36,7 @@ class TextGraph:
 
     @classmethod
     def of(cls, graph_defs: list[bytes], path: Path) -> "TextGraph | None":
-        """The texts' part of the graphs, which are parsed only if they split texts at all; None if they do not."""
+        """The text operations of the graphs, which are parsed only if they split texts; None if they do not."""
         if not any(mark in graph_def for graph_def in graph_defs for mark in _MARKS):
             return None
         nodes: dict[str, list[Any]] = {}

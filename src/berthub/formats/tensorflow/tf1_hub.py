@@ -1,7 +1,7 @@
 """Read TensorFlow Hub's modules of TensorFlow 1 as files: the graph in them is read, never run.
 
 The variables have the names of Google's own code. No configuration is stored: sizes follow from the shapes, the
-rest from constants and operations of the graph. Whether texts are lower-cased is the constant behind the signature
+rest from constants and operations of the graph. Whether texts are lower-cased is the constant of the signature
 `tokenization_info`; the name of the vocabulary is in a collection, as TensorFlow 1 kept its assets.
 """
 
