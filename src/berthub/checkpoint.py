@@ -40,7 +40,7 @@ class Origin:
 
     @property
     def unread_head(self) -> tuple[str, ...]:
-        """Those of the unused weights that are the kernel or bias of a task's head, by their names."""
+        """The unused weights that are, by their names, the kernel or bias of a task's head."""
         return tuple(name for name in self.unused if any(part in name for part in _HEADS) and not _is_slot(name))
 
 

@@ -107,7 +107,7 @@ class EncoderConfig(ABC):
 
     @property
     def num_blocks(self) -> int:
-        """How often attention is computed for a text."""
+        """The number of attention layers that a text passes."""
         return self.num_layers
 
     def uses_of(self, weight: str) -> int:

@@ -85,7 +85,7 @@ def select(tokens: Tokens, rows: npt.NDArray[np.int64]) -> Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Padding:
-    """How batches are padded for a model: `pad` is the id that fills rows up to a width.
+    """The padding of batches for a model: `pad` is the id that fills rows up to a width.
 
     Every row is padded with `margin` tokens, or more, up to the `widest` that the model takes: a model that
     sees its padding gets some after every row. With `few_widths` a width is rounded up, so that few of them occur.
@@ -108,7 +108,7 @@ class Padding:
         )
 
     def width(self, longest: int) -> int:
-        """How wide a batch is whose longest row has so many tokens."""
+        """The width of a batch whose longest row has that many tokens."""
         width = longest + self.margin
         return min(_round(width, bits=6, up=True) if self.few_widths else width, self.widest)
 

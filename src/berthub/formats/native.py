@@ -90,7 +90,7 @@ def described_checkpoint(
 
 
 def read_embedding(stored: Mapping[str, Any], path: Path) -> Embedding:
-    """What the description that was read from `path` says of sentence vectors; older ones say nothing."""
+    """Read the sentence vector's settings from the description in `path`; older ones have none."""
     described = stored.get("embedding", {})
     if not isinstance(described, dict):
         raise CorruptFileError(f"embedding in {path} should be an object; it is {described!r}")

@@ -35,13 +35,13 @@ class Dense(Generic[W_co]):
 
 
 class Ops(Protocol[T, W_contra]):
-    """What a backend offers to a network."""
+    """The operations that a backend offers to a network."""
 
     def gather(self, table: W_contra, ids: T) -> T:
         """Rows of `table` [n, h] at `ids` [b, s]: [b, s, h]."""
 
     def leading_rows(self, table: W_contra, ids: T, *, first: int = 0) -> T:
-        """As many rows of `table` [n, h], from row `first` on, as `ids` [b, s] has positions: [1, s, h]."""
+        """Rows of `table` [n, h] from row `first` on, one for each position of `ids` [b, s]: [1, s, h]."""
 
     def dense(self, x: T, layer: Dense[W_contra]) -> T:
         """`x @ kernel + bias`: [..., in] to [..., out]."""

@@ -201,7 +201,7 @@ class KerasLayer(keras.layers.Layer):
         export_saved_model(self.checkpoint(), Path(folder))
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras stores about the layer; nothing of it needs the model it came from."""
+        """The configuration that Keras stores; loading it does not need the model that the layer came from."""
         return {
             **super().get_config(),
             **self._description.to_dict(),

@@ -10,7 +10,7 @@ __all__ = ["Use", "dropout_share", "seed_for", "stream"]
 
 
 class Use(enum.IntEnum):
-    """What random numbers are used for. The values are part of the streams: a new use gets a new value."""
+    """The uses of random numbers. The values are part of the streams: a new use gets a new value."""
 
     FIT = 1
     HEAD = 2

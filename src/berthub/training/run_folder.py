@@ -51,7 +51,7 @@ class RunFolder:
         _check_pictures()
 
     def state(self, conditions: Mapping[str, Any]) -> StateStore:
-        """Where the training keeps its state."""
+        """The store of the training's state."""
         return StateStore(self._folder / _STATE, conditions)
 
     def finish(self, run: Run) -> None:
@@ -77,7 +77,7 @@ class RunFolder:
 
 
 def kept_progress(folder: Path) -> Progress | None:
-    """How far the interrupted training in a run folder is kept; None without one.
+    """The progress of the interrupted training in a run folder; None if there is none.
 
     `CorruptFileError` for a damaged state.
     """
@@ -137,7 +137,7 @@ def _versions() -> dict[str, str]:
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for numbers that JSON does not have."""
+    """The values with None for NaN and infinity, which JSON does not have."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

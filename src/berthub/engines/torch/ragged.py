@@ -40,7 +40,7 @@ class TextGroup:
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """Where the tokens of a batch are when they follow each other without padding: [1, t] instead of [b, s].
+    """The arrangement of a batch without padding: its tokens follow each other, [1, t] instead of [b, s].
 
     Most of a network works token by token, and need not know of texts; so padding costs nothing there. Attention
     takes a few texts at a time, padded to the longest of them: cheap if rows of similar length are neighbours.

@@ -78,6 +78,6 @@ class Architecture:
 
 
 def count_of(names: Iterable[str], pattern: str) -> int:
-    """How many different things the group of the pattern stands for."""
+    """The number of different values that the group of the pattern matches."""
     compiled = re.compile(pattern)
     return len({match[1] for name in names if (match := compiled.fullmatch(name))})

@@ -41,7 +41,7 @@ class Graph:
         return self._settings(self._nodes())
 
     def head_settings(self) -> dict[str, Any]:
-        """The same of the masked-language-model head."""
+        """`activation` and `layer_norm_eps` of the masked-language-model head, as far as they can be told."""
         return self._settings(node for node in self._all_nodes() if _HEAD.fullmatch(node.name))
 
     def head_size(self) -> int | None:

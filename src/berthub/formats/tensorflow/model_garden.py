@@ -145,7 +145,7 @@ def _canonical(foreign: Iterable[str], prefix: Path) -> tuple[dict[str, str], li
 
 
 def _position(name: str, scope: str, blocks: Mapping[int, int]) -> str:
-    """Where a variable stands: before/N/..., block/I/..., after/N/..., an attribute of the encoder, or beside/..."""
+    """The position of a variable: before/N/..., block/I/..., after/N/..., an attribute of the encoder, or beside/..."""
     if not name.startswith(scope):
         return f"beside/{name}"
     inside = name.removeprefix(scope)

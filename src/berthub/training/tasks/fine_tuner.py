@@ -312,7 +312,7 @@ class FineTuner(ABC):
 
     @abstractmethod
     def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...], scaling: Scaling) -> Examples:
-        """What to train on."""
+        """The training data of texts and labels: tokens and targets."""
 
     @abstractmethod
     def _loss(self, logits: Logits, labels: list[Any], scaling: Scaling) -> float:
