@@ -19,7 +19,7 @@ def _tiny_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from berthub.training.backend import import_keras
 
     import_keras()
-    for home in ("berthub.tokenization.tokenizer", "berthub.training.keras_layer"):
+    for home in ("berthub.tokenization.tokenizer", "berthub.training.layer_model"):
         monkeypatch.setattr(f"{home}.resolve", lambda handle=None, **options: models / "tf2_v4")
 
 
