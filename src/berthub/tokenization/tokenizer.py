@@ -5,16 +5,17 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
-from berthub.choices import TOKENIZATIONS, Tokenization
+from berthub.choices import Tokenization
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats import read
 from berthub.formats.vocabularies import vocabulary_at
 from berthub.sources.resolve import resolve
+from berthub.tokenization.algorithms import algorithm_of
 from berthub.tokenization.assemble import Segments, Template, assemble
 from berthub.tokenization.beginnings import beginning
 from berthub.tokenization.tensors import check_framework, to_tensor
@@ -41,11 +42,6 @@ class TokenizedTexts(dict[str, Any]):
             return self[name]
         except KeyError:
             raise AttributeError(f"{name}; there are {', '.join(self)}") from None
-
-
-class _Algorithm(Protocol):
-    def segments(self, texts: list[str], *, offsets: bool) -> Segments:
-        """The bare pieces of texts."""
 
 
 class Tokenizer:
@@ -102,7 +98,7 @@ class Tokenizer:
         self._positions = max_length
         self._template = Template.of(vocabulary)
         self._options = {**choices, "tokenization": tokenization}
-        self._algorithm = _algorithm(vocabulary, **self._options)
+        self._algorithm = algorithm_of(vocabulary, **self._options)
 
     def __getstate__(self) -> dict[str, Any]:
         # The libraries' objects are made anew.
@@ -110,7 +106,7 @@ class Tokenizer:
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
-        self._algorithm = _algorithm(self.vocabulary, **self._options)
+        self._algorithm = algorithm_of(self.vocabulary, **self._options)
 
     def __repr__(self) -> str:
         case = "lower-cased" if self.lower_case else "cased"
@@ -304,52 +300,6 @@ class Tokenizer:
                 f"these go from {min(found):,} to {max(found):,}"
             )
         return [pieces[index] for index in found]
-
-
-def _algorithm(
-    vocabulary: Vocabulary,
-    *,
-    lower_case: bool,
-    strip_accents: bool | None,
-    split_chinese: bool,
-    tokenization: Tokenization,
-) -> _Algorithm:
-    if tokenization not in TOKENIZATIONS:
-        raise InputError(
-            f"tokenization={tokenization!r} is not known; use one of {', '.join(map(repr, TOKENIZATIONS))}"
-        )
-    # Each is imported where it is used: most programs use one.
-    match vocabulary.algorithm:
-        case "wordpiece":
-            from berthub.tokenization.wordpiece import GoogleWordPiece, TFTextWordPiece, TransformersWordPiece
-
-            if tokenization != "tf_text":
-                kind = GoogleWordPiece if tokenization == "google" else TransformersWordPiece
-                return kind(vocabulary, lower_case=lower_case, strip_accents=strip_accents, split_chinese=split_chinese)
-            if strip_accents not in (None, lower_case) or not split_chinese:
-                raise InputError(
-                    "tokenization='tf_text' strips accents where it lower-cases, and splits Chinese characters: with "
-                    f"lower_case={lower_case}, strip_accents={strip_accents} and split_chinese={split_chinese}, "
-                    "use tokenization='google' or 'transformers'"
-                )
-            return TFTextWordPiece(vocabulary, lower_case=lower_case)
-        case "sentencepiece":
-            from berthub.tokenization.sentencepiece import SentencePiece
-
-            return SentencePiece(
-                vocabulary,
-                lower_case=lower_case,
-                strip_accents=strip_accents is not False,
-                tokenization=tokenization,
-            )
-        case "byte_bpe":
-            from berthub.tokenization.byte_bpe import ByteBPE
-
-            if tokenization == "tf_text":
-                raise InputError(
-                    f"tokenization={tokenization!r} is for WordPiece and SentencePiece, not for byte pairs"
-                )
-            return ByteBPE(vocabulary, added=tokenization == "transformers")
 
 
 def _empty(rows: int, offsets: bool) -> Segments:

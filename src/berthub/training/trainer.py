@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
-from berthub.errors import CorruptFileError
+from berthub.errors import CorruptFileError, TrainingDivergedError
 from berthub.training.examples import Examples, training_batches
 from berthub.training.hyperparameters import Hyperparameters
 from berthub.training.state import Progress, StateStore, Stored
@@ -42,6 +42,15 @@ class Trained:
     best_epoch: int
     history: list[dict[str, float]]
     diverged: str | None = None
+
+    def check_finite(self) -> None:
+        """Raise `TrainingDivergedError`, which says what is kept, if training diverged."""
+        if self.diverged is not None:
+            kept = "no epoch had been completed" if self.checkpoint is None else f"epoch {self.best_epoch} is kept"
+            raise TrainingDivergedError(
+                f"the loss is not a finite number {self.diverged}; {kept}. "
+                "Train with a smaller learning_rate, or more warmup"
+            )
 
 
 def train(

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from berthub.choices import POOLINGS, Pooling
 from berthub.config import EncoderConfig
 from berthub.errors import InputError
+from berthub.head import Head
 from berthub.tokenization.texts import listed
 from berthub.training.model import Adaptation
 
@@ -18,6 +20,7 @@ __all__ = [
     "checked_adaptation",
     "checked_labels",
     "checked_pairs",
+    "chosen_pooling",
     "dev_data",
     "label_name",
     "shortened",
@@ -115,3 +118,16 @@ def shortened(value: object) -> str:
     """Describe a value and its type, shortened, for a message."""
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} (of type {type(value).__name__})"
+
+
+def chosen_pooling(pooling: Pooling | None, head: Head | None, config: EncoderConfig) -> Pooling | None:
+    """The pooling given, or the default: that of the model's own `head`, else pooled, or cls without a pooler."""
+    if pooling is None:
+        if head is not None:
+            return head.pooling
+        return "pooled" if config.has_pooled_output else "cls"
+    if pooling not in POOLINGS:
+        raise InputError(f"pooling={pooling!r} is not known; use one of {', '.join(POOLINGS)}")
+    if pooling == "pooled" and not config.has_pooled_output:
+        raise InputError("this model has no pooler: use pooling='cls', 'mean' or 'max'")
+    return pooling

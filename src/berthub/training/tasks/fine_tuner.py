@@ -5,7 +5,6 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,11 +12,11 @@ import keras
 
 from berthub.brief import brief
 from berthub.checkpoint import Checkpoint
-from berthub.choices import POOLINGS, Pooling
+from berthub.choices import Pooling
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.prediction import Logits, Predictions, Probabilities
 from berthub.engines.create import create_engine
-from berthub.errors import InputError, TrainingDivergedError, TruncationWarning
+from berthub.errors import InputError, TruncationWarning
 from berthub.evaluation.scores import scores
 from berthub.formats import read
 from berthub.formats.native import write_native
@@ -35,8 +34,9 @@ from berthub.training.randomness import Use, seed_for
 from berthub.training.run import Run
 from berthub.training.run_folder import RunFolder
 from berthub.training.steps import create_step
-from berthub.training.tasks.checks import check_whole, checked_adaptation, checked_labels, dev_data
+from berthub.training.tasks.checks import check_whole, checked_adaptation, checked_labels, chosen_pooling, dev_data
 from berthub.training.tasks.scoring import as_list, dev_evaluation
+from berthub.training.tasks.training_data import TrainingData
 from berthub.training.trainer import Evaluation, Trained, train
 
 __all__ = ["FineTuner"]
@@ -258,14 +258,7 @@ class FineTuner(ABC):
                 folder.finish(self._run(trained, ready, hyperparameters=governing, data=data, tell=tell))
         elif folder is not None:
             folder.discard()
-        if trained.diverged is not None:
-            kept = (
-                "no epoch had been completed" if trained.checkpoint is None else f"epoch {trained.best_epoch} is kept"
-            )
-            raise TrainingDivergedError(
-                f"the loss is not a finite number {trained.diverged}; {kept}. "
-                "Train with a smaller learning_rate, or more warmup"
-            )
+        trained.check_finite()
         return self
 
     def predict(self, texts: Any) -> Predictions:
@@ -324,15 +317,7 @@ class FineTuner(ABC):
 
     def _chosen_pooling(self, pooling: Pooling | None) -> Pooling | None:
         """The pooling given, or the default."""
-        if pooling is None:
-            if self._own_head is not None:
-                return self._own_head.pooling
-            return "pooled" if self._checkpoint.config.has_pooled_output else "cls"
-        if pooling not in POOLINGS:
-            raise InputError(f"pooling={pooling!r} is not known; use one of {', '.join(POOLINGS)}")
-        if pooling == "pooled" and not self._checkpoint.config.has_pooled_output:
-            raise InputError("this model has no pooler: use pooling='cls', 'mean' or 'max'")
-        return pooling
+        return chosen_pooling(pooling, self._own_head, self._checkpoint.config)
 
     @property
     def _own_head(self) -> Head | None:
@@ -367,20 +352,20 @@ class FineTuner(ABC):
     def _encoder_of(self, checkpoint: Checkpoint) -> Encoder:
         return Encoder(checkpoint, self._tokenizer, create_engine(checkpoint))
 
-    def _prepared(self, texts: Any, labels: Any, dev: Any) -> "_Prepared":
+    def _prepared(self, texts: Any, labels: Any, dev: Any) -> TrainingData:
         texts, labels = self._checked(texts, labels, "training")
         names = self._names(labels)
         self._check_labels(labels, names, "training")
         scaling = self._scaling(labels)
         examples = self._examples(texts, labels, names, scaling)
         if dev is None:
-            return _Prepared(len(texts), names, scaling, examples, None, None)
+            return TrainingData(len(texts), names, scaling, examples, None, None)
         dev_texts, truth = self._checked(*dev_data(dev), "dev")
         self._check_labels(truth, names, "dev")
         # Texts that cannot be used, and what scores need and is not installed, shall be known now, not after an epoch.
         dev_examples = self._examples(dev_texts, truth, names, scaling)
         scores(self._task, labels=names, truth=truth, predicted=truth)
-        return _Prepared(len(texts), names, scaling, examples, (dev_texts, truth), dev_examples)
+        return TrainingData(len(texts), names, scaling, examples, (dev_texts, truth), dev_examples)
 
     def _evaluation(self, texts: list[Any], truth: list[Any], scaling: Scaling) -> Evaluation:
         return dev_evaluation(
@@ -390,7 +375,7 @@ class FineTuner(ABC):
     def _run(
         self,
         trained: Trained,
-        ready: "_Prepared",
+        ready: TrainingData,
         *,
         hyperparameters: Mapping[str, Any],
         data: str | None,
@@ -417,15 +402,3 @@ class FineTuner(ABC):
             truth=truth,
             predicted=predicted,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """Data that were checked: how many texts, the labels, what to train on, and the dev data."""
-
-    count: int
-    names: tuple[str, ...]
-    scaling: Scaling
-    examples: Examples
-    dev: tuple[list[Any], list[Any]] | None
-    dev_examples: Examples | None
