@@ -46,7 +46,7 @@ def test_the_formats_of_tables_are_those_of_vectors_and_predictions() -> None:
         (["encode", "x"], "--output", "Vectors"),
         (["encode", "x"], "--dtype", "DType"),
         (["predict", "x", "x"], "--to", "PredictionFormat"),
-        (["tokenize", "x", "x"], "--reference", "Tokenization"),
+        (["tokenize", "x", "x"], "--tokenization", "Tokenization"),
         (["export", "x", "-o", "x"], "--to", "ExportFormat"),
         (["finetune", "classify", "x", "-o", "x"], "--pooling", "Pooling"),
     ],

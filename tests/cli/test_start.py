@@ -50,3 +50,20 @@ def test_the_end_of_a_command_has_its_status(tmp_path: Path) -> None:
         done = subprocess.run([*BERTHUB, *words], capture_output=True, env=os.environ)
         assert done.returncode == status
         assert b"Traceback" not in done.stderr
+
+
+def test_a_signal_in_an_import_waits_for_its_end(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\ndone = True\n")
+    code = (
+        "import sys, time\n"
+        "from berthub.cli.main import _signals\n"
+        "with _signals() as stopped:\n"
+        "    import interrupted\n"
+        "    assert interrupted.done and stopped.status is None\n"
+        "    try:\n"
+        "        time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print(int(stopped.status))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("130\n", "", 0)

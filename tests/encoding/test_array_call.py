@@ -94,3 +94,18 @@ def test_logits_of_the_masked_language_model(load: Any) -> None:
 def test_what_there_is_not(models: Path, name: str, outputs: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         hub.load(models / name, engine="numpy")(_INPUTS, outputs=outputs)
+
+
+def test_names_may_come_from_any_iterable(load: Any) -> None:
+    encoder = load("tf2_v4")
+    assert [*encoder(_INPUTS, outputs=(name for name in ["sequence_output"]))] == ["sequence_output"]
+    assert [type(name) for name in encoder(_INPUTS, outputs=np.array(["default", "sequence_output"]))] == [str, str]
+    assert encoder.encode(["a"], outputs=(name for name in ["sequence_output"])).keys() >= {"sequence_output"}
+
+
+@pytest.mark.parametrize("names", [3, True, [None], {"default": 1}])
+def test_what_are_no_names_is_refused(load: Any, names: Any) -> None:
+    encoder = load("tf2_v4")
+    for call in (lambda: encoder(_INPUTS, outputs=names), lambda: encoder.encode(["a"], outputs=names)):
+        with pytest.raises(InputError, match="no name of an output"):
+            call()

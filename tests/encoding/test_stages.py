@@ -1,3 +1,4 @@
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import berthub as hub
 from berthub.encoding.request import Request
 from berthub.encoding.windows import Window
+from berthub.engines.numpy import NumpyEngine
 from berthub.errors import InputError
 
 _TEXTS = ["The quick brown fox.", "", ("was it", "12 dogs?"), "a dog", "a dog", "the " * 100]
@@ -85,3 +87,53 @@ def test_the_budget_of_an_encoder_is_that_of_its_stages(encoder: hub.Encoder) ->
     other = hub.Encoder(encoder.checkpoint, encoder.tokenizer, encoder._engine, batch_tokens=7)
     assert other.stages.limits.tokens == 7
     assert other.stages.limits.padded
+
+
+def test_texts_are_checked_and_copied(encoder: hub.Encoder) -> None:
+    stages, request = encoder.stages, Request.of_outputs(encoder.checkpoint)
+    assert len(stages.encode("a dog", request)) == len(encoder.encode("a dog"))
+    assert stages.encode((text for text in ["a dog", "12"]), request).texts == ["a dog", "12"]
+    texts = ["a dog", "12"]
+    prepared = stages.prepare(texts)
+    texts[0] = "changed"
+    assert prepared.texts == ["a dog", "12"]
+    with pytest.raises(InputError, match="texts are a list"):
+        stages.prepare(3)  # type: ignore[arg-type]
+
+
+def test_a_request_for_nothing_is_refused(encoder: hub.Encoder) -> None:
+    stages = encoder.stages
+    with pytest.raises(InputError, match="asks for nothing"):
+        stages.compute(stages.prepare(["a dog"]), Request())
+
+
+def test_stages_say_what_to_pickle(encoder: hub.Encoder) -> None:
+    with pytest.raises(TypeError, match="pickle or copy the Encoder"):
+        pickle.dumps(encoder.stages)
+    assert pickle.loads(pickle.dumps(encoder)).stages.prepare(["a dog"]).tokens.ids.tolist()
+
+
+def test_an_engine_without_limits_is_refused(encoder: hub.Encoder) -> None:
+    class WithoutLimits(NumpyEngine):
+        limits = None  # type: ignore[assignment]
+
+    with pytest.raises(InputError, match="WithoutLimits does not say which batches suit it"):
+        hub.Encoder(encoder.checkpoint, encoder.tokenizer, WithoutLimits(encoder.checkpoint))
+
+
+@pytest.mark.parametrize("batch_tokens", [0, 1.5, True, "a"])
+def test_batch_tokens_are_a_number(encoder: hub.Encoder, batch_tokens: Any) -> None:
+    with pytest.raises(InputError, match="batch_tokens must be a whole number from 1"):
+        hub.Encoder(encoder.checkpoint, encoder.tokenizer, NumpyEngine(encoder.checkpoint), batch_tokens=batch_tokens)
+
+
+def test_the_error_of_a_property_is_not_hidden(models: Path) -> None:
+    class Broken(hub.Encoder):
+        @property
+        def precision(self) -> str:
+            return self._engine.no_such_thing  # type: ignore[attr-defined]
+
+    encoder = hub.load(models / "tf2_v4", engine="numpy")
+    broken = Broken(encoder.checkpoint, encoder.tokenizer, NumpyEngine(encoder.checkpoint))
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        _ = broken.precision

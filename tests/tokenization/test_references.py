@@ -1,5 +1,6 @@
 import itertools
 import json
+import pickle
 import re
 import unicodedata
 from functools import cache
@@ -210,7 +211,28 @@ class TestChoice:
                 hub.Tokenizer(vocabulary_of("a"), tokenization="tf_text", **options)
 
 
-def test_the_old_name_of_the_argument_still_works() -> None:
-    with pytest.warns(DeprecationWarning, match=r"write tokenization='tf_text'"):
-        old = hub.Tokenizer(vocabulary_of("a"), reference="tf_text")
+def test_the_old_name_of_the_argument_still_works(models: Path) -> None:
+    vocabulary = vocabulary_of("a")
+    with pytest.warns(DeprecationWarning, match=r"write tokenization='tf_text'") as caught:
+        old = hub.Tokenizer(vocabulary, reference="tf_text")
+    assert caught[0].filename == __file__
+    assert old.tokenization == pickle.loads(pickle.dumps(old)).tokenization == "tf_text"
+    with pytest.warns(DeprecationWarning, match="write tokenization"):
+        assert old.reference == "tf_text"
+    checkpoint = hub.load(models / "tf2_v4", engine="numpy").checkpoint
+    with pytest.warns(DeprecationWarning, match="write tokenization"):
+        assert hub.Tokenizer.from_checkpoint(checkpoint, reference="tf_text").tokenization == "tf_text"
+    with pytest.raises(InputError, match="contradict each other"):
+        hub.Tokenizer(vocabulary, tokenization="tf_text", reference="google")
+
+
+def test_a_pickle_of_before_the_argument_was_renamed() -> None:
+    tokenizer = hub.Tokenizer(vocabulary_of("a"), tokenization="tf_text")
+    state = tokenizer.__getstate__()
+    state["_options"] = {**state["_options"], "reference": state["_options"]["tokenization"]}
+    del state["_options"]["tokenization"]
+    state["reference"] = state.pop("tokenization")
+    old = hub.Tokenizer.__new__(hub.Tokenizer)
+    old.__setstate__(state)
     assert old.tokenization == "tf_text"
+    assert old.tokenize("a") == tokenizer.tokenize("a")

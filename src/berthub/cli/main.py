@@ -7,7 +7,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, NoReturn
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
 
@@ -126,9 +127,16 @@ class _Stopped:
         self._number = 0
         self._hook = sys.unraisablehook
 
-    def interrupt(self, number: int, frame: object) -> NoReturn:
-        """Handle a signal: raise an exception, so that half-written files are removed."""
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal: raise an exception, so that half-written files are removed.
+
+        In the middle of an import libraries take it for an error of theirs, and some print it (`import_array` of
+        NumPy's C interface): then the signal is sent again, a moment later.
+        """
         self._number = number
+        if _is_importing(frame):
+            self._send_again()
+            return
         if number == signal.SIGINT:
             self.status = ExitCode.INTERRUPTED
             raise _Interrupt
@@ -140,10 +148,20 @@ class _Stopped:
         if self.status is None:
             self._hook(unraisable)
         elif issubclass(unraisable.exc_type, KeyboardInterrupt | SystemExit):
-            # The signal comes again, a moment later.
-            later = threading.Timer(_MOMENT, os.kill, (os.getpid(), self._number))
-            later.daemon = True
-            later.start()
+            self._send_again()
+
+    def _send_again(self) -> None:
+        later = threading.Timer(_MOMENT, os.kill, (os.getpid(), self._number))
+        later.daemon = True
+        later.start()
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager

@@ -20,8 +20,9 @@ __all__ = [
     "LowerCase",
     "Model",
     "PrecisionOption",
-    "ReferenceOption",
     "Run",
+    "TokenizationOldName",
+    "TokenizationOption",
     "TokenizerModel",
 ]
 
@@ -89,17 +90,18 @@ LowerCase = Annotated[
     ),
 ]
 
-ReferenceOption = Annotated[
+TokenizationOption = Annotated[
     Tokenization | None,
     typer.Option(
         "--tokenization",
-        "--reference",
         help="Whose tokenization: google, the code that the weights were trained with, tf_text, that of TF Hub's "
         "preprocessing models, or transformers, that of Hugging Face's libraries. Default: the model's.",
         show_default=False,
         rich_help_panel=MODEL_PANEL,
     ),
 ]
+
+TokenizationOldName = Annotated[Tokenization | None, typer.Option("--reference", hidden=True)]
 
 CompareReferences = Annotated[
     bool,

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from berthub.cli.model import ModelOptions, load_checkpoint
-from berthub.cli.model_options import CompareReferences, Fetching, LowerCase, ReferenceOption, TokenizerModel
+from berthub.cli.model_options import (
+    CompareReferences,
+    Fetching,
+    LowerCase,
+    TokenizationOldName,
+    TokenizationOption,
+    TokenizerModel,
+)
 from berthub.cli.option_groups import with_groups
 from berthub.cli.output_options import Json
 from berthub.cli.text_options import ColumnOptions, FileOptions, InputFile
@@ -40,7 +47,8 @@ def tokenize(
     words: Words = None,
     model: TokenizerModel = None,
     input_file: InputFile = None,
-    reference: ReferenceOption = None,
+    tokenization: TokenizationOption = None,
+    reference: TokenizationOldName = None,
     compare: CompareReferences = False,
     as_json: Json = False,
     files: FileOptions,
@@ -61,7 +69,7 @@ def tokenize(
       berthub tokenize HANDLE --input reviews.csv --text-column review
 
     Over a file it counts texts and tokens, texts that are longer than the model takes, and the unknown words, and
-    lists the most frequent of these; with --compare also the texts for which the two tokenizations differ.
+    lists the most frequent of these. Texts that two tokenizations split differently are listed with --compare.
     """
     from berthub.cli.tokenize_count_report import print_counts
     from berthub.cli.tokenize_report import print_comparison, print_tokens
@@ -72,12 +80,13 @@ def tokenize(
     handle, texts = _handle(words or [], model)
     about_files = (files.input_format, columns.text_column, columns.text_pair_column, *reading_options.given())
     _check(texts, input_file, has_file_options=any(about_files))
-    if compare and reference is not None:
-        raise InputError(f"--compare shows two tokenizations: leave out --tokenization {reference}")
+    tokenization = reference if tokenization is None else tokenization
+    if compare and tokenization is not None:
+        raise InputError(f"--compare shows two tokenizations: leave out --tokenization {tokenization}")
     model_options = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
     source = _texts(texts) if input_file is None else _file(input_file, reading_options)
     checkpoint = load_checkpoint(model_options)
-    tokenizers = _tokenizers(checkpoint, _compared(checkpoint) if compare else [reference])
+    tokenizers = _tokenizers(checkpoint, _compared(checkpoint) if compare else [tokenization])
     with reading(source, TextColumns(columns.text_column, columns.text_pair_column)) as rows:
         if input_file is not None:
             print_counts(rows, tokenizers, name=source.name, as_json=as_json)

@@ -13,7 +13,7 @@ from berthub.config import EncoderConfig
 from berthub.encoding.arrays import ArrayInputs, array_inputs
 from berthub.encoding.compute import Computed
 from berthub.encoding.finish import embedding
-from berthub.encoding.request import EMBEDDING, Request
+from berthub.encoding.request import EMBEDDING, Request, output_names
 from berthub.encoding.stages import Stages
 from berthub.engines.engine import PaddedBatch
 from berthub.errors import InputError
@@ -61,7 +61,7 @@ def call(inputs: Any, stages: Stages, names: Sequence[str] | None = None) -> dic
 
 
 def _known(names: Sequence[str], config: EncoderConfig) -> Sequence[str]:
-    names = (names,) if isinstance(names, str) else names
+    names = output_names(names)
     if not names or any(name not in _NAMES for name in names):
         missing = {
             *(() if config.has_pooled_output else ("default", "pooled_output")),

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from berthub.checkpoint import Checkpoint
 from berthub.choices import Pooling
@@ -28,12 +28,12 @@ from berthub.encoding.stages import Stages
 from berthub.encoding.summary import summary
 from berthub.encoding.windows import Window
 from berthub.engines.create import create_engine
-from berthub.engines.engine import Engine, Floats
+from berthub.engines.engine import Engine, Floats, Limits
 from berthub.errors import InputError, TruncationWarning
 from berthub.formats.native import write_native
 from berthub.head import Head
 from berthub.old_names import unknown_attribute
-from berthub.tokenization.texts import checked, listed
+from berthub.tokenization.texts import checked
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.vocabulary import Vocabulary
 
@@ -54,6 +54,15 @@ class Encoder:
     def __init__(
         self, checkpoint: Checkpoint, tokenizer: Tokenizer, engine: Engine, *, batch_tokens: int | None = None
     ) -> None:
+        if not isinstance(getattr(engine, "limits", None), Limits):
+            raise InputError(
+                f"{type(engine).__name__} does not say which batches suit it: an engine has an attribute `limits`, a "
+                "berthub.engines.engine.Limits"
+            )
+        if batch_tokens is not None and (
+            isinstance(batch_tokens, bool) or not isinstance(batch_tokens, int) or batch_tokens < 1
+        ):
+            raise InputError(f"batch_tokens must be a whole number from 1, or None, not {batch_tokens!r}")
         self._checkpoint = checkpoint
         # Where the checkpoint can be read again, for pickles.
         self._source: Source | None = None
@@ -92,8 +101,10 @@ class Encoder:
 
     if not TYPE_CHECKING:
         # Type checkers would take every name for an attribute.
-        def __getattr__(self, name: str) -> Never:
-            """Raise the error for an attribute that does not exist."""
+        def __getattr__(self, name: str) -> Any:
+            """Raise the error for an attribute that does not exist, or that of the property called `name`."""
+            if hasattr(type(self), name):
+                return object.__getattribute__(self, name)
             raise unknown_attribute(type(self).__name__, name)
 
     @property
@@ -128,7 +139,10 @@ class Encoder:
 
     @property
     def stages(self) -> Stages:
-        """The stages of the methods: prepare, compute and finish, without warnings, for servers and jobs."""
+        """The stages of the methods: prepare, compute and finish, without warnings, for servers and jobs.
+
+        They hold the engine: to send them to another process, pickle the encoder, whose stages are made anew there.
+        """
         limits = self._engine.limits
         if self._batch_tokens is not None:
             limits = dataclasses.replace(limits, tokens=self._batch_tokens)
@@ -167,7 +181,7 @@ class Encoder:
         """
         request = Request.of_outputs(self._checkpoint, outputs=outputs, layers=layers)
         encodings = self.stages.encode(
-            listed(texts),
+            texts,
             request,
             truncation=truncation,
             window=self._window(window, stride),
@@ -247,7 +261,7 @@ class Encoder:
         """
         request = Request.of_vectors(self._checkpoint, pooling=pooling, layer=layer, normalize=normalize)
         encodings = self.stages.encode(
-            listed(texts),
+            texts,
             request,
             truncation=truncation,
             window=self._window(window, stride),

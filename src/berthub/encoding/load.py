@@ -72,7 +72,8 @@ def load(
 ) -> Encoder | GraphEncoder:
     """Load a model: a TF Hub URL or name, a Kaggle or Hugging Face handle, a folder, an archive, or a PyPI wheel.
 
-    Without a handle it is the default model, all-MiniLM-L6-v2. `engine` is auto, openvino or numpy (the reference);
+    Without a handle it is the default model, all-MiniLM-L6-v2. `engine` is auto, openvino or numpy (the reference
+    implementation);
     `precision` auto is bfloat16 where the processor computes in it natively, else float32; int8 computes dense layers
     in 8-bit integers, which is faster and less exact. For that the model is calibrated: on the texts of `calibration`,
     some hundred that are like those to come; without them on a packaged sample, unless `save` stored with the model

@@ -1,6 +1,6 @@
 """The outputs that a call of the encoder asks for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
@@ -11,7 +11,7 @@ from berthub.config import EncoderConfig
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
 
-__all__ = ["EMBEDDING", "Layers", "Request"]
+__all__ = ["EMBEDDING", "Layers", "Request", "output_names"]
 
 Layers = Literal["all"] | int | Sequence[int]
 
@@ -39,8 +39,7 @@ class Request:
         """
         if outputs is None:
             outputs = ("pooled_output", "sequence_output") if config.has_pooled_output else ("sequence_output",)
-        if isinstance(outputs, str):
-            outputs = (outputs,)
+        outputs = output_names(outputs)
         unknown = [name for name in outputs if name not in _OUTPUTS]
         if unknown or not (outputs or layers is not None):
             raise InputError(f"outputs={list(outputs)!r} cannot be computed; choose from {', '.join(_OUTPUTS)}")
@@ -91,7 +90,9 @@ class Request:
         normalize: bool | None = None,
     ) -> Self:
         """The request for outputs and layers as `Encoder.stream` takes these, with an embedding if it is asked for."""
-        embedded = pooling is not None or EMBEDDING in ((outputs,) if isinstance(outputs, str) else outputs or ())
+        if outputs is not None:
+            outputs = output_names(outputs)
+        embedded = pooling is not None or EMBEDDING in (outputs or ())
         asked = pooling is None or outputs is not None or layers is not None
         request = cls.of(checkpoint.config, outputs, layers) if asked else cls()
         if embedded:
@@ -113,3 +114,14 @@ class Request:
     def distinct(self) -> list[Output]:
         """Every output once, in the order in which it is computed."""
         return list(dict.fromkeys([*self.named.values(), *self.layers.values(), *self.embedding]))
+
+
+def output_names(outputs: str | Iterable[str]) -> tuple[str, ...]:
+    """The names of outputs that a caller asked for; one string is one name. `InputError` for what are no names."""
+    if isinstance(outputs, str):
+        return (outputs,)
+    names = tuple(outputs) if isinstance(outputs, Iterable) and not isinstance(outputs, Mapping) else (outputs,)
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"outputs={outputs!r:.80} is no name of an output, and no list of names")
+    return tuple(map(str, names))

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Sequence, Sized
 from dataclasses import dataclass
-from typing import cast
+from typing import Never, cast
 
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.chunks import chunks, part, runs
@@ -15,6 +15,7 @@ from berthub.encoding.progress import Advance, shown_progress, unseen
 from berthub.encoding.request import Request
 from berthub.encoding.windows import Window
 from berthub.engines.engine import Engine, Limits
+from berthub.errors import InputError
 from berthub.tokenization.texts import listed
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.words import word_tokens
@@ -43,12 +44,19 @@ class Stages:
     engine: Engine
     limits: Limits
 
-    def prepare(self, texts: Sequence[Text], *, truncation: bool = True, window: Window | None = None) -> Prepared:
+    def __reduce__(self) -> Never:
+        raise TypeError("stages hold an engine: pickle or copy the Encoder that they are of")
+
+    def prepare(
+        self, texts: str | Iterable[Text], *, truncation: bool = True, window: Window | None = None
+    ) -> Prepared:
         """The texts as tokens; `InputError` for what are no texts, and for long ones with `truncation=False`."""
-        return prepare(texts, self.tokenizer, truncation=truncation, window=window)
+        return prepare(listed(texts), self.tokenizer, truncation=truncation, window=window)
 
     def compute(self, prepared: Prepared, request: Request, *, advance: Advance = unseen) -> Computed:
-        """The arrays that a request needs, by the engine."""
+        """The arrays that a request needs, by the engine; `InputError` for a request without outputs."""
+        if not request.distinct:
+            raise InputError("the request asks for nothing: make it by Request.of_outputs or Request.of_vectors")
         return compute(
             prepared,
             request.distinct,
@@ -71,7 +79,7 @@ class Stages:
 
     def encode(
         self,
-        texts: Sequence[Text],
+        texts: str | Iterable[Text],
         request: Request,
         *,
         truncation: bool = True,
@@ -79,9 +87,10 @@ class Stages:
         progress: bool = False,
     ) -> Encodings:
         """The encodings of some texts; `progress` shows on stderr how many are done."""
-        with shown_progress(len(texts), progress) as report:
-            prepared = self.prepare(texts, truncation=truncation, window=window)
-            computed = self.compute(prepared, request, advance=lambda share: report(round(share * len(texts))))
+        plain = listed(texts)
+        with shown_progress(len(plain), progress) as report:
+            prepared = prepare(plain, self.tokenizer, truncation=truncation, window=window)
+            computed = self.compute(prepared, request, advance=lambda share: report(round(share * len(plain))))
             return self.finish(prepared, computed, request)
 
     def stream(

@@ -69,11 +69,9 @@ class Tokenizer:
         reference: Tokenization | None = None,
     ) -> None:
         if reference is not None:
-            warnings.warn(
-                f"Tokenizer(reference=...) is deprecated: write tokenization={reference!r}",
-                DeprecationWarning,
-                stacklevel=2,
-            )
+            if tokenization not in ("google", reference):
+                raise InputError(f"tokenization={tokenization!r} and reference={reference!r} contradict each other")
+            _warn_of_old_name(f"reference={reference!r}", f"tokenization={reference!r}")
             tokenization = reference
         if isinstance(vocabulary, str | os.PathLike):
             vocabulary = vocabulary_at(Path(vocabulary))
@@ -105,7 +103,10 @@ class Tokenizer:
         return {name: value for name, value in vars(self).items() if name != "_algorithm"}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        vars(self).update(state)
+        vars(self).update({name: value for name, value in state.items() if name != "reference"})
+        if "reference" in self._options:
+            # Pickles of before the argument was called tokenization.
+            self.tokenization = self._options["tokenization"] = self._options.pop("reference")
         self._algorithm = algorithm_of(self.vocabulary, **self._options)
 
     def __repr__(self) -> str:
@@ -115,6 +116,12 @@ class Tokenizer:
             f"as {self.tokenization}, max_length {self.max_length}>"
         )
 
+    @property
+    def reference(self) -> Tokenization:
+        """The old name of `tokenization`, deprecated."""
+        _warn_of_old_name("reference", "tokenization")
+        return self.tokenization
+
     @classmethod
     def from_pretrained(cls, handle: str | os.PathLike[str] | None = None, **options: Any) -> Self:
         """The tokenizer of a model; `handle` and `options` (cache, offline, sha256) as `berthub.load` takes them."""
@@ -122,7 +129,12 @@ class Tokenizer:
 
     @classmethod
     def from_checkpoint(
-        cls, checkpoint: Checkpoint, *, max_length: int | None = None, tokenization: Tokenization | None = None
+        cls,
+        checkpoint: Checkpoint,
+        *,
+        max_length: int | None = None,
+        tokenization: Tokenization | None = None,
+        reference: Tokenization | None = None,
     ) -> Self:
         """The tokenizer that the checkpoint's configuration describes.
 
@@ -130,6 +142,11 @@ class Tokenizer:
 
         `tokenization` overrides the configuration's.
         """
+        if reference is not None:
+            if tokenization not in (None, reference):
+                raise InputError(f"tokenization={tokenization!r} and reference={reference!r} contradict each other")
+            _warn_of_old_name(f"reference={reference!r}", f"tokenization={reference!r}")
+            tokenization = reference
         config = checkpoint.config
         if max_length is None:
             max_length = checkpoint.embedding.max_length
@@ -300,6 +317,11 @@ class Tokenizer:
                 f"these go from {min(found):,} to {max(found):,}"
             )
         return [pieces[index] for index in found]
+
+
+def _warn_of_old_name(old: str, new: str) -> None:
+    """For a public method to call directly: the warning points to that one's caller."""
+    warnings.warn(f"{old} is deprecated: write {new}", DeprecationWarning, stacklevel=3)
 
 
 def _empty(rows: int, offsets: bool) -> Segments:
