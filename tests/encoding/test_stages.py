@@ -105,6 +105,12 @@ def test_a_request_for_nothing_is_refused(encoder: hub.Encoder) -> None:
     stages = encoder.stages
     with pytest.raises(InputError, match="asks for nothing"):
         stages.compute(stages.prepare(["a dog"]), Request())
+    with pytest.raises(InputError, match="asks for nothing"):
+        next(stages.stream(["a dog"], Request()))
+    with pytest.raises(InputError, match="asks for nothing"):
+        encoder.encode(["a dog"], outputs=(), layers=[])
+    with pytest.raises(InputError, match="asks for nothing"):
+        next(iter(encoder.stream(["a dog"], outputs=(), layers=[])))
 
 
 def test_stages_say_what_to_pickle(encoder: hub.Encoder) -> None:

@@ -59,10 +59,7 @@ class Encoder:
                 f"{type(engine).__name__} does not say which batches suit it: an engine has an attribute `limits`, a "
                 "berthub.engines.engine.Limits"
             )
-        if batch_tokens is not None and (
-            isinstance(batch_tokens, bool) or not isinstance(batch_tokens, int) or batch_tokens < 1
-        ):
-            raise InputError(f"batch_tokens must be a whole number from 1, or None, not {batch_tokens!r}")
+        _check_size("batch_tokens", batch_tokens)
         self._checkpoint = checkpoint
         # Where the checkpoint can be read again, for pickles.
         self._source: Source | None = None
@@ -164,10 +161,9 @@ class Encoder:
 
         `outputs` names what to compute: pooled_output (or default), sequence_output, encoder_outputs, and embedding,
         the vectors of `embed`; None means the first two (or sequence_output alone, where a model has no pooler).
-        `layers` adds single layers to
-        encoder_outputs: "all", or numbers counted from 0 or from the top (-2). Texts longer than `max_length` are
-        truncated, marked in `truncated` and reported in one `TruncationWarning`; with `truncation=False` they raise
-        `InputError`, as do texts that are no strings.
+        `layers` adds single layers to encoder_outputs: "all", or numbers counted from 0 or from the top (-2). Texts
+        longer than `max_length` are truncated, marked in `truncated` and reported in one `TruncationWarning`; with
+        `truncation=False` they raise `InputError`, as do texts that are no strings.
 
         With `window` nothing is truncated: a text of more than `window` tokens, `[CLS]` and `[SEP]` included, is
         computed in windows of so many, each with a `[CLS]` and a `[SEP]`. A window has `stride` tokens in common with
@@ -217,10 +213,7 @@ class Encoder:
         request = Request.of_outputs(
             self._checkpoint, outputs=outputs, layers=layers, pooling=pooling, layer=layer, normalize=normalize
         )
-        if chunk_size is not None and (
-            isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1
-        ):
-            raise InputError(f"chunk_size must be a whole number from 1, not {chunk_size!r}")
+        _check_size("chunk_size", chunk_size)
         return self._reported(
             self.stages.stream(
                 iter(checked(texts)),
@@ -361,3 +354,9 @@ class Encoder:
         if message := logits.truncation_in_words(self.max_length):
             warnings.warn(message, TruncationWarning, stacklevel=3)
         return logits
+
+
+def _check_size(name: str, value: int | None) -> None:
+    """`InputError` for a size that is no whole number from 1, nor None."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise InputError(f"{name} must be a whole number from 1, not {value!r}")

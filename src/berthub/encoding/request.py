@@ -112,12 +112,15 @@ class Request:
 
     @cached_property
     def distinct(self) -> list[Output]:
-        """Every output once, in the order in which it is computed."""
-        return list(dict.fromkeys([*self.named.values(), *self.layers.values(), *self.embedding]))
+        """Every output once, in the order in which it is computed; `InputError` for a request without outputs."""
+        outputs = list(dict.fromkeys([*self.named.values(), *self.layers.values(), *self.embedding]))
+        if not outputs:
+            raise InputError("the request asks for nothing: name outputs, layers, or a pooling for an embedding")
+        return outputs
 
 
 def output_names(outputs: str | Iterable[str]) -> tuple[str, ...]:
-    """The names of outputs that a caller asked for; one string is one name. `InputError` for what are no names."""
+    """The names of outputs that a caller asked for; one string is one name. `InputError` for other types."""
     if isinstance(outputs, str):
         return (outputs,)
     names = tuple(outputs) if isinstance(outputs, Iterable) and not isinstance(outputs, Mapping) else (outputs,)

@@ -15,7 +15,6 @@ from berthub.encoding.progress import Advance, shown_progress, unseen
 from berthub.encoding.request import Request
 from berthub.encoding.windows import Window
 from berthub.engines.engine import Engine, Limits
-from berthub.errors import InputError
 from berthub.tokenization.texts import listed
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.words import word_tokens
@@ -55,8 +54,6 @@ class Stages:
 
     def compute(self, prepared: Prepared, request: Request, *, advance: Advance = unseen) -> Computed:
         """The arrays that a request needs, by the engine; `InputError` for a request without outputs."""
-        if not request.distinct:
-            raise InputError("the request asks for nothing: make it by Request.of_outputs or Request.of_vectors")
         return compute(
             prepared,
             request.distinct,

@@ -1,13 +1,13 @@
 """PyTorch's operations for training: dropout, LoRA and sparse gradients of tables, added to those of the engine."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from berthub.engines.torch.attention import attention
 from berthub.engines.torch.ops import TorchOps
 from berthub.engines.torch.ragged import Ragged
 from berthub.networks.ops import Dense
@@ -63,19 +63,8 @@ class TrainingOps(TorchOps):
             kept = (draws[: x.numel()] >= round((1 - share) * 2**16) - 2**15).view(x.shape).to(x.dtype)
         return x * kept.mul_(factor)
 
-    def attention(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        bias: Tensor,
-        *,
-        heads: int,
-        dropout: float,
-        mixing: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        drop = functools.partial(self.dropout, rate=dropout) if self._generator is not None and dropout else None
-        return attention(query, key, value, bias, heads=heads, mixing=mixing, ragged=self._ragged, drop=drop)
+    def _attention_dropout(self, rate: float) -> Callable[[Tensor], Tensor] | None:
+        return functools.partial(self.dropout, rate=rate) if self._generator is not None and rate else None
 
 
 def torch_dtype(name: str) -> torch.dtype:

@@ -1,5 +1,6 @@
 """The operations of a network on PyTorch tensors, with small operations fused."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -87,7 +88,12 @@ class TorchOps(Ops[Tensor, Tensor]):
         dropout: float,
         mixing: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        return attention(query, key, value, bias, heads=heads, mixing=mixing, ragged=self._ragged)
+        drop = self._attention_dropout(dropout)
+        return attention(query, key, value, bias, heads=heads, mixing=mixing, ragged=self._ragged, drop=drop)
+
+    def _attention_dropout(self, rate: float) -> Callable[[Tensor], Tensor] | None:
+        """Dropout for the attention weights; None without any, which lets PyTorch fuse the attention."""
+        return None
 
     def first(self, x: Tensor) -> Tensor:
         if self._ragged is not None:
