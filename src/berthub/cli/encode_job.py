@@ -11,10 +11,10 @@ from berthub.cli.output_options import VectorsOutput
 from berthub.cli.preview import PREVIEW_ROWS, show
 from berthub.cli.progress import progress, summary
 from berthub.cli.text_options import ColumnOptions
-from berthub.encoding.encoder import Encoder
 from berthub.encoding.windows import Window
 from berthub.errors import InputError
-from berthub.jobs.encode import EncodeJob, encode_block, encode_blocks, vectors_metadata
+from berthub.jobs.computation import write_blocks
+from berthub.jobs.encode import EncodeComputation
 from berthub.jobs.vectors import resolve_request
 from berthub.tables.block import Block
 from berthub.tables.destination import VECTORS, find_destination
@@ -69,20 +69,20 @@ def run_encode(options: EncodeOptions) -> None:
             _preview(options, first, more=len(first.texts) > PREVIEW_ROWS or next(rows.blocks, None) is not None)
             return
         with destination.opened() as file:
-            encoder = _load(options)
-            job = _job(options, encoder)
+            computation = _computation(options)
             writer = create_writer(
                 destination.format,
                 file,
-                carries=job.carried,
+                carries=computation.carried,
                 source=source.format,
-                metadata=vectors_metadata(job.request, encoder=encoder, model=options.model.name),
+                metadata=computation.metadata,
             )
             with progress(rows.total, quiet=options.quiet) as counts:
-                encode_blocks(blocks, job, encoder=encoder, writer=writer, on_step=counts.add)
+                write_blocks(blocks, computation, writer=writer, on_step=counts.add)
                 writer.close()
     if not options.quiet:
-        print(f"vectors: {job.request.described}", file=sys.stderr)
+        encoder = computation.encoder
+        print(f"vectors: {computation.request.described}", file=sys.stderr)
         summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.described)
 
 
@@ -102,17 +102,13 @@ def _refuse_impossible(options: EncodeOptions, to: OutputFormat) -> None:
 
 def _preview(options: EncodeOptions, block: Block, *, more: bool) -> None:
     shown = block.chosen(range(min(len(block.texts), PREVIEW_ROWS)))
-    encoder = _load(options)
-    job = _job(options, encoder)
-    chunks = list(encode_block(shown, job, encoder=encoder))
-    show(shown.texts, chunks, request=job.request, encoder=encoder, more=more)
+    computation = _computation(options)
+    chunks = list(computation.chunks(shown))
+    show(shown.texts, chunks, request=computation.request, encoder=computation.encoder, more=more)
 
 
-def _load(options: EncodeOptions) -> Encoder:
-    return load_encoder(options.model, options.computing, max_length=options.max_length)
-
-
-def _job(options: EncodeOptions, encoder: Encoder) -> EncodeJob:
+def _computation(options: EncodeOptions) -> EncodeComputation:
+    encoder = load_encoder(options.model, options.computing, max_length=options.max_length)
     request = resolve_request(
         options.output.vectors,
         options.output.layer,
@@ -122,4 +118,10 @@ def _job(options: EncodeOptions, encoder: Encoder) -> EncodeJob:
         column=options.output.vectors_column,
         window=Window.of(options.window, options.stride, longest=encoder.config.max_positions),
     )
-    return EncodeJob(request=request, truncation=options.truncation, carried=not options.output.drop_columns)
+    return EncodeComputation(
+        encoder=encoder,
+        request=request,
+        model=options.model.name,
+        truncation=options.truncation,
+        carried=not options.output.drop_columns,
+    )

@@ -15,10 +15,10 @@ from berthub.cli.output_options import PredictionsOutput
 from berthub.cli.preview import PREVIEW_ROWS, shortened
 from berthub.cli.progress import progress, summary
 from berthub.cli.text_options import ColumnOptions
-from berthub.encoding.encoder import Encoder
 from berthub.encoding.prediction import Logits
 from berthub.errors import InputError
-from berthub.jobs.predict import PredictJob, predict_block, predict_blocks, predictions_metadata
+from berthub.jobs.computation import write_blocks
+from berthub.jobs.predict import PredictComputation
 from berthub.tables.block import Block
 from berthub.tables.destination import PREDICTIONS, find_destination
 from berthub.tables.reading import TextColumns, reading
@@ -66,8 +66,10 @@ def run_predict(options: PredictOptions) -> None:
     words = head.task == "tag"
     if words and options.columns.text_pair_column is not None:
         raise InputError("a model that tags words takes no pairs of texts: leave out --text-pair-column")
-    job = PredictJob(
+    computation = PredictComputation(
+        encoder=encoder,
         head=head,
+        model=options.model.name,
         to="jsonl" if destination is None else destination.format,
         column=output.prediction_column,
         probabilities=output.probabilities,
@@ -82,26 +84,26 @@ def run_predict(options: PredictOptions) -> None:
             raise InputError(f"{source.name} has no texts: nothing was predicted{rows.tally.ending}")
         blocks = itertools.chain([first], rows.blocks)
         if destination is None:
-            _preview(job, first, encoder, more=len(first.texts) > PREVIEW_ROWS or next(rows.blocks, None) is not None)
+            _preview(computation, first, more=len(first.texts) > PREVIEW_ROWS or next(rows.blocks, None) is not None)
             return
         with destination.opened() as file:
             writer = create_writer(
-                job.to,
+                computation.to,
                 file,
-                carries=job.carried,
+                carries=computation.carried,
                 source=source.format,
-                metadata=predictions_metadata(job, encoder=encoder, model=options.model.name),
+                metadata=computation.metadata,
             )
             with progress(rows.total, quiet=options.quiet) as counts:
-                predict_blocks(blocks, job, encoder=encoder, writer=writer, on_step=counts.add)
+                write_blocks(blocks, computation, writer=writer, on_step=counts.add)
                 writer.close()
     if not options.quiet:
         summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.described)
 
 
-def _preview(job: PredictJob, block: Block, encoder: Encoder, *, more: bool) -> None:
+def _preview(computation: PredictComputation, block: Block, *, more: bool) -> None:
     shown = block.chosen(range(min(len(block.texts), PREVIEW_ROWS)))
-    texts, logits = shown.texts, predict_block(shown, job, encoder=encoder)
+    texts, logits, encoder = shown.texts, computation.logits(shown), computation.encoder
     console = OutputConsole()
     console.print(_word_table(texts, logits) if logits.head.task == "tag" else _text_table(texts, logits))
     lines = [f"{logits.head.task}, computed in {encoder.precision}."]

@@ -1,7 +1,7 @@
-"""Predict for a table: read blocks of rows, and write the predictions of a fine-tuned model for their texts."""
+"""Predict for a table: compute the predictions of a fine-tuned model for the texts of a block."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,13 @@ from berthub.encoding.encoder import Encoder
 from berthub.encoding.prediction import Logits
 from berthub.errors import InputError
 from berthub.head import Head
-from berthub.jobs.step import OnStep, Step
+from berthub.jobs.computation import Computation
+from berthub.jobs.step import Step
 from berthub.tables.block import Block
 from berthub.tables.results import Column, ListColumn, NumberColumn, ShareColumn, TextColumn
-from berthub.tables.writer import Writer, refuse_clash
 from berthub.version import __version__
 
-__all__ = ["PredictJob", "predict_block", "predict_blocks", "predictions_metadata", "result_columns"]
+__all__ = ["PredictComputation"]
 
 _PROBABILITIES = "probabilities"
 _PROBABILITY = "probability_"
@@ -27,15 +27,16 @@ _SPACE = re.compile(r"[ \t\r\n]")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class PredictJob:
-    """The settings of a job that writes the predictions of `head` to `column`.
+class PredictComputation(Computation):
+    """Computes the predictions of `head` for the column `column`; `model` is the model's name, as it may be shown.
 
-    With `probabilities` these are written, too, and with `carried` the columns of the input. `separator` stands
-    between the labels of a text where a field is a string. Without `truncation` texts that are too long are refused.
-    `InputError` for what the format `to` cannot hold.
+    With `probabilities` these are written, too. `separator` stands between the labels of a text where a field is a
+    string. Without `truncation` texts that are too long are refused. `InputError` for what the format `to` cannot hold.
     """
 
+    encoder: Encoder
     head: Head
+    model: str
     to: PredictionFormat
     column: str
     probabilities: bool
@@ -68,36 +69,42 @@ class PredictJob:
             return [self.column, *(f"{_PROBABILITY}{label}" for label in self.head.labels)]
         return [self.column, _PROBABILITIES]
 
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What a file says of the predictions in it."""
+        return {
+            "berthub.version": __version__,
+            "berthub.model": self.model,
+            "berthub.task": self.head.task,
+            "berthub.precision": self.encoder.precision,
+            "berthub.max_length": str(self.encoder.max_length),
+        }
 
-def predict_blocks(
-    blocks: Iterable[Block], job: PredictJob, *, encoder: Encoder, writer: Writer, on_step: OnStep
-) -> None:
-    """Write the predictions for all blocks, and call `on_step` after each step; the caller closes the writer."""
-    ways_out = {name: "--prediction-column NAME" if name == job.column else "--drop-columns" for name in job.names}
-    for block in blocks:
-        if job.carried:
-            refuse_clash(block.carried.column_names, ways_out)
-        writer.begin(block)
-        logits = predict_block(block, job, encoder=encoder)
-        writer.write(result_columns(logits, job))
-        count = len(block.texts)
-        on_step(Step(rows=count, truncated=int(logits.truncated.sum()), done=block.done_at(count)))
+    @property
+    def ways_out(self) -> Mapping[str, str]:
+        """The names of the columns of results, each with an option that helps where the input has it."""
+        return {name: "--prediction-column NAME" if name == self.column else "--drop-columns" for name in self.names}
+
+    def compute(self, block: Block) -> Iterator[tuple[Sequence[Column], Step]]:
+        """The predictions for all rows of the block at once."""
+        logits, count = self.logits(block), len(block.texts)
+        step = Step(rows=count, truncated=int(logits.truncated.sum()), done=block.done_at(count))
+        yield _result_columns(logits, self), step
+
+    def logits(self, block: Block) -> Logits:
+        """The head's outputs for a block's texts; `InputError` for one that is too long and may not be truncated."""
+        # Stages do not warn: each step counts the truncated texts.
+        logits = self.encoder.stages.logits(block.texts)
+        if not self.truncation and logits.truncated.any():
+            what = "a word" if logits.head.task == "tag" else "the text"
+            raise InputError(
+                f"{block.place(int(logits.truncated.argmax()))}: {what} has more tokens than the limit of "
+                f"{self.encoder.max_length} allows; shorten it, or leave out --no-truncation to have it truncated"
+            )
+        return logits
 
 
-def predict_block(block: Block, job: PredictJob, *, encoder: Encoder) -> Logits:
-    """The head's outputs for a block's texts; `InputError` for a text that is too long, unless it may be truncated."""
-    # Stages do not warn: each step counts the truncated texts.
-    logits = encoder.stages.logits(block.texts)
-    if not job.truncation and logits.truncated.any():
-        what = "a word" if logits.head.task == "tag" else "the text"
-        raise InputError(
-            f"{block.place(int(logits.truncated.argmax()))}: {what} has more tokens than the limit of "
-            f"{encoder.max_length} allows; shorten it, or leave out --no-truncation to have it truncated"
-        )
-    return logits
-
-
-def result_columns(logits: Logits, job: PredictJob) -> list[Column]:
+def _result_columns(logits: Logits, job: PredictComputation) -> list[Column]:
     """The predictions, and the probabilities where they are wanted, as they are written."""
     columns = [_predictions(logits, job)]
     if job.probabilities:
@@ -115,18 +122,7 @@ def result_columns(logits: Logits, job: PredictJob) -> list[Column]:
     return columns
 
 
-def predictions_metadata(job: PredictJob, *, encoder: Encoder, model: str) -> dict[str, str]:
-    """What a file says of the predictions in it; `model` is the name of the model, as it may be shown."""
-    return {
-        "berthub.version": __version__,
-        "berthub.model": model,
-        "berthub.task": job.head.task,
-        "berthub.precision": encoder.precision,
-        "berthub.max_length": str(encoder.max_length),
-    }
-
-
-def _predictions(logits: Logits, job: PredictJob) -> Column:
+def _predictions(logits: Logits, job: PredictComputation) -> Column:
     found: Any = logits.predictions()
     match logits.head.task:
         case "classify":

@@ -12,10 +12,11 @@ import pytest
 import berthub
 from berthub import Encoder, jobs
 from berthub.errors import InputError
-from berthub.jobs.encode import EncodeJob, encode_block, encode_blocks
-from berthub.jobs.predict import PredictJob, predict_blocks
+from berthub.jobs.computation import write_blocks
+from berthub.jobs.encode import EncodeComputation
+from berthub.jobs.predict import PredictComputation
 from berthub.jobs.step import Step
-from berthub.jobs.vectors import Request, resolve_request
+from berthub.jobs.vectors import resolve_request
 from berthub.tables.block import Block
 from berthub.tables.writing import create_writer
 from support.heads import with_head
@@ -35,15 +36,15 @@ def _block(texts: list[str], first_row: int = 1, begin: int = 0) -> Block:
     )
 
 
-def _request(encoder: Encoder) -> Request:
-    return resolve_request(
+def _computation(encoder: Encoder, *, truncation: bool = True) -> EncodeComputation:
+    request = resolve_request(
         "mean", None, checkpoint=encoder.checkpoint, normalize=None, dtype="float32", column="vector"
     )
+    return EncodeComputation(encoder=encoder, request=request, model="a model", truncation=truncation)
 
 
 def test_vectors_are_the_encoders(encoder: Encoder) -> None:
-    job = EncodeJob(request=_request(encoder))
-    chunks = list(encode_block(_block(TEXTS), job, encoder=encoder))
+    chunks = list(_computation(encoder).chunks(_block(TEXTS)))
     vectors = np.concatenate([chunk.vectors for chunk in chunks])
     np.testing.assert_allclose(vectors, encoder.embed(TEXTS, pooling="mean"), atol=1e-6)
 
@@ -52,8 +53,7 @@ def test_blocks_are_written_and_steps_reported(encoder: Encoder) -> None:
     file, steps = io.BytesIO(), list[Step]()
     writer = create_writer("parquet", file, carries=True, source="csv", metadata={})
     blocks = [_block(TEXTS), _block(["a long text " * 9], first_row=4, begin=10)]
-    job = EncodeJob(request=_request(encoder))
-    encode_blocks(blocks, job, encoder=encoder, writer=writer, on_step=steps.append)
+    write_blocks(blocks, _computation(encoder), writer=writer, on_step=steps.append)
     writer.close()
     table = pq.read_table(file)
     assert table.column_names == ["text", "vector"]
@@ -64,19 +64,27 @@ def test_blocks_are_written_and_steps_reported(encoder: Encoder) -> None:
 
 
 def test_long_texts_are_refused_with_their_row(encoder: Encoder) -> None:
-    job = EncodeJob(request=_request(encoder), truncation=False)
+    computation = _computation(encoder, truncation=False)
     block = _block(["short", "a long text " * 9], first_row=7)
     with pytest.raises(InputError, match=r"in\.csv, row 8: the text has .* tokens and the limit is 16"):
-        list(encode_block(block, job, encoder=encoder))
+        list(computation.compute(block))
 
 
 def test_predictions_are_written(models: Path, tmp_path: Path) -> None:
     encoder = berthub.load(with_head(models / "tf2_v4", tmp_path / "run", "classify"), engine="numpy")
     assert encoder.head is not None
-    job = PredictJob(head=encoder.head, to="csv", column="found", probabilities=False, separator=",")
+    computation = PredictComputation(
+        encoder=encoder,
+        head=encoder.head,
+        model="a model",
+        to="csv",
+        column="found",
+        probabilities=False,
+        separator=",",
+    )
     file, steps = io.BytesIO(), list[Step]()
     writer = create_writer("csv", file, carries=True, source="csv", metadata={})
-    predict_blocks([_block(TEXTS)], job, encoder=encoder, writer=writer, on_step=steps.append)
+    write_blocks([_block(TEXTS)], computation, writer=writer, on_step=steps.append)
     rows = file.getvalue().decode().splitlines()
     assert rows[0] == "text,found"
     assert [row.rpartition(",")[2] for row in rows[1:]] == encoder.predict(TEXTS)
@@ -84,11 +92,10 @@ def test_predictions_are_written(models: Path, tmp_path: Path) -> None:
 
 
 def test_names_of_the_input_are_refused(encoder: Encoder) -> None:
-    job = EncodeJob(request=_request(encoder))
     block = Block(name="x", texts=["a"], carried=pa.table({"vector": ["a"]}), first_row=1, lines=None, begin=0, end=1)
     writer = create_writer("jsonl", io.BytesIO(), carries=True, source="csv", metadata={})
     with pytest.raises(InputError, match='has a column "vector" already'):
-        encode_blocks([block], job, encoder=encoder, writer=writer, on_step=lambda step: None)
+        write_blocks([block], _computation(encoder), writer=writer, on_step=lambda step: None)
 
 
 def test_jobs_know_of_no_terminal() -> None:

@@ -1,0 +1,48 @@
+"""The interface of everything that a job can compute on a block of rows."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from berthub.jobs.step import OnStep, Step
+from berthub.tables.block import Block
+from berthub.tables.results import Column
+from berthub.tables.writer import Writer, refuse_clash
+
+__all__ = ["Computation", "write_blocks"]
+
+
+class Computation(ABC):
+    """What is computed on a block of rows: columns of results, which are written beside those of the input.
+
+    With `carried` the columns of the input are written, too.
+    """
+
+    carried: bool
+
+    @property
+    @abstractmethod
+    def metadata(self) -> Mapping[str, str]:
+        """What a file says of the results in it."""
+
+    @property
+    @abstractmethod
+    def ways_out(self) -> Mapping[str, str]:
+        """The names of the columns of results; for each the option that helps where the input has such a column."""
+
+    @abstractmethod
+    def compute(self, block: Block) -> Iterator[tuple[Sequence[Column], Step]]:
+        """The results of the block's rows in their order, some rows at a time, with what was done for them.
+
+        `InputError` for a row that cannot be computed.
+        """
+
+
+def write_blocks(blocks: Iterable[Block], computation: Computation, *, writer: Writer, on_step: OnStep) -> None:
+    """Write the results for all blocks, and call `on_step` after each step; the caller closes the writer."""
+    for block in blocks:
+        if computation.carried:
+            refuse_clash(block.carried.column_names, computation.ways_out)
+        writer.begin(block)
+        for columns, step in computation.compute(block):
+            writer.write(columns)
+            on_step(step)
