@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 
+from berthub.tables.columns import ChosenColumns
 from berthub.tokenization.tokenizer import Text
 
 __all__ = ["BLOCK_CHARS", "BLOCK_ROWS", "Block", "Carried", "JsonRows", "in_blocks"]
@@ -50,7 +51,8 @@ class Block:
 
     `labels` are the values of the column of labels, as they are, where it was asked for. `lines` are the lines where
     the rows begin, for files that have lines; `numbers` those of the rows, where some were left out. `begin` and `end`
-    say how much of the input is read before the block and after it, in the unit of `Rows.total`.
+    say how much of the input is read before the block and after it, in the unit of `Rows.total`. `columns` are those
+    of the texts and labels.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Block:
     lines: Sequence[int] | None
     begin: int
     end: int
+    columns: ChosenColumns | None = None
     labels: Sequence[Any] | None = None
     numbers: Sequence[int] | None = None
 
@@ -74,6 +77,10 @@ class Block:
             labels=None if self.labels is None else [self.labels[index] for index in indices],
             numbers=[self.number(index) for index in indices],
         )
+
+    def at(self, begin: int, end: int) -> "Block":
+        """The same block with another place in the input."""
+        return replace(self, begin=begin, end=end)
 
     def place(self, index: int) -> str:
         """Where a row of the block stands, for messages."""

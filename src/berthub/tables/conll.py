@@ -10,8 +10,9 @@ from berthub.errors import InputError
 from berthub.tables.block import Block, in_blocks
 from berthub.tables.columns import TextColumns
 from berthub.tables.lines import Line
+from berthub.tables.start import BEGINNING, Start
 
-__all__ = ["blocks", "column_names"]
+__all__ = ["Sentence", "blocks", "column_names", "sentences"]
 
 _DOCUMENT = "-DOCSTART-"
 # Words may hold other kinds of white space, such as no-break spaces.
@@ -20,24 +21,28 @@ _SPACES = re.compile(f"[{_SPACE}]+")
 
 
 @dataclass(frozen=True, slots=True)
-class _Sentence:
-    """The fields of every word, the line where the sentence begins, its length, and the offset where it ends."""
+class Sentence:
+    """The fields of every word, the line where the sentence begins, its length, where it ends, and its last line."""
 
     words: list[list[str]]
     line: int
     size: int
     end: int
+    last_line: int
 
 
-def blocks(lines: Iterator[Line], name: str, columns: TextColumns) -> Iterator[Block]:
-    """The sentences in blocks: lists of words where those are asked for, else the words with spaces between.
+def blocks(
+    sentences: Iterator[Sentence], name: str, columns: TextColumns, *, start: Start = BEGINNING
+) -> Iterator[Block]:
+    """The sentences from `start` on, in blocks.
 
+    They are lists of words where those are asked for, else the words with spaces between.
     Fields lie between spaces or tabs: the first is the word, the last, if there is another, the tag. Lines that begin
     with -DOCSTART- are passed over. The columns of the table are lists, named by `column_names`.
     """
-    first_row, begin = 1, 0
+    first_row, begin = start.rows + 1, start.offset or 0
     names: list[str] = []
-    for rows in in_blocks((sentence.size, sentence) for sentence in _sentences(lines, name)):
+    for rows in in_blocks((sentence.size, sentence) for sentence in sentences):
         if not names:
             names = column_names(len(rows[0].words[0]))
             if columns.labelled and len(names) == 1:
@@ -60,6 +65,7 @@ def blocks(lines: Iterator[Line], name: str, columns: TextColumns) -> Iterator[B
             lines=[row.line for row in rows],
             begin=begin,
             end=rows[-1].end,
+            columns=chosen,
             labels=None if chosen.label is None else values[chosen.label],
         )
         first_row += len(rows)
@@ -71,15 +77,16 @@ def column_names(count: int) -> list[str]:
     return ["words", *(f"column_{number}" for number in range(2, count)), *(["tags"] if count > 1 else [])]
 
 
-def _sentences(lines: Iterator[Line], name: str) -> Iterator[_Sentence]:
+def sentences(lines: Iterator[Line], name: str) -> Iterator[Sentence]:
+    """The sentences, which blank lines separate; every word has as many fields as the first one."""
     words: list[list[str]] = []
-    start = size = end = width = 0
+    start = size = end = width = last = 0
     for line in lines:
         text = line.text.strip(f"{_SPACE}\r\n")
         fields = _SPACES.split(text)
         if not text or fields[0] == _DOCUMENT:
             if words:
-                yield _Sentence(words, start, size, line.end)
+                yield Sentence(words, start, size, line.end, line.number)
             words, size = [], 0
             continue
         width = width or len(fields)
@@ -92,9 +99,9 @@ def _sentences(lines: Iterator[Line], name: str) -> Iterator[_Sentence]:
             start = line.number
         words.append(fields)
         size += len(text)
-        end = line.end
+        end, last = line.end, line.number
     if words:
-        yield _Sentence(words, start, size, end)
+        yield Sentence(words, start, size, end, last)
 
 
 def _columns(count: int) -> str:

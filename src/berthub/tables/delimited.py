@@ -3,8 +3,8 @@
 import csv
 import itertools
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -12,9 +12,10 @@ from berthub.errors import InputError
 from berthub.tables.block import Block, in_blocks
 from berthub.tables.columns import TextColumns
 from berthub.tables.lines import LONGEST_ROW, Line, too_long_row
+from berthub.tables.start import BEGINNING, Start
 from berthub.tables.suspicion import check_header
 
-__all__ = ["Record", "blocks", "csv_records", "numbered_columns", "tsv_records", "without_end"]
+__all__ = ["Record", "blocks", "csv_records", "numbered_columns", "read_header", "rows", "tsv_records", "without_end"]
 
 # What a field takes in memory beside its characters: rows of many empty ones are large, too.
 _FIELD = 8
@@ -24,11 +25,12 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The fields of one row, the line where it begins, and the offset where it ends."""
+    """The fields of one row, the line where it begins, the offset where it ends, and its last line."""
 
     fields: list[str]
     line: int
     end: int
+    last_line: int
 
 
 def without_end(line: str) -> str:
@@ -40,14 +42,16 @@ def tsv_records(lines: Iterator[Line], delimiter: str = "\t") -> Iterator[Record
     """The rows of a file whose fields lie between tabs; quotes are characters like any other."""
     for line in lines:
         text = without_end(line.text)
-        yield Record(text.split(delimiter) if text else [], line.number, line.end)
+        yield Record(text.split(delimiter) if text else [], line.number, line.end, line.number)
 
 
-def csv_records(lines: Iterator[Line], name: str, delimiter: str = ",") -> Iterator[Record]:
-    """The rows of a CSV file (RFC 4180); a quoted field may hold line ends."""
+def csv_records(
+    lines: Iterator[Line], name: str, delimiter: str = ",", *, start: Start = BEGINNING
+) -> Iterator[Record]:
+    """The rows of a CSV file (RFC 4180); a quoted field may hold line ends. The lines are those after `start`."""
     # The module's limit of 128 KB a field is for the whole process; a C long is the most that it takes.
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    last = Line(0, "", 0)
+    last = Line(start.lines, "", start.offset or 0)
     begin = size = 0
 
     def texts() -> Iterator[str]:
@@ -70,7 +74,7 @@ def csv_records(lines: Iterator[Line], name: str, delimiter: str = ",") -> Itera
                 f"{name}, line {begin}: this row is no valid CSV ({error}); a field that holds quotes is written in "
                 'quotes, with its own doubled: "so-called ""quotes"""'
             ) from error
-        yield Record(fields, begin, last.end)
+        yield Record(fields, begin, last.end, last.number)
 
 
 def numbered_columns(count: int) -> list[str]:
@@ -78,53 +82,64 @@ def numbered_columns(count: int) -> list[str]:
     return ["text"] if count == 1 else [f"column_{number}" for number in range(1, count + 1)]
 
 
-def blocks(
-    records: Iterator[Record], name: str, columns: TextColumns, *, delimiter: str, header: bool = True
-) -> Iterator[Block]:
-    """The rows below the header, in blocks; without a `header` all of them, with the names of `numbered_columns`.
+def read_header(
+    records: Iterator[Record], name: str, columns: TextColumns, *, delimiter: str, header: bool
+) -> tuple[list[str], Iterator[Record]] | None:
+    """The names of the columns, and the records below the header; None where there is no record at all.
 
-    A blank line is an empty text where the file has one column, and is passed over where it has more.
+    Without a `header` all records are rows, with the names of `numbered_columns`.
     """
     head = next(records, None)
     if head is None:
-        return
-    first_row, begin = 1, head.end
-    if header:
-        names = head.fields or [""]
-        check_header(names, name, columns, delimiter)
-    else:
-        names, begin = numbered_columns(len(head.fields)), 0
-        records = itertools.chain([head], records)
+        return None
+    if not header:
+        return numbered_columns(len(head.fields)), itertools.chain([head], records)
+    names = head.fields or [""]
+    check_header(names, name, columns, delimiter)
+    return names, records
+
+
+def rows(records: Iterator[Record], names: Sequence[str]) -> Iterator[Record]:
+    """The records that are rows: a blank line is an empty text where the file has one column, and else no row."""
+    for record in records:
+        if record.fields:
+            yield record
+        elif len(names) == 1:
+            yield replace(record, fields=[""])
+
+
+def blocks(
+    rows: Iterator[Record], names: Sequence[str], name: str, columns: TextColumns, *, start: Start = BEGINNING
+) -> Iterator[Block]:
+    """The rows in blocks; `names` are those of the columns, and the first row is the one at `start`."""
+    first_row, begin = start.rows + 1, start.offset or 0
     chosen = columns.chosen(names, name)
     places = {column: index for index, column in enumerate(names)}
     indices = [places[column] for column in chosen.names]
-    for rows in in_blocks(_sized(records, names, name)):
-        values = [list(column) for column in zip(*(row.fields for row in rows), strict=True)]
+    for block in in_blocks(_sized(rows, names, name)):
+        values = [list(column) for column in zip(*(row.fields for row in block), strict=True)]
         first, *second = (values[index] for index in indices)
         yield Block(
             name=name,
             texts=chosen.texts(first, second[0] if second else None),
-            carried=pa.table([pa.array(column, pa.string()) for column in values], names=names),
+            carried=pa.table([pa.array(column, pa.string()) for column in values], names=list(names)),
             first_row=first_row,
-            lines=[row.line for row in rows],
+            lines=[row.line for row in block],
             begin=begin,
-            end=rows[-1].end,
+            end=block[-1].end,
+            columns=chosen,
             labels=None if chosen.label is None else values[places[chosen.label]],
         )
-        first_row += len(rows)
-        begin = rows[-1].end
+        first_row += len(block)
+        begin = block[-1].end
 
 
-def _sized(records: Iterator[Record], names: list[str], name: str) -> Iterator[tuple[int, Record]]:
-    for record in records:
-        fields = record.fields
-        if not fields:
-            if len(names) > 1:
-                continue
-            record = Record([""], record.line, record.end)
-        elif len(fields) != len(names):
+def _sized(rows: Iterator[Record], names: Sequence[str], name: str) -> Iterator[tuple[int, Record]]:
+    for row in rows:
+        fields = row.fields
+        if len(fields) != len(names):
             shown = ", ".join(f'"{column}"' for column in names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
             raise InputError(
-                f"{name}, line {record.line}: the row has {len(fields)} fields and the header {len(names)}: {shown}"
+                f"{name}, line {row.line}: the row has {len(fields)} fields and the header {len(names)}: {shown}"
             )
-        yield sum(map(len, fields)) + _FIELD * len(fields), record
+        yield sum(map(len, fields)) + _FIELD * len(fields), row

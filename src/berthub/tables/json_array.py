@@ -80,7 +80,9 @@ class _Elements:
                 self._peek()
                 line = self._line
                 raw = self._element(number)
-                yield JsonRow(*_as_object(raw, f"{self._name}, row {number} (line {line})"), line, self._end)
+                yield JsonRow(
+                    *_as_object(raw, f"{self._name}, row {number} (line {line})"), line, self._end, self._line
+                )
                 if self._next(",]") == "]":
                     break
         if self._peek():

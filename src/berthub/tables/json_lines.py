@@ -10,28 +10,32 @@ from berthub.errors import InputError
 from berthub.tables.block import Block, JsonRows, in_blocks
 from berthub.tables.columns import ChosenColumns, TextColumns, no_such_value, not_a_text
 from berthub.tables.lines import Line
+from berthub.tables.start import BEGINNING, Start
 
-__all__ = ["JsonRow", "blocks", "line_rows"]
+__all__ = ["JsonRow", "blocks", "filled", "line_rows"]
 
 
 @dataclass(frozen=True, slots=True)
 class JsonRow:
-    """An object: as it stands in the file, in one line; parsed; the line where it begins, and where it ends."""
+    """An object: as it stands in the file, in one line; parsed; its first line, where it ends, and its last line."""
 
     raw: bytes
     values: dict[str, Any]
     line: int
     end: int
+    last_line: int
 
 
-def blocks(rows: Iterator[JsonRow], name: str, columns: TextColumns, *, absent: bool = False) -> Iterator[Block]:
-    """The rows in blocks; the first row tells which column holds the texts. A null is a text of None.
+def blocks(
+    rows: Iterator[JsonRow], name: str, columns: TextColumns, *, absent: bool = False, start: Start = BEGINNING
+) -> Iterator[Block]:
+    """The rows from `start` on, in blocks; the first tells which column holds the texts. A null is a text of None.
 
     A row that lacks the column of the texts has such a text, too, where rows may be `absent`; else it raises
     `InputError`.
     """
     chosen = None
-    first_row, begin = 1, 0
+    first_row, begin = start.rows + 1, start.offset or 0
     for block in in_blocks((len(row.raw), row) for row in rows):
         if chosen is None:
             chosen = columns.chosen(list(block[0].values), name)
@@ -49,6 +53,7 @@ def blocks(rows: Iterator[JsonRow], name: str, columns: TextColumns, *, absent: 
             lines=numbers,
             begin=begin,
             end=block[-1].end,
+            columns=chosen,
             labels=None if chosen.label is None else _values(block, chosen.label, name, first_row, absent=False),
         )
         first_row += len(block)
@@ -57,9 +62,7 @@ def blocks(rows: Iterator[JsonRow], name: str, columns: TextColumns, *, absent: 
 
 def line_rows(lines: Iterator[Line], name: str) -> Iterator[JsonRow]:
     """The rows of lines; blank ones are passed over."""
-    for line in lines:
-        if line.text.isspace():
-            continue
+    for line in filled(lines):
         try:
             values = orjson.loads(line.text)
         except orjson.JSONDecodeError as error:
@@ -73,7 +76,12 @@ def line_rows(lines: Iterator[Line], name: str) -> Iterator[JsonRow]:
                 f"{name}, line {line.number}: this is of type {type(values).__name__}; every line must be an object "
                 'such as {"text": "..."}'
             )
-        yield JsonRow(line.text.encode(), values, line.number, line.end)
+        yield JsonRow(line.text.encode(), values, line.number, line.end, line.number)
+
+
+def filled(lines: Iterator[Line]) -> Iterator[Line]:
+    """The lines that are not blank."""
+    return (line for line in lines if not line.text.isspace())
 
 
 def _texts(

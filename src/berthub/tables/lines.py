@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from berthub.errors import InputError
+from berthub.tables.start import BEGINNING, Start
 
-__all__ = ["LONGEST_ROW", "Line", "decoded", "read_lines", "too_long_row"]
+__all__ = ["LONGEST_ROW", "Line", "begins_anywhere", "decoded", "read_lines", "too_long_row"]
 
 LONGEST_ROW = 1 << 26
 """Bytes, or characters, of a row: rows are what is in memory, and a quote that nobody closed goes on for ever."""
@@ -25,13 +26,26 @@ class Line:
     text: str
     end: int
 
+    @property
+    def last_line(self) -> int:
+        """The same as `number`: rows of other kinds take several lines."""
+        return self.number
 
-def read_lines(file: BinaryIO, name: str, encoding: str = "utf-8") -> Iterator[Line]:
-    """The lines of a file, one in memory at a time; lines end with a line feed, and a byte order mark is no text."""
-    if "\n".encode(encoding) != b"\n":
+
+def begins_anywhere(encoding: str) -> bool:
+    """Whether reading can begin at any line: lines end with the byte of ASCII's line feed."""
+    return "\n".encode(encoding) == b"\n"
+
+
+def read_lines(file: BinaryIO, name: str, encoding: str = "utf-8", *, start: Start = BEGINNING) -> Iterator[Line]:
+    """The lines of a file, one in memory at a time; lines end with a line feed, and a byte order mark is no text.
+
+    The file stands at `start`.
+    """
+    if not begins_anywhere(encoding):
         yield from _wide_lines(file, name, encoding)
         return
-    offset = number = 0
+    offset, number = start.offset or 0, start.lines
     while raw := file.readline(LONGEST_ROW + 1):
         number += 1
         if len(raw) > LONGEST_ROW:

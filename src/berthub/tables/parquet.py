@@ -14,8 +14,13 @@ from berthub.tables.columns import ChosenColumns, TextColumns, not_a_text
 __all__ = ["open_parquet"]
 
 
-def open_parquet(file: BinaryIO, name: str, columns: TextColumns) -> tuple[int, Iterator[Block]]:
-    """The number of rows, and the rows in blocks; a null is a text of None."""
+def open_parquet(
+    file: BinaryIO, name: str, columns: TextColumns, *, first: int = 0, rows: int | None = None
+) -> tuple[int, Iterator[Block]]:
+    """The number of rows of the file, and in blocks `rows` of them (None: all) after the `first`.
+
+    A null is a text of None.
+    """
     with _readable(name):
         # Pages are read as they are needed, not whole columns of a row group.
         parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
@@ -26,34 +31,51 @@ def open_parquet(file: BinaryIO, name: str, columns: TextColumns) -> tuple[int, 
         if not (_is_string(kind) or (chosen.words and _is_words(kind))):
             wanted = "neither words nor strings" if chosen.words else "not strings"
             raise InputError(f'the column "{column}" of {name} holds {kind}, {wanted}; name another with --text-column')
-    return parquet.metadata.num_rows, _blocks(parquet, name, chosen)
+    total = parquet.metadata.num_rows
+    return total, _blocks(parquet, name, chosen, range(first, total if rows is None else min(total, first + rows)))
 
 
-def _blocks(parquet: Any, name: str, chosen: ChosenColumns) -> Iterator[Block]:
+def _blocks(parquet: Any, name: str, chosen: ChosenColumns, wanted: range) -> Iterator[Block]:
     metadata = parquet.metadata
+    groups, row = _row_groups(metadata, wanted)
     size = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
     average = max(1, size // max(1, metadata.num_rows))
-    batches = parquet.iter_batches(batch_size=max(1, min(BLOCK_ROWS, BLOCK_CHARS // average)))
-    row = 0
-    while True:
+    batches = parquet.iter_batches(batch_size=max(1, min(BLOCK_ROWS, BLOCK_CHARS // average)), row_groups=groups)
+    while row < wanted.stop:
         with _readable(name):
             batch = next(batches, None)
         if batch is None:
             return
+        begin, row = row, row + batch.num_rows
+        batch = batch.slice(max(0, wanted.start - begin))
+        batch = batch.slice(0, max(0, batch.num_rows - max(0, row - wanted.stop)))
         if not batch.num_rows:
             continue
-        first, *second = (_texts(batch, column, chosen, name, row + 1) for column in chosen.names)
+        begin = max(begin, wanted.start)
+        first, *second = (_texts(batch, column, chosen, name, begin + 1) for column in chosen.names)
         yield Block(
             name=name,
             texts=chosen.texts(first, second[0] if second else None),
             carried=pa.Table.from_batches([batch]),
-            first_row=row + 1,
+            first_row=begin + 1,
             lines=None,
-            begin=row,
-            end=row + batch.num_rows,
+            begin=begin,
+            end=begin + batch.num_rows,
+            columns=chosen,
             labels=None if chosen.label is None else _values(batch, chosen.label, name),
         )
-        row += batch.num_rows
+
+
+def _row_groups(metadata: Any, wanted: range) -> tuple[list[int], int]:
+    """The row groups that hold the rows, and the number of the rows before the first of them."""
+    groups: list[int] = []
+    before = row = 0
+    for index in range(metadata.num_row_groups):
+        begin, row = row, row + metadata.row_group(index).num_rows
+        if row > wanted.start and begin < wanted.stop:
+            before = before if groups else begin
+            groups.append(index)
+    return groups, before
 
 
 def _texts(batch: Any, column: str, chosen: ChosenColumns, name: str, first_row: int) -> list[Any]:

@@ -3,21 +3,18 @@
 import contextlib
 import itertools
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-
-import pyarrow as pa
+from dataclasses import dataclass, field
 
 from berthub.choices import InputFormat
 from berthub.errors import InputError
-from berthub.tables import conll, delimited, json_array, json_lines, parquet
-from berthub.tables.block import Block, JsonRows, in_blocks
+from berthub.tables.block import Block, JsonRows
 from berthub.tables.columns import TextColumns
-from berthub.tables.lines import Line, read_lines
+from berthub.tables.lines import Line
 from berthub.tables.missing import Tally, settled
 from berthub.tables.opening import Opened, open_file, open_standard_input
 from berthub.tables.reading_options import ReadingOptions
+from berthub.tables.rows import RowReader, text_blocks
 from berthub.tables.source import InputFile, Source
-from berthub.tables.suspicion import checked_lines
 
 __all__ = ["Rows", "TextColumns", "reading"]
 
@@ -40,7 +37,7 @@ def reading(source: Source, columns: TextColumns) -> Iterator[Rows]:
     tally = Tally(source.options.missing)
     if source.texts is not None:
         lines = (Line(index, text, index) for index, text in enumerate(source.texts, 1))
-        yield Rows(len(source.texts), _text_blocks(lines, source.name, columns, numbered=False), tally)
+        yield Rows(len(source.texts), text_blocks(lines, source.name, columns, numbered=False), tally)
     elif not source.files:
         assert source.format is not None
         with open_standard_input() as opened:
@@ -71,7 +68,7 @@ def _file_blocks(source: Source, columns: TextColumns, tally: Tally) -> Generato
                 if len(source.files) > 1:
                     _refuse_other_columns(first, block)
                 end = begin + opened.done(block.end)
-                yield replace(block, begin=done, end=end)
+                yield block.at(done, end)
                 done = end
             done = begin + (opened.size or 0)
 
@@ -98,64 +95,5 @@ def _refuse_other_columns(first: Block, block: Block) -> None:
 def _blocks(
     opened: Opened, read_as: InputFormat, options: ReadingOptions, columns: TextColumns, tally: Tally
 ) -> Iterator[Block]:
-    if read_as == "parquet":
-        if opened.packed:
-            raise InputError(f"{opened.name} is a Parquet file inside gzip, which has to be unpacked: gunzip it first")
-        found = _parquet_blocks(opened, columns)
-    elif read_as == "json":
-        rows = opened.whole(json_array.array_rows(opened.stream, opened.name, options.codec))
-        found = json_lines.blocks(rows, opened.name, columns, absent=options.missing not in (None, "error"))
-    else:
-        lines = opened.whole(read_lines(opened.stream, opened.name, options.codec))
-        found = _line_blocks(lines, opened.name, read_as, options, columns)
-    return settled(found, tally, lines=read_as == "text")
-
-
-def _parquet_blocks(opened: Opened, columns: TextColumns) -> Iterator[Block]:
-    rows, blocks = parquet.open_parquet(opened.stream, opened.name, columns)
-    size = opened.size or 0
-    for block in blocks:
-        yield replace(block, begin=block.begin * size // rows, end=block.end * size // rows)
-
-
-def _line_blocks(
-    lines: Iterator[Line], name: str, read_as: InputFormat, options: ReadingOptions, columns: TextColumns
-) -> Iterator[Block]:
-    match read_as:
-        case "csv" | "tsv":
-            delimiter = options.delimiter or ("," if read_as == "csv" else "\t")
-            records = (
-                delimited.csv_records(lines, name, delimiter)
-                if read_as == "csv"
-                else delimited.tsv_records(lines, delimiter)
-            )
-            return delimited.blocks(records, name, columns, delimiter=delimiter, header=options.header)
-        case "jsonl":
-            absent = options.missing not in (None, "error")
-            return json_lines.blocks(json_lines.line_rows(lines, name), name, columns, absent=absent)
-        case "conll":
-            return conll.blocks(lines, name, columns)
-        case _:
-            lines = lines if options.format is not None else checked_lines(lines, name)
-            return _text_blocks(_without_ends(lines), name, columns, numbered=True)
-
-
-def _without_ends(lines: Iterator[Line]) -> Iterator[Line]:
-    return (Line(line.number, delimited.without_end(line.text), line.end) for line in lines)
-
-
-def _text_blocks(lines: Iterator[Line], name: str, columns: TextColumns, *, numbered: bool) -> Iterator[Block]:
-    chosen = columns.chosen(["text"], name)
-    begin = 0
-    for rows in in_blocks((len(line.text), line) for line in lines):
-        texts: Sequence[str] = [line.text for line in rows]
-        yield Block(
-            name=name,
-            texts=chosen.texts(texts, None),
-            carried=pa.table({"text": pa.array(texts, pa.string())}),
-            first_row=rows[0].number,
-            lines=[line.number for line in rows] if numbered else None,
-            begin=begin,
-            end=rows[-1].end,
-        )
-        begin = rows[-1].end
+    reader = RowReader(opened=opened, read_as=read_as, options=options, columns=columns)
+    return settled(reader.blocks(), tally, lines=read_as == "text")
