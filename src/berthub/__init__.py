@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from berthub.encoding.load import load
     from berthub.errors import BerthubError, TruncationWarning
     from berthub.exports import export
+    from berthub.jobs.public import EncodeJob, PredictJob
     from berthub.networks.bert import BertConfig
     from berthub.preprocessing.preprocessor import Preprocessor
     from berthub.sources.resolve import resolve
@@ -34,10 +35,12 @@ __all__ = [
     "BertConfig",
     "BerthubError",
     "Checkpoint",
+    "EncodeJob",
     "Encoder",
     "Encodings",
     "Hyperparameters",
     "KerasLayer",
+    "PredictJob",
     "Preprocessor",
     "TextClassifier",
     "TextRegressor",
@@ -56,10 +59,12 @@ _HOMES = {
     "BertConfig": "networks.bert",
     "BerthubError": "errors",
     "Checkpoint": "checkpoint",
+    "EncodeJob": "jobs.public",
     "Encoder": "encoding.encoder",
     "Encodings": "encoding.encodings",
     "Hyperparameters": "training.hyperparameters",
     "KerasLayer": "training.keras_layer",
+    "PredictJob": "jobs.public",
     "Preprocessor": "preprocessing.preprocessor",
     "TextClassifier": "training.tasks.text_classifier",
     "TextRegressor": "training.tasks.text_regressor",

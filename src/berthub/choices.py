@@ -13,6 +13,7 @@ __all__ = [
     "ExportFormat",
     "InputFormat",
     "Missing",
+    "OnError",
     "OutputFormat",
     "Pooling",
     "Precision",
@@ -51,6 +52,9 @@ InputFormat = Literal["csv", "tsv", "json", "jsonl", "parquet", "text", "conll"]
 
 Missing = Literal["error", "empty", "skip"]
 """What becomes of a row that has no text."""
+
+OnError = Literal["fail", "skip"]
+"""What becomes of a row of a job that cannot be computed: its shard fails, or the row has no result."""
 
 OutputFormat = Literal["parquet", "jsonl", "npy", "csv", "tsv"]
 """The formats in which vectors can be written."""

@@ -106,17 +106,25 @@ def _rows(block: Block) -> list[Any]:
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 9])
 def test_spans_are_the_file(reader: Any, size: int) -> None:
     whole = reader(lambda each: _found(each.blocks()))
-    count, starts = reader(lambda each: each.count(first=0, every=size))
-    assert count == len(whole) == len(TEXTS)
-    assert [start.rows for start in starts] == list(range(0, count, size))
-    spans = [reader(lambda each, start=start: _found(each.blocks(start, size))) for start in starts]
+    counted = reader(lambda each: each.count(first=0, every=size))
+    assert counted.rows == len(whole) == len(TEXTS)
+    assert [start.rows for start in counted.starts] == list(range(0, counted.rows, size))
+    spans = [reader(lambda each, start=start: _found(each.blocks(start, size))) for start in counted.starts]
     assert list(itertools.chain.from_iterable(spans)) == whole
 
 
 def test_counting_begins_where_it_is_told(reader: Any) -> None:
-    count, starts = reader(lambda each: each.count(first=3, every=4))
-    assert [start.rows for start in starts] == [3, 7]
-    assert reader(lambda each: each.count(first=8, every=4)) == (count, [])
+    assert [start.rows for start in reader(lambda each: each.count(first=3, every=4)).starts] == [3, 7]
+    assert reader(lambda each: each.count(first=8, every=4)).starts == []
+
+
+def test_columns_are_told_where_all_rows_have_them(reader: Any) -> None:
+    schema = reader(lambda each: each.count(first=0, every=4)).schema
+    (block, *_) = reader(lambda each: list(each.blocks()))
+    if isinstance(block.carried, JsonRows) or block.carried.column_names[0] == "words":
+        assert schema is None
+    else:
+        assert schema.equals(block.carried.schema)
 
 
 def test_lines_are_read_from_their_offset(tmp_path: Path) -> None:

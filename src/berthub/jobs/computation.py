@@ -2,7 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+from berthub.encoding.encoder import Encoder
 from berthub.jobs.step import OnStep, Step
 from berthub.tables.block import Block
 from berthub.tables.results import Column
@@ -17,7 +19,18 @@ class Computation(ABC):
     With `carried` the columns of the input are written, too.
     """
 
+    encoder: Encoder
     carried: bool
+
+    @property
+    @abstractmethod
+    def described(self) -> Mapping[str, Any]:
+        """All that its results depend on beside the model, the input and the machine; for JSON."""
+
+    @property
+    @abstractmethod
+    def words(self) -> bool:
+        """Whether texts are lists of words."""
 
     @property
     @abstractmethod
@@ -30,10 +43,10 @@ class Computation(ABC):
         """The names of the columns of results; for each the option that helps where the input has such a column."""
 
     @abstractmethod
-    def compute(self, block: Block) -> Iterator[tuple[Sequence[Column], Step]]:
+    def compute(self, block: Block, *, lenient: bool = False) -> Iterator[tuple[Sequence[Column], Step]]:
         """The results of the block's rows in their order, some rows at a time, with what was done for them.
 
-        `InputError` for a row that cannot be computed.
+        A row that cannot be computed is an `InputError`, or, if `lenient`, one of the step's failures.
         """
 
 

@@ -1,7 +1,10 @@
 """Encode a table: compute the vectors of the texts of a block."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
 
 from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError
@@ -29,6 +32,17 @@ class EncodeComputation(Computation):
     carried: bool = True
 
     @property
+    def described(self) -> Mapping[str, Any]:
+        """The request, and what becomes of long texts."""
+        request = asdict(self.request)
+        return {**request, "truncation": self.truncation, "carried": self.carried}
+
+    @property
+    def words(self) -> bool:
+        """Texts are strings, or pairs of them."""
+        return False
+
+    @property
     def metadata(self) -> Mapping[str, str]:
         """What a file says of the vectors in it."""
         request, window = self.request, self.request.window
@@ -52,27 +66,33 @@ class EncodeComputation(Computation):
             for name in self.request.columns
         }
 
-    def compute(self, block: Block) -> Iterator[tuple[Sequence[Column], Step]]:
+    def compute(self, block: Block, *, lenient: bool = False) -> Iterator[tuple[Sequence[Column], Step]]:
         """The vectors of the block's rows, some rows at a time."""
         count = 0
-        for chunk in self.chunks(block):
+        for chunk in self.chunks(block, lenient=lenient):
             rows = len(chunk.lengths)
+            too_long = [] if self.truncation else np.flatnonzero(chunk.truncated).tolist()
+            failures = {index: str(self._too_long(block, count + index)) for index in too_long}
             count += rows
             yield (
                 result_columns(chunk, self.request),
                 Step(
                     rows=rows,
                     tokens=int(chunk.lengths.sum()),
-                    truncated=int(chunk.truncated.sum()),
+                    truncated=int(chunk.truncated.sum()) - len(failures),
                     done=block.done_at(count),
+                    failures=failures,
                 ),
             )
 
-    def chunks(self, block: Block) -> Iterator[Chunk]:
-        """The vectors of a block's texts; `InputError` for one that is too long and may not be truncated."""
+    def chunks(self, block: Block, *, lenient: bool = False) -> Iterator[Chunk]:
+        """The vectors of a block's texts.
+
+        One that is too long and may not be truncated is an `InputError`, unless `lenient`.
+        """
         start = 0
         for chunk in compute(self.encoder, block.texts, self.request):
-            if not self.truncation and chunk.truncated.any():
+            if not self.truncation and chunk.truncated.any() and not lenient:
                 raise self._too_long(block, start + int(chunk.truncated.argmax()))
             yield chunk
             start += len(chunk.lengths)

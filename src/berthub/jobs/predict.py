@@ -70,6 +70,22 @@ class PredictComputation(Computation):
         return [self.column, _PROBABILITIES]
 
     @property
+    def described(self) -> Mapping[str, Any]:
+        """The options, and what becomes of long texts."""
+        return {
+            "column": self.column,
+            "probabilities": self.probabilities,
+            "separator": self.separator,
+            "truncation": self.truncation,
+            "carried": self.carried,
+        }
+
+    @property
+    def words(self) -> bool:
+        """Whether the model tags words."""
+        return self.head.task == "tag"
+
+    @property
     def metadata(self) -> Mapping[str, str]:
         """What a file says of the predictions in it."""
         return {
@@ -85,23 +101,36 @@ class PredictComputation(Computation):
         """The names of the columns of results, each with an option that helps where the input has it."""
         return {name: "--prediction-column NAME" if name == self.column else "--drop-columns" for name in self.names}
 
-    def compute(self, block: Block) -> Iterator[tuple[Sequence[Column], Step]]:
+    def compute(self, block: Block, *, lenient: bool = False) -> Iterator[tuple[Sequence[Column], Step]]:
         """The predictions for all rows of the block at once."""
-        logits, count = self.logits(block), len(block.texts)
-        step = Step(rows=count, truncated=int(logits.truncated.sum()), done=block.done_at(count))
+        logits, count = self.logits(block, lenient=lenient), len(block.texts)
+        too_long = [] if self.truncation else np.flatnonzero(logits.truncated).tolist()
+        failures = {index: str(self._too_long(block, index)) for index in too_long}
+        step = Step(
+            rows=count,
+            truncated=int(logits.truncated.sum()) - len(failures),
+            done=block.done_at(count),
+            failures=failures,
+        )
         yield _result_columns(logits, self), step
 
-    def logits(self, block: Block) -> Logits:
-        """The head's outputs for a block's texts; `InputError` for one that is too long and may not be truncated."""
+    def logits(self, block: Block, *, lenient: bool = False) -> Logits:
+        """The head's outputs for a block's texts.
+
+        One that is too long and may not be truncated is an `InputError`, unless `lenient`.
+        """
         # Stages do not warn: each step counts the truncated texts.
         logits = self.encoder.stages.logits(block.texts)
-        if not self.truncation and logits.truncated.any():
-            what = "a word" if logits.head.task == "tag" else "the text"
-            raise InputError(
-                f"{block.place(int(logits.truncated.argmax()))}: {what} has more tokens than the limit of "
-                f"{self.encoder.max_length} allows; shorten it, or leave out --no-truncation to have it truncated"
-            )
+        if not self.truncation and logits.truncated.any() and not lenient:
+            raise self._too_long(block, int(logits.truncated.argmax()))
         return logits
+
+    def _too_long(self, block: Block, index: int) -> InputError:
+        what = "a word" if self.head.task == "tag" else "the text"
+        return InputError(
+            f"{block.place(index)}: {what} has more tokens than the limit of {self.encoder.max_length} allows; shorten "
+            "it, or leave out --no-truncation to have it truncated"
+        )
 
 
 def _result_columns(logits: Logits, job: PredictComputation) -> list[Column]:

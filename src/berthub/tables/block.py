@@ -1,8 +1,8 @@
 """Blocks: some rows of the input, with their texts and their other columns."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
@@ -52,7 +52,7 @@ class Block:
     `labels` are the values of the column of labels, as they are, where it was asked for. `lines` are the lines where
     the rows begin, for files that have lines; `numbers` those of the rows, where some were left out. `begin` and `end`
     say how much of the input is read before the block and after it, in the unit of `Rows.total`. `columns` are those
-    of the texts and labels.
+    of the texts and labels. `faults` says for the indices of rows that have no text that can be read what is wrong.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Block:
     begin: int
     end: int
     columns: ChosenColumns | None = None
+    faults: Mapping[int, str] = field(default_factory=dict)
     labels: Sequence[Any] | None = None
     numbers: Sequence[int] | None = None
 
@@ -76,6 +77,26 @@ class Block:
             lines=None if self.lines is None else [self.lines[index] for index in indices],
             labels=None if self.labels is None else [self.labels[index] for index in indices],
             numbers=[self.number(index) for index in indices],
+            faults={place: self.faults[index] for place, index in enumerate(indices) if index in self.faults},
+        )
+
+    @classmethod
+    def joined(cls, blocks: Sequence["Block"]) -> "Block":
+        """One block of the rows of several, which have the same columns; each row keeps its place."""
+        if len(blocks) == 1:
+            return blocks[0]
+        first = blocks[0]
+        return _Joined(
+            name=first.name,
+            texts=[text for block in blocks for text in block.texts],
+            carried=_joined_columns([block.carried for block in blocks]),
+            first_row=first.first_row,
+            lines=None,
+            begin=first.begin,
+            end=blocks[-1].end,
+            columns=first.columns,
+            faults=_joined_faults(blocks),
+            blocks=tuple(blocks),
         )
 
     def at(self, begin: int, end: int) -> "Block":
@@ -84,8 +105,12 @@ class Block:
 
     def place(self, index: int) -> str:
         """Where a row of the block stands, for messages."""
-        line = "" if self.lines is None else f" (line {self.lines[index]})"
-        return f"{self.name}, row {self.number(index)}{line}"
+        name, number, line = self.origin(index)
+        return f"{name}, row {number}" + ("" if line is None else f" (line {line})")
+
+    def origin(self, index: int) -> tuple[str, int, int | None]:
+        """The file of a row, its number there, and the line where it begins."""
+        return self.name, self.number(index), None if self.lines is None else self.lines[index]
 
     def number(self, index: int) -> int:
         """The number of a row, from 1, in its file."""
@@ -94,6 +119,38 @@ class Block:
     def done_at(self, index: int) -> int:
         """How much of the input is done when the rows before `index` are."""
         return self.begin + (self.end - self.begin) * index // len(self.texts)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Joined(Block):
+    blocks: tuple[Block, ...]
+
+    def origin(self, index: int) -> tuple[str, int, int | None]:
+        """Where a row stands in the block that it came with."""
+        for block in self.blocks:
+            if index < len(block.texts):
+                return block.origin(index)
+            index -= len(block.texts)
+        raise IndexError(index)
+
+
+def _joined_columns(carried: Sequence[Carried]) -> Carried:
+    rows = [each for each in carried if isinstance(each, JsonRows)]
+    if not rows:
+        return pa.concat_tables(carried)
+    return JsonRows(
+        raw=[raw for each in rows for raw in each.raw],
+        objects=[values for each in rows for values in each.objects],
+        places=[place for each in rows for place in each.places],
+    )
+
+
+def _joined_faults(blocks: Sequence[Block]) -> dict[int, str]:
+    faults, before = dict[int, str](), 0
+    for block in blocks:
+        faults.update({before + index: fault for index, fault in block.faults.items()})
+        before += len(block.texts)
+    return faults
 
 
 def in_blocks(rows: Iterable[tuple[int, T]]) -> Iterator[list[T]]:

@@ -25,12 +25,13 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The fields of one row, the line where it begins, the offset where it ends, and its last line."""
+    """The fields of one row, the line where it begins, the offset where it ends, its last line, and what is wrong."""
 
     fields: list[str]
     line: int
     end: int
     last_line: int
+    fault: str = ""
 
 
 def without_end(line: str) -> str:
@@ -42,7 +43,7 @@ def tsv_records(lines: Iterator[Line], delimiter: str = "\t") -> Iterator[Record
     """The rows of a file whose fields lie between tabs; quotes are characters like any other."""
     for line in lines:
         text = without_end(line.text)
-        yield Record(text.split(delimiter) if text else [], line.number, line.end, line.number)
+        yield Record(text.split(delimiter) if text else [], line.number, line.end, line.number, line.fault)
 
 
 def csv_records(
@@ -53,18 +54,20 @@ def csv_records(
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     last = Line(start.lines, "", start.offset or 0)
     begin = size = 0
+    fault = ""
 
     def texts() -> Iterator[str]:
-        nonlocal last, size
+        nonlocal last, size, fault
         for last in lines:
             size += len(last.text)
+            fault = fault or last.fault
             if size > LONGEST_ROW:
                 raise too_long_row(name, begin)
             yield last.text
 
     reader = csv.reader(texts(), strict=True, delimiter=delimiter)
     while True:
-        begin, size = last.number + 1, 0
+        begin, size, fault = last.number + 1, 0, ""
         try:
             fields = next(reader)
         except StopIteration:
@@ -74,7 +77,7 @@ def csv_records(
                 f"{name}, line {begin}: this row is no valid CSV ({error}); a field that holds quotes is written in "
                 'quotes, with its own doubled: "so-called ""quotes"""'
             ) from error
-        yield Record(fields, begin, last.end, last.number)
+        yield Record(fields, begin, last.end, last.number, fault)
 
 
 def numbered_columns(count: int) -> list[str]:
@@ -128,6 +131,7 @@ def blocks(
             begin=begin,
             end=block[-1].end,
             columns=chosen,
+            faults={index: row.fault for index, row in enumerate(block) if row.fault},
             labels=None if chosen.label is None else values[places[chosen.label]],
         )
         first_row += len(block)

@@ -8,34 +8,32 @@ import pyarrow as pa
 from berthub.errors import InputError
 from berthub.tables.block import JsonRows
 
-__all__ = ["JsonColumns", "json_objects"]
+__all__ = ["JsonColumns", "json_objects", "json_schema"]
 
 _ADVICE = "write JSON lines instead (-o FILE.jsonl), which carry every row as it is, or use --drop-columns"
 
 
 class JsonColumns:
-    """Turns rows into tables of one schema, which the first rows decide.
+    """Turns rows into tables of one schema, which is given, or which the first rows decide.
 
     A key that a row lacks is null in it. A key or a value that the schema has no place for raises `InputError`.
     """
 
-    def __init__(self) -> None:
-        self._schema: Any = None
+    def __init__(self, schema: Any = None) -> None:
+        self._schema = schema
         self._rows = 0
 
     def table(self, rows: JsonRows) -> Any:
         """The rows as a table; the first ones given set the schema."""
         if self._schema is None:
-            names = rows.column_names
-            types = [_inferred(name, rows) for name in names]
-            self._schema = pa.schema(list(zip(names, types, strict=True)))
+            self._schema = json_schema(rows)
             self._rows = len(rows.objects)
         known = set(self._schema.names)
         new = [name for name in rows.column_names if name not in known]
         if new:
             index = next(index for index, values in enumerate(rows.objects) if new[0] in values)
             raise InputError(
-                f'line {rows.places[index]}: the key "{new[0]}" is in none of the first {self._rows:,} rows, which '
+                f'line {rows.places[index]}: the key "{new[0]}" is in none of {self._first}, which '
                 f"decide about the columns; {_ADVICE}"
             )
         columns = [self._column(field.name, field.type, rows) for field in self._schema]
@@ -47,9 +45,19 @@ class JsonColumns:
             return pa.array(values, kind)
         index = next((index for index, value in enumerate(values) if not _fits([value], kind)), 0)
         raise InputError(
-            f'line {rows.places[index]}: "{name}" is no value of type {kind}, which it is in the first {self._rows:,} '
-            f"rows, and those decide about types; {_ADVICE}"
+            f'line {rows.places[index]}: "{name}" is no value of type {kind}, which it is in {self._first}, '
+            f"and those decide about types; {_ADVICE}"
         )
+
+    @property
+    def _first(self) -> str:
+        return f"the first {self._rows:,} rows" if self._rows else "the first rows of the input"
+
+
+def json_schema(rows: JsonRows) -> Any:
+    """The names and types of the columns that hold the rows; `InputError` where values are of no one type."""
+    names = rows.column_names
+    return pa.schema([(name, _inferred(name, rows)) for name in names])
 
 
 def _inferred(name: str, rows: JsonRows) -> Any:

@@ -20,11 +20,15 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a file: its number from 1, its text with the end-of-line, and the offset of the next one."""
+    """A line of a file: its number from 1, its text with the end-of-line, and the offset of the next one.
+
+    `fault` says why it is no text, where such lines were asked for.
+    """
 
     number: int
     text: str
     end: int
+    fault: str = ""
 
     @property
     def last_line(self) -> int:
@@ -37,10 +41,12 @@ def begins_anywhere(encoding: str) -> bool:
     return "\n".encode(encoding) == b"\n"
 
 
-def read_lines(file: BinaryIO, name: str, encoding: str = "utf-8", *, start: Start = BEGINNING) -> Iterator[Line]:
+def read_lines(
+    file: BinaryIO, name: str, encoding: str = "utf-8", *, start: Start = BEGINNING, lenient: bool = False
+) -> Iterator[Line]:
     """The lines of a file, one in memory at a time; lines end with a line feed, and a byte order mark is no text.
 
-    The file stands at `start`.
+    The file stands at `start`. Bytes that are no text are an `InputError`, or, if `lenient`, the fault of their line.
     """
     if not begins_anywhere(encoding):
         yield from _wide_lines(file, name, encoding)
@@ -51,16 +57,18 @@ def read_lines(file: BinaryIO, name: str, encoding: str = "utf-8", *, start: Sta
         if len(raw) > LONGEST_ROW:
             raise too_long_row(name, number)
         body = raw.removeprefix(_BOM) if number == 1 and encoding == "utf-8" else raw
+        fault = ""
         try:
             text = body.decode(encoding)
         except UnicodeDecodeError as error:
-            raise InputError(
-                _undecodable(raw, name, encoding, number, offset, error.start + len(raw) - len(body))
-            ) from None
+            fault = _undecodable(raw, name, encoding, number, offset, error.start + len(raw) - len(body))
+            if not lenient:
+                raise InputError(fault) from None
+            text = body.decode(encoding, "replace")
         if "\0" in text:
             raise _with_nul(name, number)
         offset += len(raw)
-        yield Line(number, text, offset)
+        yield Line(number, text, offset, fault)
 
 
 def decoded(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:

@@ -43,8 +43,15 @@ def settled(blocks: Iterator[Block], tally: Tally, *, lines: bool) -> Iterator[B
     """
     for block in blocks:
         which = (
-            [] if lines and tally.missing is None else [index for index, text in enumerate(block.texts) if _none(text)]
+            []
+            if lines and tally.missing is None
+            else [index for index, text in enumerate(block.texts) if _none(text) and index not in block.faults]
         )
+        if block.faults:
+            block = replace(
+                block,
+                texts=[_filled(text) if index in block.faults else text for index, text in enumerate(block.texts)],
+            )
         if not which:
             yield block
             continue

@@ -11,13 +11,19 @@ from berthub.errors import InputError
 from berthub.tables.block import BLOCK_CHARS, BLOCK_ROWS, Block
 from berthub.tables.columns import ChosenColumns, TextColumns, not_a_text
 
-__all__ = ["open_parquet"]
+__all__ = ["arrow_texts", "open_parquet"]
 
 
 def open_parquet(
-    file: BinaryIO, name: str, columns: TextColumns, *, first: int = 0, rows: int | None = None
-) -> tuple[int, Iterator[Block]]:
-    """The number of rows of the file, and in blocks `rows` of them (None: all) after the `first`.
+    file: BinaryIO,
+    name: str,
+    columns: TextColumns,
+    *,
+    first: int = 0,
+    rows: int | None = None,
+    lenient: bool = False,
+) -> tuple[int, pa.Schema, Iterator[Block]]:
+    """The number of rows of the file, its columns, and in blocks `rows` of them (None: all) after the `first`.
 
     A null is a text of None.
     """
@@ -32,10 +38,11 @@ def open_parquet(
             wanted = "neither words nor strings" if chosen.words else "not strings"
             raise InputError(f'the column "{column}" of {name} holds {kind}, {wanted}; name another with --text-column')
     total = parquet.metadata.num_rows
-    return total, _blocks(parquet, name, chosen, range(first, total if rows is None else min(total, first + rows)))
+    span = range(first, total if rows is None else min(total, first + rows))
+    return total, schema, _blocks(parquet, name, chosen, span, lenient=lenient)
 
 
-def _blocks(parquet: Any, name: str, chosen: ChosenColumns, wanted: range) -> Iterator[Block]:
+def _blocks(parquet: Any, name: str, chosen: ChosenColumns, wanted: range, *, lenient: bool) -> Iterator[Block]:
     metadata = parquet.metadata
     groups, row = _row_groups(metadata, wanted)
     size = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
@@ -52,7 +59,10 @@ def _blocks(parquet: Any, name: str, chosen: ChosenColumns, wanted: range) -> It
         if not batch.num_rows:
             continue
         begin = max(begin, wanted.start)
-        first, *second = (_texts(batch, column, chosen, name, begin + 1) for column in chosen.names)
+        faults: dict[int, str] | None = {} if lenient else None
+        first, *second = (
+            arrow_texts(batch, column, chosen, name=name, first_row=begin + 1, faults=faults) for column in chosen.names
+        )
         yield Block(
             name=name,
             texts=chosen.texts(first, second[0] if second else None),
@@ -62,6 +72,7 @@ def _blocks(parquet: Any, name: str, chosen: ChosenColumns, wanted: range) -> It
             begin=begin,
             end=begin + batch.num_rows,
             columns=chosen,
+            faults=faults or {},
             labels=None if chosen.label is None else _values(batch, chosen.label, name),
         )
 
@@ -78,12 +89,35 @@ def _row_groups(metadata: Any, wanted: range) -> tuple[list[int], int]:
     return groups, before
 
 
-def _texts(batch: Any, column: str, chosen: ChosenColumns, name: str, first_row: int) -> list[Any]:
-    values = _values(batch, column, name)
+def arrow_texts(
+    batch: Any, column: str, chosen: ChosenColumns, *, name: str, first_row: int, faults: dict[int, str] | None
+) -> list[Any]:
+    """The texts of a column, None for a null; what is no text is an `InputError`, or goes to `faults` by its index."""
+    try:
+        values = batch.column(column).to_pylist()
+    except UnicodeDecodeError:
+        values = [_decoded(value) for value in batch.column(column)]
     for index, value in enumerate(values):
         if value is not None and not chosen.accepts(value):
-            raise not_a_text(f"{name}, row {first_row + index}", column, value, words=chosen.words)
-    return values
+            place = f"{name}, row {first_row + index}"
+            error = (
+                InputError(f'{place}: "{column}" is no valid UTF-8; write the file again, or leave the row out')
+                if isinstance(value, bytes)
+                else not_a_text(place, column, value, words=chosen.words)
+            )
+            if faults is None:
+                raise error
+            faults.setdefault(index, str(error))
+            values[index] = None
+    return values  # type: ignore[no-any-return]
+
+
+def _decoded(value: Any) -> Any:
+    """The value; the bytes of a string, or of a list's first one, that is no valid UTF-8."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return b"" if not hasattr(value, "as_buffer") else value.as_buffer().to_pybytes()
 
 
 def _values(batch: Any, column: str, name: str) -> list[Any]:

@@ -20,10 +20,10 @@ _ROW_GROUP_BYTES = 1 << 26
 class ParquetWriter(Writer):
     """Writes tables of one schema, in row groups of a useful size; plain columns are not compressed."""
 
-    def __init__(self, file: BinaryIO, metadata: Mapping[str, str], *, carries: bool) -> None:
+    def __init__(self, file: BinaryIO, metadata: Mapping[str, str], *, carries: bool, schema: Any = None) -> None:
         super().__init__(carries=carries)
         self._file, self._metadata = file, metadata
-        self._json = JsonColumns()
+        self._json = JsonColumns(schema)
         self._carried: Any = None
         self._plain: set[str] = set()
         self._writer: Any = None

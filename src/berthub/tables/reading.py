@@ -5,9 +5,11 @@ import itertools
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 from berthub.choices import InputFormat
 from berthub.errors import InputError
-from berthub.tables.block import Block, JsonRows
+from berthub.tables.block import Block, Carried, JsonRows
 from berthub.tables.columns import TextColumns
 from berthub.tables.lines import Line
 from berthub.tables.missing import Tally, settled
@@ -16,7 +18,7 @@ from berthub.tables.reading_options import ReadingOptions
 from berthub.tables.rows import RowReader, text_blocks
 from berthub.tables.source import InputFile, Source
 
-__all__ = ["Rows", "TextColumns", "reading"]
+__all__ = ["Rows", "TextColumns", "reading", "refuse_other_columns"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,28 +68,30 @@ def _file_blocks(source: Source, columns: TextColumns, tally: Tally) -> Generato
                 if first is None:
                     first = block
                 if len(source.files) > 1:
-                    _refuse_other_columns(first, block)
+                    refuse_other_columns(first.carried, block.carried, first.name, block.name)
                 end = begin + opened.done(block.end)
                 yield block.at(done, end)
                 done = end
             done = begin + (opened.size or 0)
 
 
-def _refuse_other_columns(first: Block, block: Block) -> None:
-    """Rows of objects may differ in their keys, in one file as in several."""
-    if isinstance(first.carried, JsonRows) != isinstance(block.carried, JsonRows):
-        raise InputError(f"{first.name} and {block.name} hold tables and JSON objects: encode them one by one")
-    if isinstance(block.carried, JsonRows) or isinstance(first.carried, JsonRows):
+def refuse_other_columns(expected: Carried | pa.Schema, found: Carried, first: str, name: str) -> None:
+    """Raise `InputError` where the file `name` has other columns than those `expected`, which the file `first` has.
+
+    Rows of objects may differ in their keys, in one file as in several.
+    """
+    if isinstance(expected, JsonRows) != isinstance(found, JsonRows):
+        raise InputError(f"{first} and {name} hold tables and JSON objects: encode them one by one")
+    if isinstance(found, JsonRows) or isinstance(expected, JsonRows):
         return
-    if not block.carried.schema.equals(first.carried.schema):
-        one, other = (
-            [f'"{item.name}" ({item.type})' for item in table.schema] for table in (first.carried, block.carried)
-        )
+    schema = expected if isinstance(expected, pa.Schema) else expected.schema
+    if not found.schema.equals(schema):
+        one, other = ([f'"{item.name}" ({item.type})' for item in each] for each in (schema, found.schema))
         new = next(
             (pair for pair in itertools.zip_longest(one, other, fillvalue="no more") if pair[0] != pair[1]), ("", "")
         )
         raise InputError(
-            f"{block.name} has other columns than {first.name}: {new[1]} where that has {new[0]}; the files of one "
+            f"{name} has other columns than {first}: {new[1]} where that has {new[0]}; the files of one "
             "command have the same columns in the same order"
         )
 

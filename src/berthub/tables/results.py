@@ -6,15 +6,25 @@ There is one class for each kind of value, and it says how the value looks in Pa
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
-__all__ = ["Column", "ListColumn", "NumberColumn", "RaggedColumn", "ShareColumn", "TextColumn", "VectorColumn"]
+__all__ = [
+    "Column",
+    "ListColumn",
+    "NullableColumn",
+    "NumberColumn",
+    "RaggedColumn",
+    "ShareColumn",
+    "TextColumn",
+    "VectorColumn",
+]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -218,6 +228,56 @@ class ShareColumn(Column):
     def fields(self) -> Iterator[Sequence[str]]:
         """The shortest digits that mean each number in its type."""
         return (tuple(map(str, row)) for row in self.values)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NullableColumn(Column):
+    """A column that has no value in some rows: `missing` bool [n]; a null, an empty field, NaN in an array."""
+
+    column: Column
+    missing: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, column: Column, missing: npt.NDArray[np.bool_]) -> Column:
+        """The column without the values of some rows."""
+        if isinstance(column, VectorColumn):
+            values = column.values.copy()
+            values[missing] = np.nan
+            column = replace(column, values=values)
+        return cls(name=column.name, column=column, missing=missing)
+
+    def __len__(self) -> int:
+        return len(self.column)
+
+    @property
+    def is_plain(self) -> bool:
+        """As the column is."""
+        return self.column.is_plain
+
+    @property
+    def field_names(self) -> list[str]:
+        """As the column's."""
+        return self.column.field_names
+
+    def arrow(self) -> Any:
+        """An array with nulls."""
+        values = self.column.arrow()
+        return pc.if_else(pa.array(~self.missing), values, pa.scalar(None, values.type))
+
+    def json_values(self) -> Iterator[Any]:
+        """The values, and None."""
+        for value, missing in zip(self.column.json_values(), self.missing, strict=True):
+            yield None if missing else value
+
+    def fields(self) -> Iterator[Sequence[str]]:
+        """The fields, and empty ones."""
+        for fields, missing in zip(self.column.fields(), self.missing, strict=False):
+            yield ("",) * len(fields) if missing else fields
+
+    def numbers(self) -> Iterator[bytes]:
+        """The numbers, and empty fields."""
+        for numbers, missing in zip(self.column.numbers(), self.missing, strict=False):
+            yield b"," * numbers.count(b",") if missing else numbers
 
 
 def _splits(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -21,10 +21,10 @@ _END = "\r\n"
 class SeparatedWriter(Writer):
     """Writes a header, then the rows: the fields of the input, and those of the results."""
 
-    def __init__(self, file: BinaryIO, *, tabs: bool, carries: bool) -> None:
+    def __init__(self, file: BinaryIO, *, tabs: bool, carries: bool, names: Sequence[str] | None = None) -> None:
         super().__init__(carries=carries)
         self._rows = _Rows(file, tabs=tabs)
-        self._input = _CarriedFields()
+        self._input = _CarriedFields(names)
         self._block: Block | None = None
         self._carried: Sequence[Sequence[str]] = ()
         self._header_written = False
@@ -62,12 +62,12 @@ class SeparatedWriter(Writer):
 class _CarriedFields:
     """The columns of the input as fields; a value that is no string is written as JSON, and null is an empty field.
 
-    The first rows decide about the columns: `names`.
+    `names` are the columns; the first rows decide about them where they are not given.
     """
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._known: set[str] | None = None
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self.names = list(names or ())
+        self._known = None if names is None else set(names)
 
     def fields(self, carried: Carried, where: str) -> list[list[str]]:
         """The fields of each row; the error for a key that the first rows do not have names `where` the row is."""

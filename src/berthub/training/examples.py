@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.engines.batching import pad, select
+from berthub.fingerprint import fingerprint
 from berthub.networks.interface import INPUTS
 from berthub.tokenization.tokens import Tokens, pad_rows
-from berthub.training.fingerprint import fingerprint
 from berthub.training.randomness import Use, stream
 
 __all__ = ["Examples", "TrainingBatch", "order_of_epoch", "training_batches"]

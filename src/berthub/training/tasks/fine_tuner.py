@@ -18,6 +18,7 @@ from berthub.encoding.prediction import Logits, Predictions, Probabilities
 from berthub.engines.create import create_engine
 from berthub.errors import InputError, TruncationWarning
 from berthub.evaluation.scores import scores
+from berthub.fingerprint import fingerprint_of_model
 from berthub.formats import read
 from berthub.formats.native import write_native
 from berthub.head import Head, Task
@@ -25,7 +26,6 @@ from berthub.sources.redaction import public_spelling
 from berthub.sources.resolve import resolve
 from berthub.tokenization.tokenizer import Tokenizer
 from berthub.training.examples import Examples
-from berthub.training.fingerprint import fingerprint_of_model
 from berthub.training.hyperparameters import Hyperparameters
 from berthub.training.model import Scaling, build_model, loss_of
 from berthub.training.precision import training_policy

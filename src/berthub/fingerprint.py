@@ -1,4 +1,4 @@
-"""Short hashes that tell whether two trainings have the same data and begin with the same model."""
+"""Short hashes that tell whether two pieces of work have the same data, and begin with the same model."""
 
 import dataclasses
 import hashlib

@@ -1,0 +1,200 @@
+"""Who computes which shard: runners claim shards, so that two of them do not compute the same one for long.
+
+A claim saves work and is no lock: whoever takes a shard that another one computes, too, writes the same bytes, and the
+file appears whole whoever comes first. A runner shows that it is alive by a note that it writes every some seconds. A
+runner of the same machine is known to be dead at once, since the system gives up its lock on a file; of others, whose
+clocks may differ, it is believed when their note has not changed for a while.
+"""
+
+import contextlib
+import os
+import platform
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+from filelock import FileLock, Timeout
+
+from berthub.errors import WriteError
+from berthub.jobs.folder import STATE, JobFolder, LocalFolder
+
+__all__ = ["Claims", "RunnerNote", "runner_notes"]
+
+CLAIMS = f"{STATE}/claims"
+RUNNERS = f"{STATE}/runners"
+# Seconds between two notes of a runner, and after which one without a new note is taken for dead.
+_BEAT, _PATIENCE = 5.0, 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerNote:
+    """What a runner says of itself: where it runs, and how far it has come."""
+
+    runner: str
+    machine: str
+    process: int
+    beat: int = 0
+    shards: int = 0
+    rows: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    working: tuple[int, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """The note as JSON."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes | None) -> Self | None:
+        """Read a note; None for what is none."""
+        try:
+            found: Mapping[str, Any] = orjson.loads(data or b"")
+            return cls(**{**found, "working": tuple(found["working"])})
+        except (orjson.JSONDecodeError, TypeError, KeyError):
+            return None
+
+
+def runner_notes(folder: JobFolder) -> list[RunnerNote]:
+    """The notes of all runners that are there, dead ones among them."""
+    names = [name for name in folder.names(RUNNERS) if name.endswith(".json")]
+    found = (RunnerNote.from_bytes(folder.read(f"{RUNNERS}/{name}")) for name in names)
+    return [note for note in found if note is not None]
+
+
+@dataclass
+class _Seen:
+    beat: int
+    since: float
+
+
+class Claims:
+    """The claims of one runner, which `taking` a shard makes; a context that shows that the runner is alive."""
+
+    def __init__(self, folder: JobFolder, *, patience: float = _PATIENCE, beat: float = _BEAT) -> None:
+        self.runner = secrets.token_hex(6)
+        self._folder, self._patience, self._pause = folder, patience, beat
+        self._note = RunnerNote(runner=self.runner, machine=_machine(), process=os.getpid())
+        self._lock = self._lock_of(self.runner)
+        self._seen: dict[str, _Seen] = {}
+        self._changed, self._stopped = threading.Lock(), threading.Event()
+        self._progress: dict[str, Any] = {}
+        self._beats = threading.Thread(target=self._beat, name="berthub-job-beat", daemon=True)
+        self._working: set[int] = set()
+
+    def __enter__(self) -> Self:
+        # A note without its lock would be that of a dead runner.
+        if self._lock is not None:
+            self._lock.acquire()
+        self._write()
+        self._beats.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stopped.set()
+        self._beats.join()
+        with contextlib.suppress(WriteError):
+            for shard in list(self._working):
+                self.release(shard)
+            for note in runner_notes(self._folder):
+                if note.runner != self.runner and self.is_dead(note.runner):
+                    self._forget(note.runner)
+        if self._lock is not None:
+            self._lock.release()
+        with contextlib.suppress(WriteError):
+            self._forget(self.runner)
+            for name in (CLAIMS, RUNNERS):
+                self._folder.remove_empty(name)
+
+    def _forget(self, runner: str) -> None:
+        for suffix in ("json", "lock"):
+            self._folder.remove(f"{RUNNERS}/{runner}.{suffix}")
+        self._folder.remove_unfinished(f"{RUNNERS}/{runner}.json")
+
+    def take(self, shard: int, file: str) -> bool:
+        """Claim a shard: False where a runner that is alive has it. `file` is the name of the shard's file.
+
+        What a dead runner left of that file is removed.
+        """
+        name = f"{CLAIMS}/{shard:06}"
+        while not self._folder.claim(name, self.runner.encode()):
+            owner = (self._folder.read(name) or b"").decode(errors="replace")
+            if owner == self.runner:
+                break
+            if not owner:
+                # It was released in this moment.
+                continue
+            if not self.is_dead(owner):
+                return False
+            self._folder.remove(name)
+            self._folder.remove_unfinished(file)
+        with self._changed:
+            self._working.add(shard)
+        return True
+
+    def release(self, shard: int) -> None:
+        """Give up the claim of a shard that is done, or not to be done."""
+        with self._changed:
+            self._working.discard(shard)
+        self._folder.remove(f"{CLAIMS}/{shard:06}")
+
+    def show(self, **progress: Any) -> None:
+        """Say how far the runner has come: rows, tokens, seconds, shards."""
+        with self._changed:
+            self._progress.update(progress)
+
+    def is_dead(self, runner: str) -> bool:
+        """Whether a runner has ended without giving up its claims."""
+        note = RunnerNote.from_bytes(self._folder.read(f"{RUNNERS}/{runner}.json"))
+        if note is not None and note.machine == self._note.machine and (lock := self._lock_of(runner)) is not None:
+            return _is_free(lock)
+        beat = -1 if note is None else note.beat
+        seen = self._seen.get(runner)
+        if seen is None or seen.beat != beat:
+            self._seen[runner] = _Seen(beat, time.monotonic())
+            return False
+        return time.monotonic() - seen.since > self._patience
+
+    def _lock_of(self, runner: str) -> FileLock | None:
+        if not isinstance(self._folder, LocalFolder):
+            return None
+        return FileLock(Path(self._folder.address) / RUNNERS / f"{runner}.lock", thread_local=False)
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(self._pause):
+            # A disk that is full ends the job where it writes a shard, not here.
+            with contextlib.suppress(WriteError):
+                self._write()
+
+    def _write(self) -> None:
+        with self._changed:
+            working = tuple(sorted(self._working))
+            self._note = RunnerNote(
+                runner=self.runner,
+                machine=self._note.machine,
+                process=self._note.process,
+                beat=self._note.beat + 1,
+                working=working,
+                **self._progress,
+            )
+        self._folder.note(f"{RUNNERS}/{self.runner}.json", self._note.to_bytes())
+
+
+def _is_free(lock: FileLock) -> bool:
+    try:
+        with lock.acquire(blocking=False):
+            return True
+    except Timeout:
+        return False
+
+
+def _machine() -> str:
+    """A name for this machine, as long as it is up, and for the container in which the process runs."""
+    boot = ""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{platform.node()} {boot}".strip()

@@ -1,0 +1,222 @@
+"""Run a job: plan it or go on with it, have its missing shards computed, and write the manifest at the end."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from berthub.choices import OnError
+from berthub.errors import InputError
+from berthub.fingerprint import fingerprint, fingerprint_of_model
+from berthub.jobs.computation import Computation
+from berthub.jobs.environment import differences, environment_here
+from berthub.jobs.folder import STATE, JobFolder
+from berthub.jobs.plan import Plan
+from berthub.jobs.planning import check_inputs, first_rows, make_plan
+from berthub.jobs.progress import OnProgress
+from berthub.jobs.records import RECORDS, Manifest, known_records
+from berthub.jobs.tasks import Task
+from berthub.tables.columns import TextColumns
+from berthub.tables.source import Source
+
+__all__ = ["PLAN", "JobOptions", "Runner", "read_plan", "run_job"]
+
+PLAN = f"{STATE}/plan.json"
+
+# Rows of a shard: some seconds to minutes of work, and a file of useful size. Token vectors are many for each text.
+_SHARD_ROWS, _SHARD_ROWS_OF_TOKENS = 16384, 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """How a job is split, and what becomes of what goes wrong.
+
+    `shard_rows` are the rows of a shard, None what suits the output. Without `any_machine` a job goes on only where the
+    same bits come out: with the same libraries and processor. `on_error` is about rows that cannot be computed.
+    """
+
+    shard_rows: int | None = None
+    any_machine: bool = False
+    on_error: OnError = "fail"
+
+    def __post_init__(self) -> None:
+        if self.shard_rows is not None and self.shard_rows < 1:
+            raise InputError(f"a shard has at least one row, not {self.shard_rows}")
+
+
+class Runner(ABC):
+    """Has the missing shards of a job computed, on one machine or on many."""
+
+    @abstractmethod
+    def run(
+        self,
+        plan: Plan,
+        *,
+        task: Task,
+        computation: Computation,
+        folder: JobFolder,
+        lenient: bool,
+        on_progress: OnProgress,
+    ) -> list[InputError]:
+        """Have all shards computed whose files are not there; the errors of those that failed.
+
+        If `lenient`, rows that cannot be computed have no result, and do not make their shards fail. Returns when no
+        other runner is at work on a shard either.
+        """
+
+
+def run_job(
+    source: Source,
+    texts: TextColumns,
+    *,
+    task: Task,
+    folder: JobFolder,
+    options: JobOptions,
+    runner: Runner,
+    on_progress: OnProgress = lambda progress: None,
+    on_file: Callable[[int, int], None] = lambda done, total: None,
+) -> Manifest:
+    """Run a job from where it is, and return the manifest, which is written when all shards are finished.
+
+    `InputError` before anything is computed or written, where the folder holds something else, or the job was planned
+    for another input, other options, another model, or another machine. `InputError` at the end where shards failed.
+    """
+    if not source.files:
+        raise InputError("a job reads files: name files, folders or patterns, or write to one file")
+    stored = read_plan(folder)
+    if stored is not None:
+        check_inputs(stored, source)
+    else:
+        _check_unused(folder)
+    if task.texts_are_strings:
+        # What is wrong at the beginning of a file should not wait for the model.
+        first_rows(source, texts)
+    computation = task.load()
+    first = first_rows(source, replace(texts, words=computation.words))
+    wanted: dict[str, Any] = {
+        "task": _described(task, computation),
+        "model": _model_hash(computation),
+        "shard_rows": options.shard_rows or _shard_rows(computation),
+        "environment": None if options.any_machine else environment_here(),
+    }
+    if stored is not None:
+        if options.shard_rows is None:
+            wanted["shard_rows"] = stored.shard_rows
+        _check_same(stored, {**wanted, "reading": source.options, "texts": first.texts})
+        plan = stored
+    else:
+        typed = task.carried and task.format == "parquet"
+        plan = make_plan(
+            source,
+            first,
+            **wanted,
+            schema=first.schema(typed=typed),
+            extension=f".{task.format}",
+            on_file=on_file,
+        )
+        folder.write(PLAN, plan.to_bytes())
+    failures = runner.run(
+        plan,
+        task=task,
+        computation=computation,
+        folder=folder,
+        lenient=options.on_error == "skip",
+        on_progress=on_progress,
+    )
+    if failures:
+        raise _failed(failures, plan)
+    return _finish(plan, folder)
+
+
+def read_plan(folder: JobFolder) -> Plan | None:
+    """The plan of the job whose folder this is, None where there is none; `InputError` for one of another version."""
+    data = folder.read(PLAN)
+    return None if data is None else Plan.from_bytes(data, f"{folder.address}/{PLAN}")
+
+
+def _check_unused(folder: JobFolder) -> None:
+    if folder.is_used():
+        raise InputError(
+            f"{folder.address} holds files, and no job: name a folder that is new or empty, or one in which a job was "
+            "begun"
+        )
+
+
+def _described(task: Task, computation: Computation) -> dict[str, Any]:
+    encoder = computation.encoder
+    return {
+        "kind": type(task).__name__,
+        "to": task.format,
+        "model": task.model.name,
+        "max_length": encoder.max_length,
+        "engine": encoder.stages.engine.name,
+        "precision": encoder.precision,
+        **computation.described,
+    }
+
+
+def _model_hash(computation: Computation) -> str:
+    """A hash of all that the model computes with: weights, vocabulary, settings, and what was measured for int8."""
+    checkpoint = computation.encoder.checkpoint
+    parts = [fingerprint_of_model(checkpoint), repr(checkpoint.embedding)]
+    if computation.encoder.precision == "int8" and checkpoint.quantization is not None:
+        layers = checkpoint.quantization
+        arrays = [np.asarray(each) for name in sorted(layers) for each in vars(layers[name]).values()]
+        parts.append(fingerprint(arrays))
+    return fingerprint((), " ".join(parts))
+
+
+def _shard_rows(computation: Computation) -> int:
+    by_token = computation.described.get("vectors") == "sequence_output"
+    return _SHARD_ROWS_OF_TOKENS if by_token else _SHARD_ROWS
+
+
+def _check_same(plan: Plan, wanted: Mapping[str, Any]) -> None:
+    """Raise `InputError` where the job was planned otherwise than it is wanted now; the message says in what."""
+    found = {name: getattr(plan, name) for name in wanted}
+    told: list[str] = []
+    for name, value in wanted.items():
+        if found[name] == value:
+            continue
+        match name:
+            case "task":
+                told += differences(found[name], value)
+            case "environment" if found[name] is not None and value is not None:
+                told += differences(found[name], value)
+            case "environment":
+                told.append("whether any machine may compute any shard")
+            case "model":
+                told.append("the model's files are not the same")
+            case _:
+                told += differences(_plain(found[name], name), _plain(value, name))
+    if told:
+        raise InputError(
+            f"this is not the job that was planned: {'; '.join(told)}. Go on with what it was planned with, or begin "
+            "another job in another folder"
+        )
+
+
+def _plain(value: Any, name: str) -> Mapping[str, Any]:
+    return {name: value} if isinstance(value, int) else vars(value)
+
+
+def _failed(failures: list[InputError], plan: Plan) -> InputError:
+    shards = "1 shard" if len(failures) == 1 else f"{len(failures):,} shards"
+    return InputError(f"{shards} of {len(plan.shards):,} could not be computed, the others are finished. {failures[0]}")
+
+
+def _finish(plan: Plan, folder: JobFolder) -> Manifest:
+    """Write the manifest, and remove what was needed until then."""
+    records = known_records(folder, plan)
+    if len(records) < len(plan.shards):
+        # Another runner has finished the job, and removed the records meanwhile; or somebody removed files.
+        manifest = Manifest.read(folder)
+        if manifest is not None and len(manifest.shards) == len(plan.shards):
+            return manifest
+        raise InputError(f"files of {folder.address} were removed while the job ran: run it again")
+    manifest = Manifest(plan=plan.id, shards=tuple(records[shard.number] for shard in plan.shards))
+    manifest.write(folder)
+    folder.remove_folder(RECORDS)
+    return manifest

@@ -1,0 +1,132 @@
+"""What is known of finished shards: a record for each, and in the end the manifest of all."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+
+from berthub.errors import InputError
+from berthub.jobs.folder import STATE, JobFolder
+from berthub.jobs.plan import Plan, Shard
+
+__all__ = [
+    "ERRORS",
+    "MANIFEST",
+    "RECORDS",
+    "Manifest",
+    "ShardRecord",
+    "is_finished",
+    "known_records",
+    "record_name",
+]
+
+MANIFEST, ERRORS, RECORDS = f"{STATE}/manifest.json", f"{STATE}/errors.jsonl", f"{STATE}/records"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardRecord:
+    """What a finished shard holds.
+
+    `rows` is how many rows of the input it has, `written` how many its file has; the others were `left_out` since they
+    had no text. `empty` rows had an empty text, or none; `truncated` ones a text that was too long; `failed` ones could
+    not be computed, and have a null in place of results: `errors` says which, and why.
+    """
+
+    number: int
+    file: str
+    rows: int
+    written: int
+    empty: int
+    left_out: int
+    truncated: int
+    failed: int
+    tokens: int
+    size: int
+    sha256: str
+    errors: tuple[Mapping[str, Any], ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """The record as JSON."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes | None) -> Self | None:
+        """Read a record; None where there is none, or a damaged one."""
+        try:
+            found: Mapping[str, Any] = orjson.loads(data or b"")
+            return cls(**{**found, "errors": tuple(found["errors"])})
+        except (orjson.JSONDecodeError, TypeError, KeyError):
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """All finished shards of a job, and what they add up to."""
+
+    plan: str
+    shards: tuple[ShardRecord, ...]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """The sums over the shards."""
+        names = ("rows", "written", "empty", "left_out", "truncated", "failed", "tokens", "size")
+        return {name: sum(getattr(record, name) for record in self.shards) for name in names}
+
+    def write(self, folder: JobFolder) -> None:
+        """Write the manifest, after the list of errors where there are any."""
+        errors = [{"shard": record.number, **error} for record in self.shards for error in record.errors]
+        if errors:
+            folder.write(ERRORS, b"".join(orjson.dumps(error) + b"\n" for error in errors))
+        shards = [{**dataclasses.asdict(record), "errors": len(record.errors)} for record in self.shards]
+        described = {"plan": self.plan, "totals": self.totals, "shards": shards}
+        folder.write(MANIFEST, orjson.dumps(described, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+    @classmethod
+    def read(cls, folder: JobFolder) -> Self | None:
+        """Read the manifest, None where there is none; `InputError` for a damaged one."""
+        data = folder.read(MANIFEST)
+        if data is None:
+            return None
+        try:
+            found = orjson.loads(data)
+            errors: dict[int, list[Mapping[str, Any]]] = {}
+            for line in (folder.read(ERRORS) or b"").splitlines():
+                error = orjson.loads(line)
+                errors.setdefault(error.pop("shard"), []).append(error)
+            shards = tuple(
+                ShardRecord(**{**record, "errors": tuple(errors.get(record["number"], ()))})
+                for record in found["shards"]
+            )
+            return cls(plan=found["plan"], shards=shards)
+        except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+            raise InputError(
+                f"{folder.address}/{MANIFEST} is damaged ({error}): remove it, and run the job again"
+            ) from error
+
+
+def known_records(folder: JobFolder, plan: Plan) -> dict[int, ShardRecord]:
+    """The records of shards whose files are there, by number."""
+    manifest = Manifest.read(folder)
+    recorded = {record.number: record for record in (manifest.shards if manifest else ())}
+    files = set(folder.names())
+    for name in folder.names(RECORDS):
+        record = ShardRecord.from_bytes(folder.read(f"{RECORDS}/{name}"))
+        if record is not None:
+            recorded[record.number] = record
+    return {
+        shard.number: recorded[shard.number]
+        for shard in plan.shards
+        if shard.number in recorded and plan.name_of(shard) in files and recorded[shard.number].file in files
+    }
+
+
+def is_finished(folder: JobFolder, plan: Plan, shard: Shard) -> bool:
+    """Whether the file of a shard is there, and what is known of it."""
+    return folder.exists(plan.name_of(shard)) and (folder.exists(record_name(shard.number)) or folder.exists(MANIFEST))
+
+
+def record_name(number: int) -> str:
+    """The name of a shard's record."""
+    return f"{RECORDS}/{number:06}.json"

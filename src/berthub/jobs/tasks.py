@@ -1,0 +1,168 @@
+"""What jobs compute: vectors or predictions, with all options that change the output."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from berthub.choices import DType, EngineName, OutputFormat, Precision, PredictionFormat, TableFormat, Vectors
+from berthub.encoding.encoder import Encoder
+from berthub.encoding.load import load
+from berthub.encoding.prediction import require_head
+from berthub.encoding.windows import Window
+from berthub.errors import InputError
+from berthub.jobs.computation import Computation
+from berthub.jobs.encode import EncodeComputation
+from berthub.jobs.predict import PredictComputation
+from berthub.jobs.vectors import resolve_request
+from berthub.sources.redaction import public_spelling
+from berthub.sources.resolve import DEFAULT_HANDLE
+from berthub.tables.reading_options import LABEL_SEPARATOR
+
+__all__ = ["EncodeTask", "Model", "PredictTask", "Task"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The options of `berthub.load` that a task has; `handle` None is the default model."""
+
+    # It may hold a password.
+    handle: str | os.PathLike[str] | None = field(default=None, repr=False)
+    engine: EngineName = "auto"
+    precision: Precision = "auto"
+    max_length: int | None = None
+    settings: Mapping[str, Any] | None = None
+    sha256: str | Mapping[str, str] | None = None
+    cache_dir: str | os.PathLike[str] | None = None
+    offline: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """The handle as it may be shown and written, without a password or a token."""
+        return public_spelling(self.handle or DEFAULT_HANDLE)
+
+    def load(self) -> Encoder:
+        """Load the model."""
+        return load(
+            self.handle,
+            engine=self.engine,
+            precision=self.precision,
+            max_length=self.max_length,
+            settings=self.settings,
+            sha256=self.sha256,
+            cache_dir=self.cache_dir,
+            offline=self.offline,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """What is computed, and the format `to` in which it is written; can be pickled, and `load`ed where it is needed.
+
+    Without `truncation` texts that are too long are refused; with `carried` the columns of the input are written, too.
+    """
+
+    model: Model
+    truncation: bool = True
+    carried: bool = True
+
+    @property
+    @abstractmethod
+    def format(self) -> TableFormat:
+        """The format in which results are written."""
+
+    @property
+    @abstractmethod
+    def texts_are_strings(self) -> bool:
+        """Whether it is known without the model that texts are strings, or pairs of them, and no lists of words."""
+
+    @abstractmethod
+    def load(self) -> Computation:
+        """Load the model; `InputError` for options that do not fit it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeTask(Task):
+    """Computes vectors; the options are those of `berthub encode`."""
+
+    to: OutputFormat = "parquet"
+    vectors: Vectors | None = None
+    layer: int | None = None
+    normalize: bool | None = None
+    dtype: DType = "float32"
+    column: str | None = None
+    window: int | None = None
+    stride: int | None = None
+
+    @property
+    def format(self) -> TableFormat:
+        """The format in which vectors are written."""
+        return self.to
+
+    @property
+    def texts_are_strings(self) -> bool:
+        """They are."""
+        return True
+
+    def load(self) -> EncodeComputation:
+        """Load the model; `InputError` for options that do not fit it."""
+        encoder = self.model.load()
+        request = resolve_request(
+            self.vectors,
+            self.layer,
+            checkpoint=encoder.checkpoint,
+            normalize=self.normalize,
+            dtype=self.dtype,
+            column=self.column,
+            window=Window.of(self.window, self.stride, longest=encoder.config.max_positions),
+        )
+        return EncodeComputation(
+            encoder=encoder,
+            request=request,
+            model=self.model.name,
+            truncation=self.truncation,
+            carried=self.carried,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictTask(Task):
+    """Computes the predictions of a fine-tuned model; the options are those of `berthub predict`."""
+
+    to: PredictionFormat = "parquet"
+    column: str = "prediction"
+    probabilities: bool = False
+    separator: str = LABEL_SEPARATOR
+
+    @property
+    def format(self) -> TableFormat:
+        """The format in which predictions are written."""
+        return self.to
+
+    @property
+    def texts_are_strings(self) -> bool:
+        """The model's task says it."""
+        return False
+
+    def load(self) -> PredictComputation:
+        """Load the model; `InputError` where it has no head, and for options that do not fit it."""
+        encoder = self.model.load()
+        if encoder.head is None and (unread := encoder.checkpoint.origin.unread_head):
+            require_head(None, unread=unread)
+        if encoder.head is None:
+            raise InputError(
+                f"{self.model.name} was not fine-tuned, it has no head to predict with: give the folder of a training, "
+                "or take its vectors with berthub encode"
+            )
+        return PredictComputation(
+            encoder=encoder,
+            head=encoder.head,
+            model=self.model.name,
+            to=self.to,
+            column=self.column,
+            probabilities=self.probabilities,
+            separator=self.separator,
+            truncation=self.truncation,
+            carried=self.carried,
+        )
