@@ -12,18 +12,17 @@ from berthub.errors import InputError
 from berthub.fingerprint import fingerprint, fingerprint_of_model
 from berthub.jobs.computation import Computation
 from berthub.jobs.environment import differences, environment_here
-from berthub.jobs.folder import STATE, JobFolder
+from berthub.jobs.folder import JobFolder
 from berthub.jobs.plan import Plan
 from berthub.jobs.planning import check_inputs, first_rows, make_plan
 from berthub.jobs.progress import OnProgress
 from berthub.jobs.records import RECORDS, Manifest, known_records
+from berthub.jobs.stored import PLAN, read_plan
 from berthub.jobs.tasks import Task
 from berthub.tables.columns import TextColumns
 from berthub.tables.source import Source
 
-__all__ = ["PLAN", "JobOptions", "Runner", "read_plan", "run_job"]
-
-PLAN = f"{STATE}/plan.json"
+__all__ = ["JobOptions", "Runner", "run_job"]
 
 # Rows of a shard: some seconds to minutes of work, and a file of useful size. Token vectors are many for each text.
 _SHARD_ROWS, _SHARD_ROWS_OF_TOKENS = 16384, 1024
@@ -83,6 +82,8 @@ def run_job(
     `InputError` before anything is computed or written, where the folder holds something else, or the job was planned
     for another input, other options, another model, or another machine. `InputError` at the end where shards failed.
     """
+    if options.on_error == "skip" and task.format == "conll":
+        raise InputError("a CoNLL file has no place for rows without a result: write another format, or leave out skip")
     if not source.files:
         raise InputError("a job reads files: name files, folders or patterns, or write to one file")
     stored = read_plan(folder)
@@ -128,12 +129,6 @@ def run_job(
     if failures:
         raise _failed(failures, plan)
     return _finish(plan, folder)
-
-
-def read_plan(folder: JobFolder) -> Plan | None:
-    """The plan of the job whose folder this is, None where there is none; `InputError` for one of another version."""
-    data = folder.read(PLAN)
-    return None if data is None else Plan.from_bytes(data, f"{folder.address}/{PLAN}")
 
 
 def _check_unused(folder: JobFolder) -> None:

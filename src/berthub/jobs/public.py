@@ -24,7 +24,9 @@ from berthub.jobs.job import JobOptions, Runner, run_job
 from berthub.jobs.local import LocalRunner
 from berthub.jobs.progress import OnProgress
 from berthub.jobs.records import Manifest
+from berthub.jobs.status import JobStatus, job_status
 from berthub.jobs.tasks import EncodeTask, Model, PredictTask, Task
+from berthub.jobs.verify import verify_job
 from berthub.tables.columns import TextColumns
 from berthub.tables.reading_options import LABEL_SEPARATOR, ReadingOptions
 from berthub.tables.source import files_source
@@ -102,6 +104,17 @@ class _Job(ABC):
             runner=_runner(runner),
             on_progress=on_progress or (lambda progress: None),
         )
+
+    def status(self) -> JobStatus:
+        """How far the job has come, also while another process runs it; `InputError` before it was begun."""
+        return job_status(_folder(self._places()[1]))
+
+    def verify(self) -> list[str]:
+        """What is wrong with the files that were written, a sentence for each fault; an empty list if nothing is.
+
+        Every file is read: it must be the one that was written, and vectors must be finite and not all zeros.
+        """
+        return verify_job(_folder(self._places()[1]))
 
 
 @dataclass(frozen=True)
