@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from berthub.cli.job_options import JobGroup
 from berthub.cli.model import ModelOptions
 from berthub.cli.model_options import Computing, Fetching, LowerCase, Model
 from berthub.cli.option_groups import with_groups
@@ -39,6 +40,7 @@ def encode(
     computing: Computing,
     lower_case: LowerCase = None,
     fetching: Fetching,
+    job: JobGroup,
     quiet: Quiet = False,
 ) -> None:
     """Encode texts: one vector for each, or one for each of its tokens.
@@ -56,6 +58,11 @@ def encode(
       berthub encode reports.jsonl -o reports.npy --window 384 --stride 128
       berthub encode 'data/*.csv.gz' -o vectors.csv --delimiter ';'
       cat corpus.txt | berthub encode - -o - --output sequence_output
+      berthub encode 'data/*.parquet' -o vectors/
+
+    Where -o ends with a slash, a job writes a folder: a file for each shard of the rows. Whatever ends it, the same
+    command again goes on where it was, and the files come out the same to the byte; berthub job status and berthub job
+    verify tell how far it has come, and whether all is well.
 
     In a CSV or TSV file the first line names the columns (or --no-header); every value stays the string that it is. A
     TSV file has no quoting. In a text file every line is a text, empty ones too. In JSON lines every line is an object,
@@ -78,6 +85,7 @@ def encode(
             stride=stride,
             model=ModelOptions(handle=model, lower_case=lower_case, fetching=fetching),
             computing=computing,
+            job=job,
             quiet=quiet,
         )
     )

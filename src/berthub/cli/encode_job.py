@@ -5,17 +5,18 @@ import sys
 from dataclasses import dataclass
 
 from berthub.choices import OutputFormat
-from berthub.cli.model import ModelOptions, load_encoder
+from berthub.cli import job_run
+from berthub.cli.job_options import JobGroup
+from berthub.cli.model import ModelOptions, calibration_shown
 from berthub.cli.model_options import Computing
 from berthub.cli.output_options import VectorsOutput
 from berthub.cli.preview import PREVIEW_ROWS, show
 from berthub.cli.progress import progress, summary
 from berthub.cli.text_options import ColumnOptions
-from berthub.encoding.windows import Window
 from berthub.errors import InputError
 from berthub.jobs.computation import write_blocks
 from berthub.jobs.encode import EncodeComputation
-from berthub.jobs.vectors import resolve_request
+from berthub.jobs.tasks import EncodeTask
 from berthub.tables.block import Block
 from berthub.tables.destination import VECTORS, find_destination
 from berthub.tables.reading import TextColumns, reading
@@ -40,11 +41,29 @@ class EncodeOptions:
     stride: int | None
     model: ModelOptions
     computing: Computing
+    job: JobGroup
     quiet: bool
 
 
 def run_encode(options: EncodeOptions) -> None:
     """Encode, or raise before anything is written; the file appears under its name when it is complete."""
+    columns = TextColumns(options.columns.text_column, options.columns.text_pair_column)
+    output_file = options.output.output_file
+    if output_file is not None and job_run.is_folder(output_file):
+        task = _task(options, options.output.to or "parquet")
+        _refuse_impossible(options, task.to)
+        job_run.run(
+            options.inputs,
+            options.reading,
+            columns,
+            task=task,
+            output_folder=output_file,
+            options=options.job,
+            overwrite=options.output.overwrite,
+            quiet=options.quiet,
+        )
+        return
+    options.job.refuse_for_one_file()
     source = find_source(options.inputs, options.reading)
     destination = find_destination(
         options.output.output_file, options.output.to, VECTORS, overwrite=options.output.overwrite
@@ -58,7 +77,6 @@ def run_encode(options: EncodeOptions) -> None:
         for path in (*(file.path for file in source.files), None):
             destination.check(path)
         _refuse_impossible(options, destination.format)
-    columns = TextColumns(options.columns.text_column, options.columns.text_pair_column)
     with reading(source, columns) as rows:
         # What is wrong at the beginning of a file should not wait for the model.
         first = next(rows.blocks, None)
@@ -108,20 +126,22 @@ def _preview(options: EncodeOptions, block: Block, *, more: bool) -> None:
 
 
 def _computation(options: EncodeOptions) -> EncodeComputation:
-    encoder = load_encoder(options.model, options.computing, max_length=options.max_length)
-    request = resolve_request(
-        options.output.vectors,
-        options.output.layer,
-        checkpoint=encoder.checkpoint,
-        normalize=options.output.normalize,
-        dtype=options.output.dtype,
-        column=options.output.vectors_column,
-        window=Window.of(options.window, options.stride, longest=encoder.config.max_positions),
-    )
-    return EncodeComputation(
-        encoder=encoder,
-        request=request,
-        model=options.model.name,
+    with calibration_shown():
+        return _task(options, "parquet").load()
+
+
+def _task(options: EncodeOptions, to: OutputFormat) -> EncodeTask:
+    output = options.output
+    return EncodeTask(
+        model=options.model.for_task(options.computing, max_length=options.max_length),
         truncation=options.truncation,
-        carried=not options.output.drop_columns,
+        carried=not output.drop_columns,
+        to=to,
+        vectors=output.vectors,
+        layer=output.layer,
+        normalize=output.normalize,
+        dtype=output.dtype,
+        column=output.vectors_column,
+        window=options.window,
+        stride=options.stride,
     )

@@ -20,6 +20,7 @@ from berthub.cli.export import export
 from berthub.cli.finetune import finetune
 from berthub.cli.help_text import Command, Group, help_text
 from berthub.cli.inspect import inspect
+from berthub.cli.job import job
 from berthub.cli.models import models
 from berthub.cli.predict import predict
 from berthub.cli.tokenize import tokenize
@@ -58,6 +59,7 @@ def _about(
       berthub inspect HANDLE
       berthub predict RUN reviews.csv -o predicted.csv
       berthub evaluate RUN test.csv
+      berthub job status vectors/
 
     Exit status: 0 done; 1 a bug in berthub; 2 wrong usage or input; 3 the model was not found or could not be
     fetched; 4 the model cannot be read; 5 a library is missing; 6 the output cannot be written; 130 interrupted;
@@ -83,6 +85,7 @@ for command in (models, inspect, tokenize, encode, predict, evaluate, export):
         command
     )
 app.add_typer(finetune)
+app.add_typer(job)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from berthub.checkpoint import Checkpoint
     from berthub.encoding.encoder import Encoder
     from berthub.head import Head
+    from berthub.jobs.tasks import Model
 
-__all__ = ["ModelOptions", "load_checkpoint", "load_encoder", "load_fine_tuned"]
+__all__ = ["ModelOptions", "calibration_shown", "load_checkpoint", "load_encoder", "load_fine_tuned"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,19 @@ class ModelOptions:
         from berthub.sources.resolve import DEFAULT_HANDLE
 
         return public_spelling(self.handle or DEFAULT_HANDLE)
+
+    def for_task(self, computing: Computing, *, max_length: int | None) -> Model:
+        """The model as jobs take it."""
+        from berthub.jobs.tasks import Model
+
+        return Model(
+            handle=self.handle,
+            engine=computing.engine,
+            precision=computing.precision,
+            max_length=max_length,
+            settings=self.settings,
+            **self.fetching.arguments,
+        )
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
@@ -54,8 +68,7 @@ def load_encoder(options: ModelOptions, computing: Computing, *, max_length: int
     """The model, ready to encode."""
     from berthub.encoding.load import load
 
-    # Calibrating for int8 takes up to minutes: silence would look like a hang.
-    with _shown("berthub.encoding.calibration"):
+    with calibration_shown():
         return load(
             options.handle,
             engine=computing.engine,
@@ -82,9 +95,9 @@ def load_fine_tuned(options: ModelOptions, computing: Computing, *, max_length: 
 
 
 @contextlib.contextmanager
-def _shown(name: str) -> Iterator[None]:
-    """Print what the logger `name` says, on standard error."""
-    logger, handler = logging.getLogger(name), logging.StreamHandler(sys.stderr)
+def calibration_shown() -> Iterator[None]:
+    """Print what calibration says on standard error: it takes up to minutes, and silence would look like a hang."""
+    logger, handler = logging.getLogger("berthub.encoding.calibration"), logging.StreamHandler(sys.stderr)
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from berthub.cli.job_options import JobGroup
 from berthub.cli.model import ModelOptions
 from berthub.cli.model_options import Computing, Fetching, Run
 from berthub.cli.option_groups import with_groups
@@ -38,6 +39,7 @@ def predict(
     no_truncation: NoTruncation = False,
     computing: Computing,
     fetching: Fetching,
+    job: JobGroup,
     quiet: Quiet = False,
 ) -> None:
     """Predict with a fine-tuned model: labels or a number for each text, or a tag for each word.
@@ -49,6 +51,9 @@ def predict(
       berthub predict RUN reviews.csv -o predicted.csv --text-column review
       berthub predict RUN reviews.parquet -o predicted.parquet --probabilities
       cat corpus.txt | berthub predict RUN - -o -
+      berthub predict RUN 'data/*.parquet' -o predictions/
+
+    Where -o ends with a slash, a job writes a folder, as berthub encode does.
 
     A model that tags words takes them from a CoNLL file (.conll, or --format conll), from a column of lists, or from
     texts, which it splits at white space. A CoNLL file that is written has the prediction as its last column; only the
@@ -68,6 +73,7 @@ def predict(
             truncation=not no_truncation,
             model=ModelOptions(handle=run, lower_case=None, fetching=fetching),
             computing=computing,
+            job=job,
             quiet=quiet,
         )
     )

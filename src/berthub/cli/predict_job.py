@@ -8,8 +8,11 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from berthub.choices import PredictionFormat
+from berthub.cli import job_run
 from berthub.cli.console import OutputConsole, literal
-from berthub.cli.model import ModelOptions, load_fine_tuned
+from berthub.cli.job_options import JobGroup
+from berthub.cli.model import ModelOptions, calibration_shown
 from berthub.cli.model_options import Computing
 from berthub.cli.output_options import PredictionsOutput
 from berthub.cli.preview import PREVIEW_ROWS, shortened
@@ -19,6 +22,7 @@ from berthub.encoding.prediction import Logits
 from berthub.errors import InputError
 from berthub.jobs.computation import write_blocks
 from berthub.jobs.predict import PredictComputation
+from berthub.jobs.tasks import PredictTask
 from berthub.tables.block import Block
 from berthub.tables.destination import PREDICTIONS, find_destination
 from berthub.tables.reading import TextColumns, reading
@@ -42,12 +46,32 @@ class PredictOptions:
     truncation: bool
     model: ModelOptions
     computing: Computing
+    job: JobGroup
     quiet: bool
 
 
 def run_predict(options: PredictOptions) -> None:
     """Predict, or raise before anything is written; the file appears under its name when it is complete."""
-    output, source = options.output, find_source(options.inputs, options.reading)
+    output = options.output
+    if options.reading.missing == "skip" and output.drop_columns:
+        raise InputError(
+            "--missing skip leaves rows out, and without the columns of the input nobody could tell which: leave out "
+            "--drop-columns, or use --missing empty"
+        )
+    if output.output_file is not None and job_run.is_folder(output.output_file):
+        job_run.run(
+            options.inputs,
+            options.reading,
+            TextColumns(options.columns.text_column, options.columns.text_pair_column),
+            task=_task(options, output.to or "parquet"),
+            output_folder=output.output_file,
+            options=options.job,
+            overwrite=output.overwrite,
+            quiet=options.quiet,
+        )
+        return
+    options.job.refuse_for_one_file()
+    source = find_source(options.inputs, options.reading)
     destination = find_destination(output.output_file, output.to, PREDICTIONS, overwrite=output.overwrite)
     if destination is None and source.files:
         raise InputError(
@@ -57,26 +81,11 @@ def run_predict(options: PredictOptions) -> None:
     if destination is not None:
         for path in (*(file.path for file in source.files), None):
             destination.check(path)
-    if options.reading.missing == "skip" and output.drop_columns:
-        raise InputError(
-            "--missing skip leaves rows out, and without the columns of the input nobody could tell which: leave out "
-            "--drop-columns, or use --missing empty"
-        )
-    encoder, head = load_fine_tuned(options.model, options.computing, max_length=options.max_length)
-    words = head.task == "tag"
+    with calibration_shown():
+        computation = _task(options, "jsonl" if destination is None else destination.format).load()
+    encoder, words = computation.encoder, computation.words
     if words and options.columns.text_pair_column is not None:
         raise InputError("a model that tags words takes no pairs of texts: leave out --text-pair-column")
-    computation = PredictComputation(
-        encoder=encoder,
-        head=head,
-        model=options.model.name,
-        to="jsonl" if destination is None else destination.format,
-        column=output.prediction_column,
-        probabilities=output.probabilities,
-        separator=options.label_separator,
-        truncation=options.truncation,
-        carried=not output.drop_columns,
-    )
     wanted = TextColumns(options.columns.text_column, options.columns.text_pair_column, words=words)
     with reading(source, wanted) as rows:
         first = next(rows.blocks, None)
@@ -99,6 +108,19 @@ def run_predict(options: PredictOptions) -> None:
                 writer.close()
     if not options.quiet:
         summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.described)
+
+
+def _task(options: PredictOptions, to: PredictionFormat) -> PredictTask:
+    output = options.output
+    return PredictTask(
+        model=options.model.for_task(options.computing, max_length=options.max_length),
+        truncation=options.truncation,
+        carried=not output.drop_columns,
+        to=to,
+        column=output.prediction_column,
+        probabilities=output.probabilities,
+        separator=options.label_separator,
+    )
 
 
 def _preview(computation: PredictComputation, block: Block, *, more: bool) -> None:

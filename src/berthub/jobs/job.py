@@ -95,6 +95,8 @@ def run_job(
         # What is wrong at the beginning of a file should not wait for the model.
         first_rows(source, texts)
     computation = task.load()
+    if computation.words and texts.pair is not None:
+        raise InputError("a model that tags words takes no pairs of texts: leave out --text-pair-column")
     first = first_rows(source, replace(texts, words=computation.words))
     wanted: dict[str, Any] = {
         "task": _described(task, computation),

@@ -31,7 +31,7 @@ from berthub.tables.columns import TextColumns
 from berthub.tables.reading_options import LABEL_SEPARATOR, ReadingOptions
 from berthub.tables.source import files_source
 
-__all__ = ["EncodeJob", "PredictJob"]
+__all__ = ["EncodeJob", "PredictJob", "job_folder"]
 
 Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -99,7 +99,7 @@ class _Job(ABC):
             files_source(names, reading),
             TextColumns(self.text_column, self.text_pair_column),
             task=self._task(model),
-            folder=_folder(folder),
+            folder=job_folder(folder),
             options=JobOptions(shard_rows=self.shard_rows, any_machine=self.any_machine, on_error=self.on_error),
             runner=_runner(runner),
             on_progress=on_progress or (lambda progress: None),
@@ -107,14 +107,14 @@ class _Job(ABC):
 
     def status(self) -> JobStatus:
         """How far the job has come, also while another process runs it; `InputError` before it was begun."""
-        return job_status(_folder(self._places()[1]))
+        return job_status(job_folder(self._places()[1]))
 
     def verify(self) -> list[str]:
         """What is wrong with the files that were written, a sentence for each fault; an empty list if nothing is.
 
         Every file is read: it must be the one that was written, and vectors must be finite and not all zeros.
         """
-        return verify_job(_folder(self._places()[1]))
+        return verify_job(job_folder(self._places()[1]))
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,8 @@ class PredictJob(_Job):
         )
 
 
-def _folder(address: str | os.PathLike[str]) -> JobFolder:
+def job_folder(address: str | os.PathLike[str]) -> JobFolder:
+    """The folder at an address."""
     return LocalFolder(Path(address))
 
 

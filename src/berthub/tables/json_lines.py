@@ -61,7 +61,11 @@ def blocks(
             texts=chosen.texts(first, second[0] if second else None),
             carried=JsonRows(
                 raw=[row.raw for row in block],
-                objects=[row.values for row in block],
+                # What is no text has no place in a column of texts.
+                objects=[
+                    {**row.values, **dict.fromkeys(chosen.names)} if index in faults else row.values
+                    for index, row in enumerate(block)
+                ],
                 places=numbers,
             ),
             first_row=first_row,

@@ -1,0 +1,62 @@
+"""The options of bulk jobs: how the work is split, and what becomes of what goes wrong."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from berthub.choices import OnError
+from berthub.errors import InputError
+
+__all__ = ["JobFolder", "JobGroup"]
+
+JOB_PANEL = "Large inputs: -o names a folder"
+
+JobFolder = Annotated[str, typer.Argument(metavar="FOLDER", help="The folder that a job writes.", show_default=False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobGroup:
+    """The options for a job, which writes a folder; None for those that were not given."""
+
+    shard_rows: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-rows",
+            metavar="ROWS",
+            help="The rows of each file that is written. Default: 16384; for token vectors 1024.",
+            show_default=False,
+            rich_help_panel=JOB_PANEL,
+        ),
+    ] = None
+    on_error: Annotated[
+        OnError | None,
+        typer.Option(
+            "--on-error",
+            help="Rows that cannot be computed (no string, broken UTF-8): their file fails, or skip: they have no "
+            "result, and are listed in errors.jsonl. Default: fail.",
+            show_default=False,
+            rich_help_panel=JOB_PANEL,
+        ),
+    ] = None
+    any_machine: Annotated[
+        bool,
+        typer.Option(
+            "--any-machine",
+            help="Let the job go on with another processor or other library versions; the last digits may differ.",
+            rich_help_panel=JOB_PANEL,
+        ),
+    ] = False
+
+    def refuse_for_one_file(self) -> None:
+        """Raise `InputError` for options that are given, and mean nothing where one file is written."""
+        given = {
+            "--shard-rows": self.shard_rows is not None,
+            "--on-error": self.on_error is not None,
+            "--any-machine": self.any_machine,
+        }
+        for option, is_given in given.items():
+            if is_given:
+                raise InputError(
+                    f"{option} is for jobs, which write a folder: name one that ends with a slash, -o vectors/"
+                )

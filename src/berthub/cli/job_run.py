@@ -1,0 +1,164 @@
+"""Run a job from the command line: its progress, and a closing report."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from berthub.cli.job_options import JobGroup
+from berthub.cli.model import calibration_shown
+from berthub.cli.progress import counted
+from berthub.errors import InputError
+from berthub.jobs.job import JobOptions, run_job
+from berthub.jobs.local import LocalRunner
+from berthub.jobs.progress import JobProgress
+from berthub.jobs.public import job_folder
+from berthub.jobs.records import MANIFEST, Manifest
+from berthub.jobs.tasks import Task
+from berthub.tables.columns import TextColumns
+from berthub.tables.reading_options import ReadingOptions
+from berthub.tables.source import files_source
+
+__all__ = ["is_folder", "run"]
+
+# Seconds between two lines where stderr is no terminal, as in the log of a cluster.
+_PAUSE = 60.0
+
+
+def is_folder(output_file: str | None) -> bool:
+    """Whether -o names a folder, so that a job is meant: it ends with a slash, or the folder is there."""
+    if output_file is None or output_file == "-":
+        return False
+    return output_file.endswith(("/", os.sep)) or Path(output_file).is_dir()
+
+
+def run(
+    inputs: Sequence[str],
+    reading: ReadingOptions,
+    texts: TextColumns,
+    *,
+    task: Task,
+    output_folder: str,
+    options: JobGroup,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Run a job, and print what was done."""
+    if overwrite:
+        raise InputError(
+            "--overwrite is for files; a job goes on with what is in its folder: remove the folder to begin again"
+        )
+    if reading.texts or "-" in inputs:
+        raise InputError("a job reads files: name files, folders or patterns, or write to one file")
+    source = files_source(inputs, reading)
+    begin = time.monotonic()
+    with calibration_shown(), _shown(quiet) as shown:
+        manifest = run_job(
+            source,
+            texts,
+            task=task,
+            folder=job_folder(output_folder),
+            options=JobOptions(
+                shard_rows=options.shard_rows,
+                any_machine=options.any_machine,
+                on_error=options.on_error or "fail",
+            ),
+            runner=LocalRunner(),
+            on_progress=shown.progress,
+            on_file=shown.file,
+        )
+    if not quiet:
+        _report(manifest, shown.last, output_folder, time.monotonic() - begin)
+
+
+@dataclass
+class _Shown:
+    """Shows the progress of a job: on a terminal a bar, else a line each minute."""
+
+    bar: Progress | None
+    last: JobProgress | None = None
+    _begin: float = 0.0
+    _told: float = field(default_factory=time.monotonic)
+    _task: int = 0
+
+    def file(self, done: int, total: int) -> None:
+        """Show how many files are counted."""
+        self._show(done, total, lambda: f"{done:,} of {counted(total, 'file')} counted")
+
+    def progress(self, progress: JobProgress) -> None:
+        """Show how many rows are done."""
+        self.last = progress
+        self._begin = self._begin or time.monotonic()
+        done = progress.before + progress.rows
+        self._show(done, progress.all_rows, lambda: _line(progress, time.monotonic() - self._begin))
+
+    def _show(self, done: int, total: int, line: Callable[[], str]) -> None:
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=done, total=total, counted=line())
+        elif time.monotonic() - self._told >= _PAUSE:
+            self._told = time.monotonic()
+            print(f"{line()} ({100 * done / max(1, total):.0f}%)", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _shown(quiet: bool) -> Iterator[_Shown]:
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        shown = _Shown(None)
+        if quiet:
+            shown._told = float("inf")
+        yield shown
+        return
+    bar = Progress(
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[counted]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        bar.add_task("", total=None, counted="")
+        yield _Shown(bar)
+
+
+def _line(progress: JobProgress, seconds: float) -> str:
+    rows = progress.before + progress.rows
+    parts = [
+        f"{progress.shards:,} of {counted(progress.all_shards, 'shard')}",
+        f"{rows:,} of {counted(progress.all_rows, 'row')}",
+    ]
+    if seconds > 1:
+        parts.append(f"{progress.rows / seconds:,.0f} rows/s")
+        if progress.tokens:
+            parts.append(f"{progress.tokens / seconds:,.0f} tokens/s")
+    if progress.failed_shards:
+        parts.append(f"{progress.failed_shards:,} failed")
+    return ", ".join(parts)
+
+
+def _report(manifest: Manifest, last: JobProgress | None, folder: str, seconds: float) -> None:
+    totals = manifest.totals
+    shards = counted(len(manifest.shards), "shard")
+    parts = [f"{counted(totals['rows'], 'row')} in {shards}, {totals['written']:,} written", *_counts(totals)]
+    print(", ".join(parts), file=sys.stderr)
+    if last is None:
+        print(f"all of it was done before; {folder.rstrip('/')}/{MANIFEST} has the list", file=sys.stderr)
+        return
+    tokens = f", {last.tokens / seconds:,.0f} tokens/s" if last.tokens else ""
+    before = f", {last.before:,} were done before" if last.before else ""
+    print(
+        f"{counted(last.rows, 'row')} in {seconds:.1f} s ({last.rows / seconds:,.0f} rows/s{tokens}){before}",
+        file=sys.stderr,
+    )
+
+
+def _counts(totals: Mapping[str, int]) -> list[str]:
+    names = {"empty": "empty", "left_out": "left out", "truncated": "truncated", "failed": "failed"}
+    return [f"{totals[name]:,} {shown}" for name, shown in names.items() if totals[name]]
