@@ -50,6 +50,7 @@ def test_each_option_is_declared_in_one_place() -> None:
     declaring = [path.name for path in commands.glob("*.py") if "typer.Option(" in path.read_text()]
     assert sorted(declaring) == [
         "catalogue_options.py",
+        "job_options.py",
         "main.py",
         "model_options.py",
         "output_options.py",
