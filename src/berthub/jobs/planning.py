@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -12,6 +11,8 @@ import pyarrow as pa
 
 from berthub.errors import InputError
 from berthub.jobs.plan import Plan, PlannedFile, Shard, Span
+from berthub.sources.redaction import without_credentials
+from berthub.tables.addresses import file_stamp, is_web_url
 from berthub.tables.block import Block, JsonRows
 from berthub.tables.columns import TextColumns
 from berthub.tables.json_columns import json_schema
@@ -126,7 +127,7 @@ ADVICE = "Put it back as it was, or begin another job in another folder"
 
 def check_file(planned: PlannedFile) -> None:
     """Raise `InputError` where a file is not what it was when the job was planned."""
-    file = InputFile(Path(planned.address), planned.format)
+    file = InputFile(planned.address, planned.format)
     size, stamp = stamp_of(file)
     if size != planned.size:
         raise InputError(
@@ -138,21 +139,27 @@ def check_file(planned: PlannedFile) -> None:
 
 
 def address_of(file: InputFile) -> str:
-    """The address of a file that holds wherever the process runs."""
-    return str(file.path.absolute())
+    """The address of a file that holds wherever the process runs; `InputError` for one with a signature in it."""
+    if file.path is not None:
+        return str(file.path.absolute())
+    if is_web_url(file.address) and without_credentials(file.address) != file.address:
+        raise InputError(
+            f"the address of {file.name} holds a signature or a token, which the plan of the job would keep: name the "
+            "file without it"
+        )
+    return file.address
 
 
 def stamp_of(file: InputFile) -> tuple[int, str]:
     """The size of a file in bytes, and a text that changes when it is written to."""
-    try:
-        status = file.path.stat()
-    except OSError as error:
-        raise InputError(f"{file.name} cannot be read: {error.strerror or error}") from error
-    return status.st_size, f"{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
+    stamp = file_stamp(file.address)
+    return stamp.size, stamp.version
 
 
 def checksum_of(file: InputFile) -> str:
-    """The CRC32C of a file's bytes."""
+    """The CRC32C of a file's bytes; of a remote file, which would have to be fetched, the version in its stamp."""
+    if file.path is None:
+        return f"version:{file_stamp(file.address).version}"
     checksum = 0
     with open_file(file.path, file.name) as opened, opened.errors():
         os.lseek(opened.raw.fileno(), 0, os.SEEK_SET)
@@ -166,7 +173,7 @@ def opened_rows(
     file: InputFile, options: ReadingOptions, texts: TextColumns, *, lenient: bool = True
 ) -> Iterator[RowReader]:
     """Open a file for reading its rows, even those at fault if `lenient`."""
-    with open_file(file.path, file.name) as opened:
+    with open_file(file.address, file.name) as opened:
         yield RowReader(opened=opened, read_as=file.format, options=options, columns=texts, lenient=lenient)
 
 

@@ -1,7 +1,6 @@
 """Read the rows of a shard, in blocks that depend on the shard alone."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from berthub.jobs.plan import Plan, Shard, Span
 from berthub.jobs.planning import check_file, opened_rows
@@ -37,7 +36,7 @@ def shard_blocks(plan: Plan, shard: Shard, tally: Tally, *, lenient: bool) -> It
 def _span_blocks(plan: Plan, span: Span, tally: Tally, *, lenient: bool) -> Iterator[Block]:
     planned = plan.files[span.file]
     check_file(planned)
-    file = InputFile(Path(planned.address), planned.format)
+    file = InputFile(planned.address, planned.format)
     with opened_rows(file, plan.reading, plan.texts, lenient=lenient) as reader:
         for block in settled(reader.blocks(span.start, span.rows), tally, lines=planned.format == "text"):
             if plan.schema is not None and not isinstance(block.carried, JsonRows):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from berthub.errors import InputError
+from berthub.tables.addresses import local_path, suffixes_of
 
 __all__ = ["Opened", "open_file", "open_standard_input"]
 
@@ -64,18 +65,30 @@ class Opened:
 
 
 @contextlib.contextmanager
-def open_file(path: Path, name: str) -> Iterator[Opened]:
-    """Open a file for reading; what cannot be opened raises `InputError`."""
+def open_file(address: str | Path, name: str) -> Iterator[Opened]:
+    """Open a file for reading, local or remote; what cannot be opened raises `InputError`."""
+    address = str(address)
+    file, size = _bytes_of(address, name)
+    with file:
+        opened = _opened(file, name, size)
+        if suffixes_of(address)[-1:] == [".gz"] and not opened.packed:
+            raise InputError(f"{name} is no gzip file, which its name says: rename it, or fetch it again")
+        yield opened
+
+
+def _bytes_of(address: str, name: str) -> tuple[BinaryIO, int | None]:
+    path = local_path(address)
+    if path is None:
+        from berthub.tables.remote_file import open_remote
+
+        remote, stamp = open_remote(address)
+        return remote, stamp.size
     try:
         file = path.open("rb")
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
-    with file:
-        status = os.fstat(file.fileno())
-        opened = _opened(file, name, status.st_size if stat.S_ISREG(status.st_mode) else None)
-        if path.suffix.lower() == ".gz" and not opened.packed:
-            raise InputError(f"{name} is no gzip file, which its name says: rename it, or fetch it again")
-        yield opened
+    status = os.fstat(file.fileno())
+    return file, status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from berthub.choices import InputFormat
 from berthub.errors import InputError
+from berthub.tables.addresses import file_stamp
 from berthub.tables.block import Block, Carried, JsonRows
 from berthub.tables.columns import TextColumns
 from berthub.tables.lines import Line
@@ -51,8 +52,8 @@ def reading(source: Source, columns: TextColumns) -> Iterator[Rows]:
 
 def _total(files: Sequence[InputFile]) -> int | None:
     try:
-        return sum(file.path.stat().st_size for file in files) or None
-    except OSError:
+        return sum((file.listed or file_stamp(file.address)).size for file in files) or None
+    except InputError:
         # Reading it will say which.
         return None
 
@@ -62,7 +63,7 @@ def _file_blocks(source: Source, columns: TextColumns, tally: Tally) -> Generato
     done = 0
     first: Block | None = None
     for file in source.files:
-        with open_file(file.path, file.name) as opened:
+        with open_file(file.address, file.name) as opened:
             begin = done
             for block in _blocks(opened, file.format, source.options, columns, tally):
                 if first is None:

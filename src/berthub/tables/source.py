@@ -1,4 +1,4 @@
-"""The source of texts that the arguments of a command name: files, standard input, or texts."""
+"""The source of texts that the arguments of a command name: files, here or elsewhere, standard input, or texts."""
 
 import glob
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from berthub.choices import InputFormat
 from berthub.errors import InputError
+from berthub.tables.addresses import FileStamp, is_known_url, is_web_url, local_path, shown_address, suffixes_of
 from berthub.tables.reading_options import ReadingOptions
 
 __all__ = ["InputFile", "Source", "file_source", "files_source", "find_source", "texts_source"]
@@ -38,15 +39,25 @@ _DELIMITED = {"csv", "tsv"}
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file, and the format in which it is read."""
+    """A file, and the format in which it is read.
 
-    path: Path
+    `address` is a local path or a URL that fsspec knows. `listed` is the stamp that a remote file had when it was
+    found, None for a local one.
+    """
+
+    address: str
     format: InputFormat
+    listed: FileStamp | None = None
 
     @property
     def name(self) -> str:
         """The name of the file in messages."""
-        return str(self.path)
+        return shown_address(self.address)
+
+    @property
+    def path(self) -> Path | None:
+        """The path of a local file; None for a remote one."""
+        return local_path(self.address)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +84,7 @@ def find_source(inputs: Sequence[str], options: ReadingOptions) -> Source:
     files = list(inputs) if options.format is not None else [name for name in inputs if _is_file(name, inputs)]
     if not files:
         return texts_source(inputs, options)
-    other = next((name for name in inputs if name not in files and not _exists(Path(name))), None)
+    other = next((name for name in inputs if name not in files and not _exists(name)), None)
     if other is not None:
         raise InputError(
             f'"{files[0]}" is a file and "{other}" is none, of {len(inputs)} arguments: give files only, or texts only '
@@ -86,11 +97,11 @@ def files_source(names: Iterable[str], options: ReadingOptions) -> Source:
     """Files, folders and patterns, in their order; `InputError` for what is not there or cannot be read."""
     names = list(names)
     files = [file for name in names for file in _files(name, options)]
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for file in files:
-        if file.path in seen:
+        if file.address in seen:
             raise InputError(f"{file.name} is named twice by the arguments: its rows would come out twice")
-        seen.add(file.path)
+        seen.add(file.address)
     formats = {file.format for file in files}
     source = Source(
         name=files[0].name if len(files) == 1 else f"{len(files):,} files ({files[0].name}, ...)",
@@ -104,7 +115,7 @@ def files_source(names: Iterable[str], options: ReadingOptions) -> Source:
 
 def file_source(path: Path, options: ReadingOptions) -> Source:
     """One file, in the format given or that of its extension; `InputError` where that tells none."""
-    file = InputFile(path, options.format or _format_of(path))
+    file = _input_file(path, options)
     _refuse_unused(options, {file.format}, file.name)
     return Source(name=file.name, format=file.format, options=options, files=(file,))
 
@@ -148,10 +159,13 @@ def _refuse_unused(options: ReadingOptions, formats: set[InputFormat], name: str
 def _is_file(name: str, inputs: Sequence[str]) -> bool:
     if "\n" in name or "\0" in name or not name:
         return False
-    suffix = Path(name).suffix.lower()
+    suffix = (suffixes_of(name) or [""])[-1]
     if suffix in _FORMATS or suffix in _OTHER_FILES:
-        return True
-    if len(inputs) == 1 and _exists(Path(name)):
+        # A sentence may end in such a name. A web page's address is a text, and this one is a file's.
+        return not is_web_url(name) or not any(char.isspace() for char in name)
+    if is_known_url(name):
+        return not is_web_url(name) and not any(char.isspace() for char in name)
+    if len(inputs) == 1 and _exists(name):
         return True
     return _is_path(name)
 
@@ -167,8 +181,10 @@ def _is_path(name: str) -> bool:
 
 
 def _files(name: str, options: ReadingOptions) -> Iterator[InputFile]:
-    path = Path(name)
-    if not _exists(path):
+    path = local_path(name)
+    if path is None:
+        yield from _remote_files(name, options)
+    elif not _exists(path):
         if not _WILDCARDS.search(name):
             raise InputError(f"file not found: {name} (if that is a text, and no file: --text)")
         # Path.glob() takes no absolute patterns.
@@ -176,11 +192,32 @@ def _files(name: str, options: ReadingOptions) -> Iterator[InputFile]:
         found = [Path(match) for match in matches if not Path(match).is_dir()]
         if not found:
             raise InputError(f"no file matches {name} (if that is a text, and no pattern: --text)")
-        yield from (InputFile(match, options.format or _format_of(match)) for match in found)
+        yield from (_input_file(match, options) for match in found)
     elif path.is_dir():
         yield from _folder(path, options)
     else:
-        yield InputFile(path, options.format or _format_of(path))
+        yield _input_file(path, options)
+
+
+def _input_file(path: Path, options: ReadingOptions) -> InputFile:
+    return InputFile(str(path), options.format or _format_of(str(path)))
+
+
+def _remote_files(name: str, options: ReadingOptions) -> Iterator[InputFile]:
+    from berthub.tables.remote_listing import list_remote
+
+    listing = list_remote(name)
+    if listing.is_folder:
+        if not listing.files:
+            raise _empty_folder(shown_address(name))
+        unknown = next(
+            (file for file in listing.files if options.format is None and _known(file.address) is None), None
+        )
+        if unknown is not None:
+            raise _unknown_in_folder(shown_address(name), shown_address(unknown.address))
+    yield from (
+        InputFile(file.address, options.format or _format_of(file.address), file.stamp) for file in listing.files
+    )
 
 
 def _folder(folder: Path, options: ReadingOptions) -> Iterator[InputFile]:
@@ -190,38 +227,47 @@ def _folder(folder: Path, options: ReadingOptions) -> Iterator[InputFile]:
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
         found += [Path(parent, name) for name in sorted(names) if not name.startswith((".", "_"))]
         # Not after all files below, of which there may be millions.
-        unknown = next((path for path in found if options.format is None and _known(path) is None), None)
+        unknown = next((path for path in found if options.format is None and _known(str(path)) is None), None)
         if unknown is not None:
-            raise InputError(
-                f'the folder "{folder}" holds {unknown}, which is of no format that is read: name the files that are '
-                f"meant, as in '{folder}/*.csv', or say --format (if that is a text, and no folder: --text)"
-            )
+            raise _unknown_in_folder(str(folder), str(unknown))
     found.sort()
     if not found:
-        raise InputError(f'the folder "{folder}" holds no files (if that is a text, and no folder: --text)')
-    yield from (InputFile(path, options.format or _format_of(path)) for path in found)
+        raise _empty_folder(str(folder))
+    yield from (_input_file(path, options) for path in found)
 
 
-def _known(path: Path) -> InputFormat | None:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
+def _empty_folder(folder: str) -> InputError:
+    return InputError(f'the folder "{folder}" holds no files (if that is a text, and no folder: --text)')
+
+
+def _unknown_in_folder(folder: str, unknown: str) -> InputError:
+    pattern = f"{folder.rstrip('/')}/*.csv"
+    return InputError(
+        f'the folder "{folder}" holds {unknown}, which is of no format that is read: name the files that are meant, as '
+        f"in '{pattern}', or say --format (if that is a text, and no folder: --text)"
+    )
+
+
+def _known(address: str) -> InputFormat | None:
+    suffixes = suffixes_of(address)
     if suffixes and suffixes[-1] == _PACKED:
         suffixes.pop()
     return _FORMATS.get(suffixes[-1]) if suffixes else None
 
 
-def _format_of(path: Path) -> InputFormat:
-    found = _known(path)
+def _format_of(address: str) -> InputFormat:
+    found = _known(address)
     if found is None:
         raise InputError(
-            f"the extension of {path} tells no format: use one of {', '.join(_FORMATS)} (each also with .gz), or say "
-            "it with --format"
+            f"the extension of {shown_address(address)} tells no format: use one of {', '.join(_FORMATS)} "
+            "(each also with .gz), or say it with --format"
         )
     return found
 
 
-def _exists(path: Path) -> bool:
+def _exists(path: str | Path) -> bool:
     try:
-        return path.exists()
+        return Path(path).exists()
     except OSError:
         # Too long for a file name.
         return False
