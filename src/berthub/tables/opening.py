@@ -10,14 +10,16 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 from berthub.errors import InputError
 from berthub.tables.addresses import local_path, suffixes_of
+from berthub.tables.zstd_stream import ZSTD, DamagedZstdError, ZstdStream
 
 __all__ = ["Opened", "open_file", "open_standard_input"]
 
 _GZIP = b"\x1f\x8b"
+_PACKED = {".gz": "gzip", ".zst": "zstd"}
 _BUFFER = 1 << 20
 
 T = TypeVar("T")
@@ -25,15 +27,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Opened:
-    """An open file called `name`: `stream` reads its content, `raw` its bytes on the disk; the same if not `packed`.
+    """An open file called `name`: `stream` reads its content, `raw` its bytes; the same if it is not packed.
 
-    `size` is that of a regular file on the disk when it was opened, None of anything else.
+    `packed` is "gzip" or "zstd", or empty. `size` is that of a regular or remote file when it was opened, None of
+    anything else.
     """
 
     name: str
     stream: BinaryIO
     raw: BinaryIO
-    packed: bool
+    packed: Literal["gzip", "zstd", ""]
     size: int | None
 
     def whole(self, parts: Iterator[T]) -> Iterator[T]:
@@ -51,14 +54,24 @@ class Opened:
         """How many bytes on the disk have been read when `end` bytes of the stream have."""
         return self.raw.tell() if self.packed and self.size is not None else end
 
+    def packed_inside(self, kind: str) -> InputError:
+        """The error for a file that must not be packed, since it is read from several places."""
+        command = "gunzip" if self.packed == "gzip" else "unzstd"
+        article = "an" if kind[0] in "AEIO" else "a"
+        return InputError(
+            f"{self.name} is {article} {kind} file inside {self.packed}, which has to be unpacked: {command} it first"
+        )
+
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn errors of the system and of the gzip format into an `InputError`."""
+        """Turn errors of the system and of the compressed formats into an `InputError`."""
         try:
             yield
         except EOFError as error:
-            raise InputError(f"{self.name} is cut off: the gzip data end too early. Fetch or copy it again") from error
-        except (gzip.BadGzipFile, zlib.error) as error:
+            raise InputError(
+                f"{self.name} is cut off: the {self.packed or 'gzip'} data end too early. Fetch or copy it again"
+            ) from error
+        except (gzip.BadGzipFile, zlib.error, DamagedZstdError) as error:
             raise InputError(f"{self.name} is damaged: {error}. Fetch or copy it again") from error
         except OSError as error:
             raise InputError(f"{self.name} cannot be read: {error.strerror or error}") from error
@@ -71,8 +84,9 @@ def open_file(address: str | Path, name: str) -> Iterator[Opened]:
     file, size = _bytes_of(address, name)
     with file:
         opened = _opened(file, name, size)
-        if suffixes_of(address)[-1:] == [".gz"] and not opened.packed:
-            raise InputError(f"{name} is no gzip file, which its name says: rename it, or fetch it again")
+        said = _PACKED.get((suffixes_of(address) or [""])[-1])
+        if said is not None and opened.packed != said:
+            raise InputError(f"{name} is no {said} file, which its name says: rename it, or fetch it again")
         yield opened
 
 
@@ -106,11 +120,16 @@ def open_standard_input() -> Iterator[Opened]:
 
 
 def _opened(file: io.BufferedReader | BinaryIO, name: str, size: int | None) -> Opened:
-    plain = Opened(name=name, stream=file, raw=file, packed=False, size=size)
+    plain = Opened(name=name, stream=file, raw=file, packed="", size=size)
     with plain.errors():
-        # No text begins with these two bytes.
-        if not file.peek(2).startswith(_GZIP):  # type: ignore[union-attr]
-            return plain
-    # Its own lines are read in Python.
-    unpacked = io.BufferedReader(gzip.GzipFile(fileobj=file, mode="rb"), _BUFFER)
-    return Opened(name=name, stream=unpacked, raw=file, packed=True, size=size)
+        # No text begins with these bytes.
+        start = file.peek(len(ZSTD))  # type: ignore[union-attr]
+    # GzipFile and ZstdStream read lines in Python.
+    if start.startswith(_GZIP):
+        unpacked = io.BufferedReader(gzip.GzipFile(fileobj=file, mode="rb"), _BUFFER)
+        return Opened(name=name, stream=unpacked, raw=file, packed="gzip", size=size)
+    if start.startswith(ZSTD):
+        return Opened(
+            name=name, stream=io.BufferedReader(ZstdStream(file), _BUFFER), raw=file, packed="zstd", size=size
+        )
+    return plain

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from berthub.choices import InputFormat
-from berthub.errors import InputError
 from berthub.tables import conll, delimited, json_array, json_lines, parquet
 from berthub.tables.block import Block, in_blocks
 from berthub.tables.columns import TextColumns
@@ -160,7 +159,7 @@ class RowReader:
     def _parquet(self, first: int, rows: int | None) -> tuple[int, pa.Schema, Iterator[Block]]:
         opened = self.opened
         if opened.packed:
-            raise InputError(f"{opened.name} is a Parquet file inside gzip, which has to be unpacked: gunzip it first")
+            raise opened.packed_inside("Parquet")
         return parquet.open_parquet(
             opened.stream, opened.name, self.columns, first=first, rows=rows, lenient=self.lenient
         )

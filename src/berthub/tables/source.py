@@ -27,9 +27,9 @@ _FORMATS: Mapping[str, InputFormat] = {
     ".iob": "conll",
     ".bio": "conll",
 }
-_PACKED = ".gz"
+_PACKED = {".gz", ".zst"}
 # Not read, but no text either: encoding the name of a file that was mistyped would look like success.
-_OTHER_FILES = {_PACKED, ".xlsx", ".xls", ".ods", ".zip", ".npy", ".bz2", ".xz", ".zst", ".arrow", ".feather"}
+_OTHER_FILES = {*_PACKED, ".xlsx", ".xls", ".ods", ".zip", ".npy", ".bz2", ".xz", ".arrow", ".feather"}
 # How a path begins that is none of the words of a text.
 _PATH = re.compile(r"\.{1,2}[/\\]|~/|[A-Za-z]:\\")
 _WILDCARDS = re.compile(r"[*?\[]")
@@ -250,7 +250,7 @@ def _unknown_in_folder(folder: str, unknown: str) -> InputError:
 
 def _known(address: str) -> InputFormat | None:
     suffixes = suffixes_of(address)
-    if suffixes and suffixes[-1] == _PACKED:
+    if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
     return _FORMATS.get(suffixes[-1]) if suffixes else None
 
@@ -260,7 +260,7 @@ def _format_of(address: str) -> InputFormat:
     if found is None:
         raise InputError(
             f"the extension of {shown_address(address)} tells no format: use one of {', '.join(_FORMATS)} "
-            "(each also with .gz), or say it with --format"
+            "(each also with .gz or .zst), or say it with --format"
         )
     return found
 
