@@ -47,7 +47,7 @@ ExportFormat = Literal["google", "huggingface", "keras", "native", "onnx", "save
 """What a model can be written as: Google's checkpoint of 2018, a Hugging Face folder, a `.keras` file, berthub's own
 folder, an ONNX model, a SavedModel with TF Hub's interface."""
 
-InputFormat = Literal["csv", "tsv", "json", "jsonl", "parquet", "text", "conll"]
+InputFormat = Literal["csv", "tsv", "json", "jsonl", "parquet", "arrow", "text", "conll"]
 """The formats in which texts can come."""
 
 Missing = Literal["error", "empty", "skip"]

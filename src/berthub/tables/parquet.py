@@ -1,17 +1,16 @@
 """Read texts from Parquet files."""
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from berthub.errors import InputError
+from berthub.tables.arrow_columns import arrow_texts, check_columns, readable, values_of
 from berthub.tables.block import BLOCK_CHARS, BLOCK_ROWS, Block
-from berthub.tables.columns import ChosenColumns, TextColumns, not_a_text
+from berthub.tables.columns import ChosenColumns, TextColumns
 
-__all__ = ["arrow_texts", "open_parquet"]
+__all__ = ["open_parquet"]
 
 
 def open_parquet(
@@ -27,16 +26,12 @@ def open_parquet(
 
     A null is a text of None.
     """
-    with _readable(name):
+    with readable(name, "Parquet"):
         # Pages are read as they are needed, not whole columns of a row group.
         parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
         schema = parquet.schema_arrow
     chosen = columns.chosen(schema.names, name)
-    for column in chosen.names:
-        kind = schema.field(column).type
-        if not (_is_string(kind) or (chosen.words and _is_words(kind))):
-            wanted = "neither words nor strings" if chosen.words else "not strings"
-            raise InputError(f'the column "{column}" of {name} holds {kind}, {wanted}; name another with --text-column')
+    check_columns(schema, chosen, name)
     total = parquet.metadata.num_rows
     span = range(first, total if rows is None else min(total, first + rows))
     return total, schema, _blocks(parquet, name, chosen, span, lenient=lenient)
@@ -49,7 +44,7 @@ def _blocks(parquet: Any, name: str, chosen: ChosenColumns, wanted: range, *, le
     average = max(1, size // max(1, metadata.num_rows))
     batches = parquet.iter_batches(batch_size=max(1, min(BLOCK_ROWS, BLOCK_CHARS // average)), row_groups=groups)
     while row < wanted.stop:
-        with _readable(name):
+        with readable(name, "Parquet"):
             batch = next(batches, None)
         if batch is None:
             return
@@ -73,7 +68,7 @@ def _blocks(parquet: Any, name: str, chosen: ChosenColumns, wanted: range, *, le
             end=begin + batch.num_rows,
             columns=chosen,
             faults=faults or {},
-            labels=None if chosen.label is None else _values(batch, chosen.label, name),
+            labels=None if chosen.label is None else values_of(batch, chosen.label, name, kind="Parquet"),
         )
 
 
@@ -87,57 +82,3 @@ def _row_groups(metadata: Any, wanted: range) -> tuple[list[int], int]:
             before = before if groups else begin
             groups.append(index)
     return groups, before
-
-
-def arrow_texts(
-    batch: Any, column: str, chosen: ChosenColumns, *, name: str, first_row: int, faults: dict[int, str] | None
-) -> list[Any]:
-    """The texts of a column, None for a null; what is no text is an `InputError`, or goes to `faults` by its index."""
-    try:
-        values = batch.column(column).to_pylist()
-    except UnicodeDecodeError:
-        values = [_decoded(value) for value in batch.column(column)]
-    for index, value in enumerate(values):
-        if value is not None and not chosen.accepts(value):
-            place = f"{name}, row {first_row + index}"
-            error = (
-                InputError(f'{place}: "{column}" is no valid UTF-8; write the file again, or leave the row out')
-                if isinstance(value, bytes)
-                else not_a_text(place, column, value, words=chosen.words)
-            )
-            if faults is None:
-                raise error
-            faults.setdefault(index, str(error))
-            values[index] = None
-    return values  # type: ignore[no-any-return]
-
-
-def _decoded(value: Any) -> Any:
-    """The value; the bytes of a string, or of a list's first one, that is no valid UTF-8."""
-    try:
-        return value.as_py()
-    except UnicodeDecodeError:
-        return b"" if not hasattr(value, "as_buffer") else value.as_buffer().to_pybytes()
-
-
-def _values(batch: Any, column: str, name: str) -> list[Any]:
-    with _readable(name):
-        return batch.column(column).to_pylist()  # type: ignore[no-any-return]
-
-
-def _is_words(kind: Any) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_string(kind.value_type)
-
-
-def _is_string(kind: Any) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-@contextlib.contextmanager
-def _readable(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{name} is no Parquet file, or a damaged one: {error}") from error

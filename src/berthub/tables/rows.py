@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from berthub.choices import InputFormat
-from berthub.tables import conll, delimited, json_array, json_lines, parquet
+from berthub.tables import arrow_ipc, conll, delimited, json_array, json_lines, parquet
 from berthub.tables.block import Block, in_blocks
 from berthub.tables.columns import TextColumns
 from berthub.tables.lines import Line, begins_anywhere, read_lines
@@ -51,6 +51,8 @@ class RowReader:
         """The rows after `start` in blocks: so many of them, None for all."""
         if self.read_as == "parquet":
             return self._parquet_blocks(start.rows, rows)
+        if self.read_as == "arrow":
+            return self._arrow().blocks(start.rows, rows)
         found, make, _ = self._rows(start, checked=rows is None)
         return make(itertools.islice(found, rows))
 
@@ -62,6 +64,10 @@ class RowReader:
         if self.read_as == "parquet":
             count, schema, _ = self._parquet(0, 0)
             return Counted(count, [Start(rows) for rows in range(first, count, every)], schema)
+        if self.read_as == "arrow":
+            arrow = self._arrow()
+            count = arrow.count()
+            return Counted(count, [Start(rows) for rows in range(first, count, every)], arrow.schema)
         starts: list[Start] = []
         count, wanted, end, line = 0, first, 0, 0
         anywhere = self._begins_anywhere
@@ -78,7 +84,9 @@ class RowReader:
     def _begins_anywhere(self) -> bool:
         """Whether reading can begin at the offset of any row."""
         return (
-            self.read_as not in ("parquet", "json") and not self.opened.packed and begins_anywhere(self.options.codec)
+            self.read_as not in ("parquet", "arrow", "json")
+            and not self.opened.packed
+            and begins_anywhere(self.options.codec)
         )
 
     def _rows(self, start: Start, *, checked: bool = True) -> tuple[Iterator[Any], _Blocks, pa.Schema | None]:
@@ -163,6 +171,11 @@ class RowReader:
         return parquet.open_parquet(
             opened.stream, opened.name, self.columns, first=first, rows=rows, lenient=self.lenient
         )
+
+    def _arrow(self) -> arrow_ipc.ArrowFile:
+        if self.opened.packed:
+            raise self.opened.packed_inside("Arrow")
+        return arrow_ipc.open_arrow(self.opened.stream, self.opened.name, self.columns, lenient=self.lenient)
 
 
 def text_blocks(

@@ -22,6 +22,9 @@ _FORMATS: Mapping[str, InputFormat] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
     ".txt": "text",
     ".conll": "conll",
     ".iob": "conll",
@@ -29,7 +32,7 @@ _FORMATS: Mapping[str, InputFormat] = {
 }
 _PACKED = {".gz", ".zst"}
 # Not read, but no text either: encoding the name of a file that was mistyped would look like success.
-_OTHER_FILES = {*_PACKED, ".xlsx", ".xls", ".ods", ".zip", ".npy", ".bz2", ".xz", ".arrow", ".feather"}
+_OTHER_FILES = {*_PACKED, ".xlsx", ".xls", ".ods", ".zip", ".npy", ".bz2", ".xz"}
 # How a path begins that is none of the words of a text.
 _PATH = re.compile(r"\.{1,2}[/\\]|~/|[A-Za-z]:\\")
 _WILDCARDS = re.compile(r"[*?\[]")
@@ -152,8 +155,9 @@ def _refuse_unused(options: ReadingOptions, formats: set[InputFormat], name: str
             raise InputError(f"--delimiter is for CSV and TSV, and {name} is read as {kinds}: say --format csv")
         if not options.header:
             raise InputError(f"--no-header is for CSV and TSV, and {name} is read as {kinds}: say --format csv")
-    if options.encoding is not None and formats == {"parquet"}:
-        raise InputError(f"--encoding is for files of text, and {name} is Parquet: leave it out")
+    if options.encoding is not None and formats <= {"parquet", "arrow"}:
+        kinds = "Parquet" if formats == {"parquet"} else kinds
+        raise InputError(f"--encoding is for files of text, and {name} is {kinds}: leave it out")
 
 
 def _is_file(name: str, inputs: Sequence[str]) -> bool:
