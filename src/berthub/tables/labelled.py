@@ -97,7 +97,7 @@ class _LabelError(Exception):
 
 
 def _source(path: Path, task: Task, options: ReadingOptions) -> Source:
-    if task == "tag" and options.format is None and path.name.lower().removesuffix(".gz").endswith(".txt"):
+    if task == "tag" and options.format is None and path.name.lower().endswith((".txt", ".txt.gz", ".txt.zst")):
         options = replace(options, format="conll")
     source = file_source(path, options)
     unlabelled = {"text"} if task == "tag" else {"text", "conll"}

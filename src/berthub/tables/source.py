@@ -4,13 +4,18 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from berthub.choices import InputFormat
 from berthub.errors import InputError
 from berthub.tables.addresses import FileStamp, is_known_url, is_web_url, local_path, shown_address, suffixes_of
+from berthub.tables.dataset_folder import DATASET_FILES, dataset_files, refuse_inner_datasets
 from berthub.tables.reading_options import ReadingOptions
+
+if TYPE_CHECKING:
+    from berthub.tables.remote_listing import Listing
 
 __all__ = ["InputFile", "Source", "file_source", "files_source", "find_source", "texts_source"]
 
@@ -214,6 +219,7 @@ def _remote_files(name: str, options: ReadingOptions) -> Iterator[InputFile]:
     if listing.is_folder:
         if not listing.files:
             raise _empty_folder(shown_address(name))
+        listing = _dataset_listing(name, listing, options)
         unknown = next(
             (file for file in listing.files if options.format is None and _known(file.address) is None), None
         )
@@ -224,8 +230,40 @@ def _remote_files(name: str, options: ReadingOptions) -> Iterator[InputFile]:
     )
 
 
+def _dataset_listing(name: str, listing: "Listing", options: ReadingOptions) -> "Listing":
+    """The files of the dataset in a remote folder, or else all that are listed."""
+    if not _may_be_dataset(options):
+        return listing
+    start = f"{name.rstrip('/')}/"
+    inside = {file.address.removeprefix(start): file for file in listing.files}
+    names = dataset_files(name, inside)
+    if names is None:
+        refuse_inner_datasets(name, [file.address for file in listing.files])
+        return listing
+    missing = next((each for each in names if each not in inside), None)
+    if missing is not None:
+        raise InputError(f"file not found: {shown_address(start + missing)}, which is part of the dataset")
+    return replace(listing, files=[inside[each] for each in names])
+
+
+def _may_be_dataset(options: ReadingOptions) -> bool:
+    return options.format in (None, "arrow")
+
+
 def _folder(folder: Path, options: ReadingOptions) -> Iterator[InputFile]:
-    """All files in a folder and in those below, sorted by their paths; hidden ones and _SUCCESS are none."""
+    """All files in a folder and in those below, sorted by their paths; hidden ones and _SUCCESS are none.
+
+    Where it holds a dataset of Hugging Face's library, they are those of the dataset, in its order.
+    """
+    if _may_be_dataset(options):
+        # Not all names of a folder, of which there may be millions.
+        names = dataset_files(str(folder), [name for name in DATASET_FILES if _exists(folder / name)])
+        if names is not None:
+            for name in names:
+                if not _exists(folder / name):
+                    raise InputError(f"file not found: {folder / name}, which is part of the dataset")
+                yield _input_file(folder / name, options)
+            return
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
@@ -237,6 +275,8 @@ def _folder(folder: Path, options: ReadingOptions) -> Iterator[InputFile]:
     found.sort()
     if not found:
         raise _empty_folder(str(folder))
+    if _may_be_dataset(options):
+        refuse_inner_datasets(str(folder), [path.as_posix() for path in found])
     yield from (_input_file(path, options) for path in found)
 
 
