@@ -87,9 +87,9 @@ def test_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 
 SEMICOLONS = b"id;text;note\n1;A fine film, really;x\n2;fox;y\n"
 REFUSED: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
-    "a semicolon CSV": ("a.csv", SEMICOLONS, {}, "its header holds a semicolon: .* Say --delimiter ';'"),
-    "a tab CSV": ("a.csv", b"id\ttext\n1\tfox\n", {}, "its header holds a tab: .* Say --delimiter tab"),
-    "a pipe CSV": ("a.csv", b"id|text\n1|fox\n", {}, r"Say --delimiter '\|'"),
+    "a semicolon CSV": ("a.csv", SEMICOLONS + b"3\n", {}, "its header holds a semicolon: .* Say --delimiter ';'"),
+    "a tab CSV": ("a.csv", b"id\ttext\n1\tfox\towl\n", {}, "its header holds a tab: .* Say --delimiter tab"),
+    "a pipe CSV": ("a.csv", b"id|text\nfox\n", {}, r"Say --delimiter '\|'"),
     "a comma TSV": ("a.tsv", b"id,text\n1,fox\n", {}, "Say --delimiter ','"),
     "the wrong delimiter": ("a.csv", b"id,text\n1,fox\n", {"delimiter": ";"}, "Say --delimiter ','"),
     "a delimiter of two": ("a.csv", b"text\n", {"delimiter": ";;"}, "one character"),

@@ -1,12 +1,13 @@
-"""Rows without a text: a null, an empty field, a missing key. One rule for all formats."""
+"""What is said of the input at the end: rows without a text (null, empty, a missing key), and delimiters found."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from berthub.choices import Missing
 from berthub.errors import InputError
 from berthub.tables.block import Block
+from berthub.tables.reading_options import DELIMITERS
 
 __all__ = ["Tally", "settled"]
 
@@ -15,14 +16,30 @@ _WAYS_OUT = "--missing empty takes it as an empty text, --missing skip leaves th
 
 @dataclass
 class Tally:
-    """Counts the rows of the input that had no text, and says what became of them."""
+    """Counts the rows of the input that had no text, and says what became of them.
+
+    `delimiters` are those that nobody gave and that the first lines of files show, by the files' names.
+    """
 
     missing: Missing | None
     rows: int = 0
+    delimiters: dict[str, str] = field(default_factory=dict)
 
     @property
     def described(self) -> str:
-        """A sentence on the rows without a text; an empty string where every row had one."""
+        """A sentence on the rows without a text and on delimiters; an empty string where nothing is to be said."""
+        return "; ".join(filter(None, [self._missing_described, self._delimiters_described]))
+
+    @property
+    def _delimiters_described(self) -> str:
+        if not self.delimiters:
+            return ""
+        (name, mark), *more = self.delimiters.items()
+        others = f" and {len(more):,} more files" if more else ""
+        return f"{name}{others} read with {DELIMITERS[mark]} between fields, as the header shows"
+
+    @property
+    def _missing_described(self) -> str:
         if not self.rows:
             return ""
         what = "1 row had no text and was" if self.rows == 1 else f"{self.rows:,} rows had no text and were"
@@ -33,7 +50,7 @@ class Tally:
     @property
     def ending(self) -> str:
         """The same, as the end of a message."""
-        return f" ({self.described})" if self.rows else ""
+        return f" ({self.described})" if self.described else ""
 
 
 def settled(blocks: Iterator[Block], tally: Tally, *, lines: bool) -> Iterator[Block]:

@@ -17,6 +17,7 @@ from berthub.tables.missing import Tally, settled
 from berthub.tables.opening import Opened, open_file, open_standard_input
 from berthub.tables.reading_options import ReadingOptions
 from berthub.tables.rows import RowReader, text_blocks
+from berthub.tables.sniffing import sniffed_delimiter
 from berthub.tables.source import InputFile, Source
 
 __all__ = ["Rows", "TextColumns", "reading", "refuse_other_columns"]
@@ -100,5 +101,7 @@ def refuse_other_columns(expected: Carried | pa.Schema, found: Carried, first: s
 def _blocks(
     opened: Opened, read_as: InputFormat, options: ReadingOptions, columns: TextColumns, tally: Tally
 ) -> Iterator[Block]:
+    if read_as == "csv" and (found := sniffed_delimiter(opened, options, columns)) is not None:
+        tally.delimiters[opened.name] = found
     reader = RowReader(opened=opened, read_as=read_as, options=options, columns=columns)
     return settled(reader.blocks(), tally, lines=read_as == "text")

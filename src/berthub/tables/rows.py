@@ -15,6 +15,7 @@ from berthub.tables.columns import TextColumns
 from berthub.tables.lines import Line, begins_anywhere, read_lines
 from berthub.tables.opening import Opened
 from berthub.tables.reading_options import ReadingOptions
+from berthub.tables.sniffing import sniffed_delimiter
 from berthub.tables.start import BEGINNING, Start
 from berthub.tables.suspicion import checked_lines
 
@@ -127,7 +128,8 @@ class RowReader:
 
     def _delimited(self, start: Start) -> tuple[Iterator[Any], _Blocks, pa.Schema | None]:
         name, columns, options = self.opened.name, self.columns, self.options
-        delimiter = options.delimiter or ("," if self.read_as == "csv" else "\t")
+        sniffed = sniffed_delimiter(self.opened, options, columns) if self.read_as == "csv" else None
+        delimiter = options.delimiter or sniffed or ("," if self.read_as == "csv" else "\t")
 
         def records(start: Start) -> Iterator[delimited.Record]:
             lines = self._lines(start)

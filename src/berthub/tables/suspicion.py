@@ -15,7 +15,7 @@ from berthub.tables.columns import TextColumns
 from berthub.tables.lines import Line
 from berthub.tables.reading_options import DELIMITERS
 
-__all__ = ["check_header", "checked_lines"]
+__all__ = ["check_header", "checked_lines", "is_name"]
 
 # Lines of text that are looked at.
 _SAMPLE = 32
@@ -125,12 +125,13 @@ def _is_table(lines: Sequence[str], delimiter: str) -> bool:
     width = len(rows[0])
     if width < 2 or any(len(row) != width for row in rows):
         return False
-    if len(rows) >= 2 and all(map(_is_name, rows[0])) and len({*rows[0]}) == width:
+    if len(rows) >= 2 and all(map(is_name, rows[0])) and len({*rows[0]}) == width:
         return True
     return delimiter == "\t" and len(rows) >= _FEWEST
 
 
-def _is_name(field: str) -> bool:
+def is_name(field: str) -> bool:
+    """Whether a field of a first line looks like the name of a column."""
     # A comma with a blank after it stands in a sentence.
     return _NAME.fullmatch(field) is not None and field == field.strip() and len(field.split()) <= 3
 
