@@ -17,8 +17,9 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE|-|TEXT...",
-        help="Files of texts (.csv, .tsv, .json, .jsonl, .ndjson, .parquet, .txt, each also with .gz but for "
-        "Parquet), folders of them or patterns such as 'data/*.csv', - for standard input, or the texts themselves.",
+        help="Files of texts (.csv, .tsv, .json, .jsonl, .ndjson, .parquet, .arrow, .txt, each also with .gz or .zst "
+        "but for Parquet and Arrow), folders of them or patterns such as 'data/*.csv', also as s3://, gs:// or hf:// "
+        "addresses, - for standard input, or the texts themselves.",
         show_default=False,
     ),
 ]
@@ -57,6 +58,7 @@ def encode(
       berthub encode corpus.txt -o corpus.npy --output mean --dtype float16
       berthub encode reports.jsonl -o reports.npy --window 384 --stride 128
       berthub encode 'data/*.csv.gz' -o vectors.csv --delimiter ';'
+      berthub encode 's3://bucket/texts/*.parquet' -o vectors.parquet
       cat corpus.txt | berthub encode - -o - --output sequence_output
       berthub encode 'data/*.parquet' -o vectors/
 

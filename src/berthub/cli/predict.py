@@ -18,8 +18,9 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE|-|TEXT...",
-        help="Files of texts (.csv, .tsv, .json, .jsonl, .ndjson, .parquet, .txt, .conll, each also with .gz but for "
-        "Parquet), folders of them or patterns such as 'data/*.csv', - for standard input, or the texts themselves.",
+        help="Files of texts (.csv, .tsv, .json, .jsonl, .ndjson, .parquet, .arrow, .txt, .conll, each also with .gz "
+        "or .zst but for Parquet and Arrow), folders of them or patterns such as 'data/*.csv', also as s3://, gs:// or "
+        "hf:// addresses, - for standard input, or the texts themselves.",
         show_default=False,
     ),
 ]

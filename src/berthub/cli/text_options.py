@@ -117,8 +117,8 @@ InputFile = Annotated[
         "--input",
         "-i",
         metavar="FILE|-",
-        help="Count over a file of texts (.csv, .tsv, .json, .jsonl, .ndjson, .parquet, .txt), a folder or a pattern, "
-        "or - for standard input.",
+        help="Count over a file of texts (.csv, .tsv, .json, .jsonl, .ndjson, .parquet, .arrow, .txt), a folder or a "
+        "pattern, or - for standard input.",
         show_default=False,
         rich_help_panel=TEXTS_PANEL,
     ),
@@ -146,7 +146,7 @@ class FileOptions:
             "--delimiter",
             metavar="CHARACTER",
             help="What stands between the fields of a CSV or TSV file: ';', '|', or the word tab. Default: a comma, in "
-            "TSV a tab.",
+            "TSV a tab; in CSV another one where the header leaves no doubt.",
             show_default=False,
             rich_help_panel=TEXTS_PANEL,
         ),
