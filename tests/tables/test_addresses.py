@@ -110,6 +110,15 @@ def test_a_folder_with_another_file(memory: Any) -> None:
         find_source(["memory://data"], ReadingOptions())
 
 
+def test_names_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a-b/c.csv", "a/c.csv", "d.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(CSV)
+    monkeypatch.chdir(tmp_path)
+    assert found(".") == found("./") == [str(Path("a/c.csv")), str(Path("a-b/c.csv")), "d.csv"]
+    assert found("./a/../a") == [str(Path("a/../a/c.csv"))]
+
+
 def test_local_files_as_urls(tmp_path: Path) -> None:
     (tmp_path / "a b.csv").write_bytes(CSV)
     assert found((tmp_path / "a b.csv").as_uri()) == [str(tmp_path / "a b.csv")]
@@ -206,6 +215,15 @@ def test_a_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():
         with pytest.raises(MissingDependencyError, match=command):
             find_source([address], ReadingOptions())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.csv", "/x.y/a", "a.CSV.gz", ".hidden", "..a.b", "a.", "a..b", "dir.x/", "x/.a.csv", "a b.c d.csv", "", "."],
+)
+def test_extensions_are_those_of_pathlib(name: str) -> None:
+    assert addresses.suffixes_of(name) == [suffix.lower() for suffix in Path(name).suffixes]
+    assert addresses.suffixes_of("https://host/a.b/c.CSV.gz?d=e.f") == [".csv", ".gz"]
 
 
 def test_spellings() -> None:

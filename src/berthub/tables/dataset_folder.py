@@ -61,10 +61,10 @@ def refuse_inner_datasets(folder: str, addresses: Collection[str]) -> None:
     """Raise `InputError` where one of the files below a folder belongs to a dataset, which is named by itself."""
     everything = set(addresses)
     for address in addresses:
-        parent, _, name = address.rpartition("/")
-        if name == _STATE and f"{address.removesuffix(_STATE)}{_INFO}" in everything:
+        if address.endswith(f"/{_STATE}") and f"{address.removesuffix(_STATE)}{_INFO}" in everything:
             raise InputError(
-                f'the folder "{shown_address(folder)}" holds a dataset in {shown_address(parent)}: name that folder'
+                f'the folder "{shown_address(folder)}" holds a dataset in '
+                f"{shown_address(address[: -len(_STATE) - 1])}: name that folder"
             )
 
 

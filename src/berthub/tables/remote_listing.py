@@ -23,7 +23,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """The files that a URL names, sorted by their addresses, and whether it names a folder."""
+    """The files that a URL names, sorted, and whether it names a folder."""
 
     files: list[RemoteFile]
     is_folder: bool
@@ -35,14 +35,16 @@ def list_remote(address: str) -> Listing:
     if not is_web_url(address) and _WILDCARDS.search(found.path):
         matches = _matches(found)
         if matches:
-            return Listing(_sorted(found, matches), is_folder=False)
+            return Listing(_listed(found, matches, sorted(matches)), is_folder=False)
     info = found.info()
     if info.get("type") != "directory":
         return Listing([RemoteFile(address, stamp_of(info))], is_folder=False)
     if is_web_url(address):
         raise InputError(f"{shown_address(address)} is no file: name one by its whole address")
     inside = found.retried(lambda: found.system.find(found.path, detail=True))
-    return Listing(_sorted(found, _visible(inside, found.path)), is_folder=True)
+    # Folder by folder, as local files are.
+    files = _visible(inside, found.path)
+    return Listing(_listed(found, files, sorted(files, key=lambda name: name.split("/"))), is_folder=True)
 
 
 def _matches(found: Remote) -> Mapping[str, Any]:
@@ -72,5 +74,5 @@ def _is_hidden(path: str, marks: str) -> bool:
     return any(part[0] in marks for part in path.split("/") if part)
 
 
-def _sorted(found: Remote, files: Mapping[str, Any]) -> list[RemoteFile]:
-    return [RemoteFile(found.address_of(name), stamp_of(info)) for name, info in sorted(files.items())]
+def _listed(found: Remote, files: Mapping[str, Any], names: list[str]) -> list[RemoteFile]:
+    return [RemoteFile(found.address_of(name), stamp_of(files[name])) for name in names]

@@ -264,20 +264,25 @@ def _folder(folder: Path, options: ReadingOptions) -> Iterator[InputFile]:
                     raise InputError(f"file not found: {folder / name}, which is part of the dataset")
                 yield _input_file(folder / name, options)
             return
-    found = []
+    found: list[InputFile] = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
-        found += [Path(parent, name) for name in sorted(names) if not name.startswith((".", "_"))]
-        # Not after all files below, of which there may be millions.
-        unknown = next((path for path in found if options.format is None and _known(str(path)) is None), None)
-        if unknown is not None:
-            raise _unknown_in_folder(str(folder), str(unknown))
-    found.sort()
+        # A Path for each of what may be millions of files takes its time.
+        start = str(Path(parent, "a"))[:-1]
+        for name in sorted(names):
+            if not name.startswith((".", "_")):
+                path = f"{start}{name}"
+                kind = options.format or _known(path)
+                if kind is None:
+                    # Not after all files below.
+                    raise _unknown_in_folder(str(folder), path)
+                found.append(InputFile(path, kind))
+    found.sort(key=lambda file: file.address.split(os.sep))  # noqa: PTH206
     if not found:
         raise _empty_folder(str(folder))
     if _may_be_dataset(options):
-        refuse_inner_datasets(str(folder), [path.as_posix() for path in found])
-    yield from (_input_file(path, options) for path in found)
+        refuse_inner_datasets(str(folder), [file.address for file in found])
+    yield from found
 
 
 def _empty_folder(folder: str) -> InputError:
