@@ -21,6 +21,7 @@ from berthub.jobs.progress import JobProgress
 from berthub.jobs.public import job_folder
 from berthub.jobs.records import MANIFEST, Manifest
 from berthub.jobs.tasks import Task
+from berthub.tables.addresses import is_url, shown_address, suffixes_of
 from berthub.tables.columns import TextColumns
 from berthub.tables.reading_options import ReadingOptions
 from berthub.tables.source import files_source
@@ -32,10 +33,10 @@ _PAUSE = 60.0
 
 
 def is_folder(output_file: str | None) -> bool:
-    """Whether -o names a folder, so that a job is meant: it ends with a slash, or the folder is there."""
+    """Whether -o names a folder, so that a job is meant: it ends with a slash, is there, or is a URL."""
     if output_file is None or output_file == "-":
         return False
-    return output_file.endswith(("/", os.sep)) or Path(output_file).is_dir()
+    return is_url(output_file) or output_file.endswith(("/", os.sep)) or Path(output_file).is_dir()
 
 
 def run(
@@ -57,6 +58,11 @@ def run(
     if reading.texts or "-" in inputs:
         raise InputError("a job reads files: name files, folders or patterns, or write to one file")
     source = files_source(inputs, reading)
+    if is_url(output_folder) and suffixes_of(output_folder.rstrip("/")):
+        raise InputError(
+            f"{shown_address(output_folder)} looks like a file, and at a URL a job writes a folder: end it with the "
+            "name of a folder, or write a local file"
+        )
     begin = time.monotonic()
     with calibration_shown(), _shown(quiet) as shown:
         manifest = run_job(

@@ -4,7 +4,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from berthub.choices import (
@@ -24,9 +23,11 @@ from berthub.jobs.job import JobOptions, Runner, run_job
 from berthub.jobs.local import LocalRunner
 from berthub.jobs.progress import OnProgress
 from berthub.jobs.records import Manifest
+from berthub.jobs.remote_folder import RemoteFolder
 from berthub.jobs.status import JobStatus, job_status
 from berthub.jobs.tasks import EncodeTask, Model, PredictTask, Task
 from berthub.jobs.verify import verify_job
+from berthub.tables.addresses import local_path
 from berthub.tables.columns import TextColumns
 from berthub.tables.reading_options import LABEL_SEPARATOR, ReadingOptions
 from berthub.tables.source import files_source
@@ -190,8 +191,9 @@ class PredictJob(_Job):
 
 
 def job_folder(address: str | os.PathLike[str]) -> JobFolder:
-    """The folder at an address."""
-    return LocalFolder(Path(address))
+    """The folder at an address: a path, or a URL that fsspec knows."""
+    path = local_path(os.fspath(address))
+    return RemoteFolder(os.fspath(address)) if path is None else LocalFolder(path)
 
 
 def _runner(runner: str | Runner) -> Runner:

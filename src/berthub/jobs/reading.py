@@ -11,6 +11,9 @@ from berthub.tables.source import InputFile
 
 __all__ = ["shard_blocks"]
 
+# More than a block has: with more rows to choose from, batches are filled better.
+_ROWS = 2 * BLOCK_ROWS
+
 
 def shard_blocks(plan: Plan, shard: Shard, tally: Tally, *, lenient: bool) -> Iterator[Block]:
     """The rows of a shard in blocks; small files share one, since the engine computes many rows faster.
@@ -23,7 +26,7 @@ def shard_blocks(plan: Plan, shard: Shard, tally: Tally, *, lenient: bool) -> It
     for span in shard.spans:
         for block in _span_blocks(plan, span, tally, lenient=lenient):
             length = sum(map(len, block.texts))
-            if waiting and (rows + len(block.texts) > BLOCK_ROWS or size + length > BLOCK_CHARS):
+            if waiting and (rows + len(block.texts) > _ROWS or size + length > BLOCK_CHARS):
                 yield Block.joined(waiting)
                 waiting, rows, size = [], 0, 0
             waiting.append(block)

@@ -1,0 +1,154 @@
+"""The folder of a job in an object store, or in another file system that fsspec knows."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, TypeVar, cast
+
+from berthub.errors import InputError, WriteError
+from berthub.jobs.folder import STATE, JobFolder
+from berthub.tables.addresses import remote, shown_address
+
+__all__ = ["RemoteFolder"]
+
+T = TypeVar("T")
+
+
+class RemoteFolder(JobFolder):
+    """A folder whose files are objects: each is sent whole, by one request, and is there whole or not at all."""
+
+    def __init__(self, address: str) -> None:
+        self._remote = remote(address.rstrip("/"))
+        self.address = shown_address(address).rstrip("/")
+        self._given = address
+
+    def __reduce__(self) -> Any:
+        # The connections of a file system belong to its process.
+        return RemoteFolder, (self._given,)
+
+    def names(self, inside: str = "") -> list[str]:
+        """The names of the objects directly in a folder, sorted."""
+
+        def found() -> list[str]:
+            self._system.invalidate_cache()
+            try:
+                entries = self._system.ls(self._path(inside), detail=True)
+            except FileNotFoundError:
+                return []
+            return sorted(entry["name"].rpartition("/")[2] for entry in entries if entry["type"] == "file")
+
+        return [name for name in self._asked(found) if name and not name.startswith(".")]
+
+    def exists(self, name: str) -> bool:
+        """Whether there is an object of this name."""
+
+        def found() -> bool:
+            self._system.invalidate_cache()
+            return bool(self._system.isfile(self._path(name)))
+
+        return self._asked(found)
+
+    def read(self, name: str) -> bytes | None:
+        """The content of an object, None where there is none."""
+
+        def content() -> bytes | None:
+            try:
+                return cast(bytes, self._system.cat_file(self._path(name)))
+            except FileNotFoundError:
+                return None
+
+        return self._asked(content)
+
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[BinaryIO]:
+        """A copy of an object, which is removed in the end; `InputError` for one that cannot be read."""
+        with tempfile.TemporaryFile() as copy:
+            with tempfile.TemporaryDirectory() as scratch:
+                path = f"{scratch}/copy"
+                self._asked(lambda: self._system.get_file(self._path(name), path))
+                with open(path, "rb") as file:  # noqa: PTH123
+                    while chunk := file.read(1 << 20):
+                        copy.write(chunk)
+            copy.seek(0)
+            yield cast(BinaryIO, copy)
+
+    @contextlib.contextmanager
+    def written(self, name: str) -> Iterator[BinaryIO]:
+        """A file of this machine, which is sent when the block ends well."""
+        with tempfile.NamedTemporaryFile(prefix="berthub-") as file:
+            yield cast(BinaryIO, file)
+            file.flush()
+            self._sent(lambda: self._system.put_file(file.name, self._path(name)), name)
+
+    def note(self, name: str, data: bytes) -> None:
+        """Send a small object."""
+        self._sent(lambda: self._system.pipe_file(self._path(name), data), name)
+
+    def claim(self, name: str, data: bytes) -> bool:
+        """Send a small object, unless there is one; two that do this at the same moment both succeed."""
+        if self.exists(name):
+            return False
+        self.note(name, data)
+        return True
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there."""
+
+        def removed() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                self._system.rm_file(self._path(name))
+
+        if self.exists(name):
+            self._sent(removed, name)
+
+    def remove_unfinished(self, name: str) -> None:
+        """Nothing: an object that was not sent whole is not there."""
+
+    def remove_folder(self, name: str) -> None:
+        """Remove the objects of a folder."""
+        for each in self.names(name):
+            self.remove(f"{name}/{each}")
+        self.remove_empty(name)
+
+    def remove_empty(self, name: str) -> None:
+        """Remove a folder where the file system has such things; object stores have none."""
+
+        def removed() -> None:
+            self._system.invalidate_cache()
+            with contextlib.suppress(FileNotFoundError, OSError, NotImplementedError):
+                if self._system.isdir(self._path(name)) and not self._system.ls(self._path(name)):
+                    self._system.rmdir(self._path(name))
+
+        self._asked(removed)
+
+    def is_used(self) -> bool:
+        """Whether the folder holds anything beside a job's state."""
+
+        def found() -> list[str]:
+            self._system.invalidate_cache()
+            try:
+                entries = self._system.ls(self._path(""), detail=True)
+            except FileNotFoundError:
+                return []
+            own = self._path("").rstrip("/")
+            names = (entry["name"].rstrip("/") for entry in entries)
+            return [name for name in names if name != own and name.rpartition("/")[2] != STATE]
+
+        return bool(self._asked(found))
+
+    @property
+    def _system(self) -> Any:
+        return self._remote.system
+
+    def _path(self, name: str) -> str:
+        return f"{self._remote.path.rstrip('/')}/{name}" if name else self._remote.path
+
+    def _asked(self, request: Callable[[], T]) -> T:
+        return cast(T, self._remote.retried(request))
+
+    def _sent(self, request: Callable[[], Any], name: str) -> None:
+        try:
+            self._remote.retried(request)
+        except InputError as error:
+            said = str(error).replace("cannot be read", "cannot be written")
+            raise WriteError(f"{self.address}/{name}: {said}") from error
