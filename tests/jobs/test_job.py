@@ -376,3 +376,23 @@ def test_rows_without_a_text_may_be_left_out(job: hub.EncodeJob, tmp_path: Path)
     manifest = replace(job, inputs=path, missing="skip").run()
     assert (manifest.totals["rows"], manifest.totals["written"], manifest.totals["left_out"]) == (25, 20, 5)
     assert _table(job.output_folder)["text"].to_pylist() == [text for i, text in enumerate(TEXTS) if i % 5]
+
+
+@pytest.mark.parametrize("to", ["parquet", "jsonl", "csv", "tsv"])
+def test_a_shard_of_which_all_rows_are_left_out_has_none(job: hub.EncodeJob, to: Any, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("n,text\n" + "".join(f"{i},{'' if 4 <= i < 8 else text}\n" for i, text in enumerate(TEXTS)))
+    found = replace(job, inputs=path, missing="skip", to=to)
+    manifest = found.run()
+    assert [record.written for record in manifest.shards] == [4, 0, 4, 4, 4, 4, 1]
+    assert found.verify() == []
+    empty = Path(job.output_folder) / manifest.shards[1].file
+    other = Path(job.output_folder) / manifest.shards[0].file
+    match to:
+        case "parquet":
+            assert pq.read_schema(empty).remove_metadata() == pq.read_schema(other).remove_metadata()
+            assert _table(job.output_folder).num_rows == 21
+        case "jsonl":
+            assert empty.read_bytes() == b""
+        case _:
+            assert empty.read_text().splitlines() == other.read_text().splitlines()[:1]

@@ -14,7 +14,7 @@ from berthub.jobs.folder import JobFolder
 from berthub.jobs.plan import Plan, Shard
 from berthub.jobs.records import ShardRecord, record_name
 from berthub.jobs.step import Step
-from berthub.tables.block import Block
+from berthub.tables.block import Block, JsonRows
 from berthub.tables.missing import Tally
 from berthub.tables.results import Column, NullableColumn
 from berthub.tables.writer import refuse_clash
@@ -37,8 +37,7 @@ class ShardFile:
         self.name = plan.name_of(shard)
         self._context = folder.written(self.name)
         self._file: BinaryIO = self._context.__enter__()
-        self._carried = computation.carried
-        self._ways_out = computation.ways_out
+        self._computation = computation
         self._writer = create_writer(
             plan.task["to"],
             self._file,
@@ -50,8 +49,8 @@ class ShardFile:
 
     def begin(self, block: Block) -> None:
         """Take a block, whose results are written next; `InputError` where the format cannot hold its columns."""
-        if self._carried:
-            refuse_clash(block.carried.column_names, self._ways_out)
+        if self._computation.carried:
+            refuse_clash(block.carried.column_names, self._computation.ways_out)
         self._writer.begin(block)
         self._block, self._row = block, 0
         empty = sum(_is_empty(text) for index, text in enumerate(block.texts) if index not in block.faults)
@@ -79,6 +78,8 @@ class ShardFile:
     def commit(self, tally: Tally) -> ShardRecord:
         """Write what is known of the shard, and then give the file its name; that finishes the shard."""
         try:
+            if not self._counts["written"]:
+                self._write_empty()
             self._writer.close()
             self._file.flush()
             size, digest = _digest(self._file)
@@ -108,6 +109,14 @@ class ShardFile:
             raise
         self._context.__exit__(None, None, None)
         return record
+
+    def _write_empty(self) -> None:
+        """Write a file without rows: all were left out."""
+        carried = JsonRows([], [], []) if self._plan.schema is None else self._plan.schema.empty_table()
+        text: Any = ["a"] if self._computation.words else "a"
+        block = Block(name="", texts=[text], carried=carried, first_row=1, lines=None, begin=0, end=0)
+        columns, _ = next(iter(self._computation.compute(block)))
+        self._writer.write_empty(block, columns)
 
     def discard(self) -> None:
         """Remove the file."""

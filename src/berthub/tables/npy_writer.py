@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from berthub.tables.block import Block
-from berthub.tables.results import Column, NullableColumn, VectorColumn
+from berthub.tables.results import Column, EmptyColumn, NullableColumn, VectorColumn
 from berthub.tables.writer import Writer
 
 __all__ = ["NpyWriter"]
@@ -28,14 +28,15 @@ class NpyWriter(Writer):
 
     def _write(self, rows: range, columns: Sequence[Column]) -> None:
         (column,) = columns
-        if isinstance(column, NullableColumn):
+        if isinstance(column, NullableColumn | EmptyColumn):
             # Rows without a vector have NaN.
             column = column.column
         assert isinstance(column, VectorColumn)
         if self._row is None:
             self._row = column.values[0]
             self._file.write(bytes(_HEADER))
-        self._file.write(np.ascontiguousarray(column.values).data)
+        if len(rows):
+            self._file.write(np.ascontiguousarray(column.values).data)
         self._rows += len(rows)
 
     def close(self) -> None:

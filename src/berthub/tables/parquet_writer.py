@@ -60,7 +60,7 @@ class ParquetWriter(Writer):
         table = pa.concat_tables(self._waiting).unify_dictionaries()
         if self._writer is None:
             self._writer = self._open(table.schema)
-        self._writer.write_table(table, row_group_size=len(table))
+        self._writer.write_table(table, row_group_size=max(1, len(table)))
         self._waiting, self._bytes = [], 0
 
     def _open(self, schema: Any) -> Any:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 __all__ = [
     "Column",
+    "EmptyColumn",
     "ListColumn",
     "NullableColumn",
     "NumberColumn",
@@ -278,6 +279,34 @@ class NullableColumn(Column):
         """The numbers, and empty fields."""
         for numbers, missing in zip(self.column.numbers(), self.missing, strict=False):
             yield b"," * numbers.count(b",") if missing else numbers
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EmptyColumn(Column):
+    """A column like another one, without rows."""
+
+    column: Column
+
+    def __len__(self) -> int:
+        return 0
+
+    @property
+    def is_plain(self) -> bool:
+        """As the column is."""
+        return self.column.is_plain
+
+    @property
+    def field_names(self) -> list[str]:
+        """As the column's."""
+        return self.column.field_names
+
+    def arrow(self) -> Any:
+        """An empty array of the column's type."""
+        return self.column.arrow()[:0]
+
+    def json_values(self) -> Iterator[Any]:
+        """Nothing."""
+        return iter(())
 
 
 def _splits(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

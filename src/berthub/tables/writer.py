@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from berthub.errors import InputError
 from berthub.tables.block import Block
-from berthub.tables.results import Column
+from berthub.tables.results import Column, EmptyColumn
 
 __all__ = ["Writer", "refuse_clash"]
 
@@ -31,6 +31,11 @@ class Writer(ABC):
         rows = range(self._next, self._next + len(columns[0]))
         self._next = rows.stop
         self._write(rows, columns)
+
+    def write_empty(self, block: Block, columns: Sequence[Column]) -> None:
+        """Write a file without rows, with the columns of a block and of results; nothing was written before."""
+        self._begin(block)
+        self._write(range(0), [EmptyColumn(name=column.name, column=column) for column in columns])
 
     @abstractmethod
     def close(self) -> None:
