@@ -9,10 +9,12 @@ from typing import Any
 import google_crc32c
 import pyarrow as pa
 
+from berthub.choices import InputFormat
 from berthub.errors import InputError
 from berthub.jobs.plan import Plan, PlannedFile, Shard, Span
+from berthub.jobs.quick_count import quick_count
 from berthub.sources.redaction import without_credentials
-from berthub.tables.addresses import file_stamp, is_web_url
+from berthub.tables.addresses import file_stamp, is_url, is_web_url, local_path
 from berthub.tables.block import Block, JsonRows
 from berthub.tables.columns import TextColumns
 from berthub.tables.json_columns import json_schema
@@ -21,11 +23,13 @@ from berthub.tables.reading import refuse_other_columns
 from berthub.tables.reading_options import ReadingOptions
 from berthub.tables.rows import Counted, RowReader
 from berthub.tables.source import InputFile, Source
-from berthub.tables.start import Start
+from berthub.tables.start import BEGINNING, Start
 
 __all__ = ["FirstRows", "check_inputs", "first_rows", "make_plan"]
 
 _CHUNK = 1 << 20
+# Files that are read as when they are encoded, before the rows of others like them are only counted.
+_CLOSELY = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,15 +84,27 @@ def make_plan(
     files: list[PlannedFile] = []
     spans: list[Span] = []
     rows = 0
+    headers: dict[InputFormat, bytes] = {}
     for index, file in enumerate(source.files):
-        with opened_rows(file, source.options, first.texts) as reader:
-            # A shard that the file before has begun ends inside this one.
-            counted = reader.count(first=-rows % shard_rows, every=shard_rows)
-        _check_columns(counted, first, file)
-        size, stamp = stamp_of(file)
-        files.append(PlannedFile(address_of(file), file.format, size, counted.rows, checksum_of(file), stamp))
-        spans += _spans(index, counted)
-        rows += counted.rows
+        # A shard that the file before has begun ends inside this one.
+        left = -rows % shard_rows
+        # The first files are looked at closely.
+        quick = quick_count(file, source.options) if index >= _CLOSELY else None
+        if quick is not None and quick.rows <= left and quick.header == headers.get(file.format):
+            planned = PlannedFile(address_of(file), file.format, quick.size, quick.rows, quick.checksum, quick.stamp)
+            if quick.rows:
+                spans.append(Span(index, BEGINNING, quick.rows))
+        else:
+            with opened_rows(file, source.options, first.texts) as reader:
+                counted = reader.count(first=left, every=shard_rows)
+            _check_columns(counted, first, file)
+            if index < _CLOSELY and (seen := quick_count(file, source.options)) is not None:
+                headers[file.format] = seen.header
+            size, stamp = stamp_of(file)
+            planned = PlannedFile(address_of(file), file.format, size, counted.rows, checksum_of(file), stamp)
+            spans += _spans(index, counted)
+        files.append(planned)
+        rows += planned.rows
         on_file(index + 1, len(source.files))
     return Plan(
         task=task,
@@ -140,8 +156,9 @@ def check_file(planned: PlannedFile) -> None:
 
 def address_of(file: InputFile) -> str:
     """The address of a file that holds wherever the process runs; `InputError` for one with a signature in it."""
-    if file.path is not None:
-        return str(file.path.absolute())
+    if not is_url(file.address):
+        path = local_path(file.address)
+        return os.path.abspath(file.address if path is None else path)  # noqa: PTH100 - many times as fast
     if is_web_url(file.address) and without_credentials(file.address) != file.address:
         raise InputError(
             f"the address of {file.name} holds a signature or a token, which the plan of the job would keep: name the "
