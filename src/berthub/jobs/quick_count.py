@@ -19,6 +19,7 @@ __all__ = ["QuickCount", "quick_count"]
 _LARGEST = 1 << 18
 # What a reader looks at more closely: quotes of CSV, blank lines, NUL, a byte order mark, and compressed data.
 _BLANK = re.compile(rb"(?:\A|\n)[ \t\r]*(?:\n|\Z)")
+_NO_OBJECT = re.compile(rb"(?:\A|\n)[^{\n]*(?:\n|\Z)")
 _MARKS = (b"\xef\xbb\xbf", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 
@@ -56,6 +57,8 @@ def quick_count(file: InputFile, options: ReadingOptions) -> QuickCount | None:
     header = b""
     if file.format != "text":
         body = data if data.endswith(b"\n") else data + b"\n"
+        if file.format == "jsonl" and _NO_OBJECT.search(body[:-1]):
+            return None
         if _BLANK.search(body[:-1]) or (file.format == "csv" and b'"' in data):
             return None
         if file.format != "jsonl" and options.header:
