@@ -34,7 +34,7 @@ _HERE = Path(__file__).parent
 MODELS = _HERE / "data" / "models"
 MODES = {"no space": (errno.ENOSPC, True), "I/O error": (errno.EIO, False)}
 # Where the call fails after the new file has its name, or did no harm, the new one is there.
-_LIBRARY = "FAILING_IO_LIBRARY"
+LIBRARY = "FAILING_IO_LIBRARY"
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Failing:
     """The library, which has to be loaded before all others."""
 
     def __init__(self) -> None:
-        self._library = ctypes.CDLL(os.environ[_LIBRARY])
-        self._library.failing_io_what.restype = ctypes.c_char_p
-        self._library.failing_io_disarm.restype = ctypes.c_long
+        self.library = ctypes.CDLL(os.environ[LIBRARY])
+        self.library.failing_io_what.restype = ctypes.c_char_p
+        self.library.failing_io_disarm.restype = ctypes.c_long
         self.calls, self.what = 0, ""
 
     @contextlib.contextmanager
@@ -73,12 +73,12 @@ class Failing:
         """Make a call fail; afterwards it is known how many there were, and which failed."""
         code, lasting = MODES[mode]
         under = str(folder.resolve()).encode()
-        self._library.failing_io_arm(under, ctypes.c_long(number), code, int(lasting), int(reading))
+        self.library.failing_io_arm(under, ctypes.c_long(number), code, int(lasting), int(reading))
         try:
             yield
         finally:
-            self.calls = self._library.failing_io_disarm()
-            self.what = self._library.failing_io_what().decode()
+            self.calls = self.library.failing_io_disarm()
+            self.what = self.library.failing_io_what().decode()
 
 
 def tried(work: Work, *, every: int) -> dict[str, Any]:
@@ -427,7 +427,7 @@ def main() -> int:
         environment = {
             **os.environ,
             "LD_PRELOAD": str(library),
-            _LIBRARY: str(library),
+            LIBRARY: str(library),
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "torch"),
         }

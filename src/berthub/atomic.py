@@ -19,6 +19,8 @@ from berthub.errors import BerthubError, InputError, WriteError
 
 __all__ = [
     "check_new_folder",
+    "fsync_folder",
+    "made_folder",
     "remove_folder",
     "unfinished_beside",
     "write_errors",
@@ -124,7 +126,7 @@ def written_folder(target: Path, *, last: str | None = None) -> Iterator[Path]:
             yield unfinished
             _fsync_all(unfinished)
             unfinished.rename(final)
-            _fsync_folder(final.parent)
+            fsync_folder(final.parent)
         except BaseException:
             _remove([unfinished])
             raise
@@ -149,6 +151,16 @@ def check_new_folder(target: Path) -> None:
         raise _write_error(target, error) from error
     if refused:
         raise InputError(f"{target} exists and is not an empty folder: choose another name, or remove it first")
+
+
+def made_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where they are not there, and bring their names to the disk."""
+    missing = [folder, *folder.parents]
+    missing = missing[: next(index for index, each in enumerate(missing) if each.is_dir())]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+    for each in reversed(missing):
+        fsync_folder(each.parent)
 
 
 def remove_folder(target: Path) -> None:
@@ -223,7 +235,7 @@ def _filling(folder: Path, target: Path, *, last: str | None) -> Iterator[Path]:
                 moved.append(folder / path.name)
                 path.replace(moved[-1])
             unfinished.rmdir()
-            _fsync_folder(folder)
+            fsync_folder(folder)
     except BaseException:
         _remove([*reversed(moved), unfinished])
         raise
@@ -269,7 +281,7 @@ def _made(folder: Path) -> Iterator[None]:
             each.mkdir(exist_ok=True)
         yield
         for each in missing:
-            _fsync_folder(each.parent)
+            fsync_folder(each.parent)
     except BaseException:
         for each in reversed(missing):
             # One with something in it stays: it is somebody else's.
@@ -287,7 +299,7 @@ def _replace(unfinished: Path, final: Path, target: Path, *, overwrite: bool) ->
     if not overwrite and final.exists():
         raise InputError(f"{target} has come into being in the meantime, and is not overwritten: write to another file")
     unfinished.replace(final)
-    _fsync_folder(final.parent)
+    fsync_folder(final.parent)
 
 
 def _fsync_all(folder: Path) -> None:
@@ -296,8 +308,8 @@ def _fsync_all(folder: Path) -> None:
         if path.is_file():
             _fsync(path)
         else:
-            _fsync_folder(path)
-    _fsync_folder(folder)
+            fsync_folder(path)
+    fsync_folder(folder)
 
 
 def _fsync(path: Path) -> None:
@@ -309,7 +321,8 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the file system can do that."""
     if os.name == "nt":  # it opens no folders
         return
     try:

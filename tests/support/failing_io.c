@@ -3,7 +3,10 @@
    What counts, in `writing` mode: opening to write, writing, syncing, closing a file that is open for writing,
    truncating, renaming, linking, making folders. In reading mode: opening to read, reading, mapping. A folder's
    fsync counts as syncing. Calls through stdio (fopen, fwrite, fflush, fclose) are watched by themselves, since
-   the library's own calls inside it cannot be seen. */
+   the library's own calls inside it cannot be seen.
+
+   With DIE in place of an error the process is killed before that call; of a write, half is written. Removing counts,
+   too, then. */
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -11,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,6 +26,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+enum { DIE = -1 };
 
 static char folder[PATH_MAX];
 static size_t length;
@@ -93,6 +99,7 @@ static int writable(int file) {
 static int fails(const char *name) {
     long number = atomic_fetch_add(&calls, 1) + 1;
     if (failing <= 0 || (lasting ? number < failing : number != failing)) return 0;
+    if (code == DIE) kill(getpid(), SIGKILL);
     if (!what[0]) snprintf(what, sizeof what, "%s", name);
     errno = code;
     return 1;
@@ -102,6 +109,7 @@ static int fails(const char *name) {
     static type (*next)(__VA_ARGS__); \
     if (!next) next = dlsym(RTLD_NEXT, name)
 #define WRITES(condition, name, failure) if (failing >= 0 && !reading && (condition) && fails(name)) return failure
+#define DIES(condition, name) if (failing >= 0 && code == DIE && (condition)) fails(name)
 #define READS(condition, name, failure) if (failing >= 0 && reading && (condition) && fails(name)) return failure
 
 static int opens_to_write(int flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT); }
@@ -176,6 +184,7 @@ size_t fread(void *data, size_t size, size_t count, FILE *file) {
 
 ssize_t write(int file, const void *data, size_t size) {
     NEXT(ssize_t, "write", int, const void *, size_t);
+    if (failing > 0 && code == DIE && open_inside(file) && atomic_load(&calls) + 1 == failing) next(file, data, size / 2);
     WRITES(open_inside(file), "write", -1);
     return next(file, data, size);
 }
@@ -323,4 +332,28 @@ int mkdirat(int at, const char *path, mode_t mode) {
     NEXT(int, "mkdirat", int, const char *, mode_t);
     WRITES(inside(at, path), "mkdirat", -1);
     return next(at, path, mode);
+}
+
+int linkat(int from_at, const char *from, int to_at, const char *to, int flags) {
+    NEXT(int, "linkat", int, const char *, int, const char *, int);
+    WRITES(inside(to_at, to), "linkat", -1);
+    return next(from_at, from, to_at, to, flags);
+}
+
+int unlink(const char *path) {
+    NEXT(int, "unlink", const char *);
+    DIES(inside(AT_FDCWD, path), "unlink");
+    return next(path);
+}
+
+int unlinkat(int at, const char *path, int flags) {
+    NEXT(int, "unlinkat", int, const char *, int);
+    DIES(inside(at, path), "unlinkat");
+    return next(at, path, flags);
+}
+
+int rmdir(const char *path) {
+    NEXT(int, "rmdir", const char *);
+    DIES(inside(AT_FDCWD, path), "rmdir");
+    return next(path);
 }

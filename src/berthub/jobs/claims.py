@@ -2,13 +2,15 @@
 
 A claim saves work and is no lock: whoever takes a shard that another one computes, too, writes the same bytes, and the
 file appears whole whoever comes first. A runner shows that it is alive by a note that it writes every some seconds. A
-runner of the same machine is known to be dead at once, since the system gives up its lock on a file; of others, whose
+runner of the same machine is known to be dead at once, since the system gives up its lock on a file; of all, whose
 clocks may differ, it is believed when their note has not changed for a while.
 """
 
 import contextlib
+import errno
 import os
 import platform
+import re
 import secrets
 import threading
 import time
@@ -20,15 +22,19 @@ from typing import Any, Self
 import orjson
 from filelock import FileLock, Timeout
 
+from berthub.atomic import write_errors
 from berthub.errors import WriteError
 from berthub.jobs.folder import STATE, JobFolder, LocalFolder
 
-__all__ = ["Claims", "RunnerNote", "runner_notes"]
+__all__ = ["BEAT", "CLAIMS", "PATIENCE", "RUNNERS", "Claims", "RunnerNote", "runner_notes"]
 
 CLAIMS = f"{STATE}/claims"
 RUNNERS = f"{STATE}/runners"
 # Seconds between two notes of a runner, and after which one without a new note is taken for dead.
-_BEAT, _PATIENCE = 5.0, 60.0
+BEAT, PATIENCE = 5.0, 60.0
+_RUNNER = re.compile("[0-9a-f]{12}")
+# What file systems say that have no locks.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +67,9 @@ class RunnerNote:
 
 def runner_notes(folder: JobFolder) -> list[RunnerNote]:
     """The notes of all runners that are there, dead ones among them."""
-    names = [name for name in folder.names(RUNNERS) if name.endswith(".json")]
-    found = (RunnerNote.from_bytes(folder.read(f"{RUNNERS}/{name}")) for name in names)
-    return [note for note in found if note is not None]
+    names = [name.removesuffix(".json") for name in folder.names(RUNNERS) if name.endswith(".json")]
+    found = ((name, RunnerNote.from_bytes(folder.read(f"{RUNNERS}/{name}.json"))) for name in names)
+    return [note for name, note in found if note is not None and note.runner == name]
 
 
 @dataclass
@@ -75,7 +81,7 @@ class _Seen:
 class Claims:
     """The claims of one runner, which `taking` a shard makes; a context that shows that the runner is alive."""
 
-    def __init__(self, folder: JobFolder, *, patience: float = _PATIENCE, beat: float = _BEAT) -> None:
+    def __init__(self, folder: JobFolder, *, patience: float = PATIENCE, beat: float = BEAT) -> None:
         self.runner = secrets.token_hex(6)
         self._folder, self._patience, self._pause = folder, patience, beat
         self._note = RunnerNote(runner=self.runner, machine=_machine(), process=os.getpid())
@@ -84,31 +90,52 @@ class Claims:
         self._changed, self._stopped = threading.Lock(), threading.Event()
         self._progress: dict[str, Any] = {}
         self._beats = threading.Thread(target=self._beat, name="berthub-job-beat", daemon=True)
-        self._working: set[int] = set()
+        # The claims that it has, by the numbers of the shards.
+        self._working: dict[int, str] = {}
 
     def __enter__(self) -> Self:
-        # A note without its lock would be that of a dead runner.
-        if self._lock is not None:
-            self._lock.acquire()
-        self._write()
+        try:
+            self._write()
+            self._hold()
+        except BaseException:
+            self._leave()
+            raise
         self._beats.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stopped.set()
         self._beats.join()
-        with contextlib.suppress(WriteError):
-            for shard in list(self._working):
+        for shard in list(self._working):
+            with contextlib.suppress(WriteError):
                 self.release(shard)
+        with contextlib.suppress(WriteError):
             for note in runner_notes(self._folder):
-                if note.runner != self.runner and self.is_dead(note.runner):
+                if self.is_dead(note.runner):
                     self._forget(note.runner)
+        self._leave()
+
+    def _hold(self) -> None:
+        """Take the lock that says to this machine that the runner is alive; where there are no locks, do without."""
+        if self._lock is None:
+            return
+        try:
+            self._lock.acquire()
+        except NotImplementedError:
+            self._lock = None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                with write_errors(self._folder.address):
+                    raise
+            self._lock = None
+
+    def _leave(self) -> None:
         if self._lock is not None:
             self._lock.release()
         with contextlib.suppress(WriteError):
             self._forget(self.runner)
-            for name in (CLAIMS, RUNNERS):
-                self._folder.remove_empty(name)
+        for name in (CLAIMS, RUNNERS):
+            self._folder.remove_empty(name)
 
     def _forget(self, runner: str) -> None:
         for suffix in ("json", "lock"):
@@ -120,27 +147,35 @@ class Claims:
 
         What a dead runner left of that file is removed.
         """
-        name = f"{CLAIMS}/{shard:06}"
+        # The claim of a dead runner stays, and the next one is made after it: were it removed, of two runners that see
+        # it, the second one could remove the new claim of the first one.
+        name, later, ended = f"{CLAIMS}/{shard:06}", 0, True
         while not self._folder.claim(name, self.runner.encode()):
-            owner = (self._folder.read(name) or b"").decode(errors="replace")
-            if owner == self.runner:
-                break
-            if not owner:
+            found = self._folder.read(name)
+            if found is None:
                 # It was released in this moment.
                 continue
+            owner = found.decode(errors="replace")
+            if owner == self.runner:
+                break
             if not self.is_dead(owner):
                 return False
-            self._folder.remove(name)
+            later += 1
+            ended = ended and self._has_ended(owner)
+            name = f"{CLAIMS}/{shard:06}.{later}"
+        if later and ended:
+            # One that was only taken for dead may be at work on its file.
             self._folder.remove_unfinished(file)
         with self._changed:
-            self._working.add(shard)
+            self._working[shard] = name
         return True
 
     def release(self, shard: int) -> None:
         """Give up the claim of a shard that is done, or not to be done."""
         with self._changed:
-            self._working.discard(shard)
-        self._folder.remove(f"{CLAIMS}/{shard:06}")
+            name = self._working.pop(shard, None)
+        if name is not None:
+            self._folder.remove(name)
 
     def show(self, **progress: Any) -> None:
         """Say how far the runner has come: rows, tokens, seconds, shards."""
@@ -149,15 +184,32 @@ class Claims:
 
     def is_dead(self, runner: str) -> bool:
         """Whether a runner has ended without giving up its claims."""
-        note = RunnerNote.from_bytes(self._folder.read(f"{RUNNERS}/{runner}.json"))
-        if note is not None and note.machine == self._note.machine and (lock := self._lock_of(runner)) is not None:
-            return _is_free(lock)
+        if runner == self.runner:
+            return False
+        note = self._note_of(runner)
+        if self._has_ended(runner, note):
+            return True
+        # Its lock alone would not do: a process that was stopped holds it, and perhaps a child of one that was killed.
         beat = -1 if note is None else note.beat
         seen = self._seen.get(runner)
         if seen is None or seen.beat != beat:
             self._seen[runner] = _Seen(beat, time.monotonic())
             return False
         return time.monotonic() - seen.since > self._patience
+
+    def _note_of(self, runner: str) -> RunnerNote | None:
+        # Claims may hold anything.
+        if not _RUNNER.fullmatch(runner):
+            return None
+        return RunnerNote.from_bytes(self._folder.read(f"{RUNNERS}/{runner}.json"))
+
+    def _has_ended(self, runner: str, note: RunnerNote | None = None) -> bool:
+        """Whether it is certain that a runner has ended: it was of this machine, and its lock is free."""
+        note = note or self._note_of(runner)
+        if note is None or note.machine != self._note.machine or (lock := self._lock_of(runner)) is None:
+            return False
+        # A lock that is not there tells nothing; taking it would make it.
+        return self._folder.exists(f"{RUNNERS}/{runner}.lock") and _is_free(lock)
 
     def _lock_of(self, runner: str) -> FileLock | None:
         if not isinstance(self._folder, LocalFolder):
@@ -188,7 +240,7 @@ def _is_free(lock: FileLock) -> bool:
     try:
         with lock.acquire(blocking=False):
             return True
-    except Timeout:
+    except (Timeout, OSError, NotImplementedError):
         return False
 
 

@@ -1,20 +1,28 @@
 """The folder of a job: what runners, and people who look at it, read and write there."""
 
 import contextlib
+import errno
 import os
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
-from berthub.atomic import unfinished_beside, write_errors, written_file
+from berthub.atomic import fsync_folder, made_folder, unfinished_beside, write_errors, written_file
 from berthub.errors import InputError
 
 __all__ = ["STATE", "JobFolder", "LocalFolder"]
 
 STATE = "_job"
 """The folder inside that holds the plan and the manifest; tools that read tables pass over names with a "_"."""
+
+T = TypeVar("T")
+
+# So often a small file is tried to be written into a folder that another process removes.
+_TIMES = 10
+# What file systems say that have no hard links.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class JobFolder(ABC):
@@ -24,6 +32,10 @@ class JobFolder(ABC):
     """
 
     address: str
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Make the folder, if it is not there. No other method does: a folder that was removed stays removed."""
 
     @abstractmethod
     def names(self, inside: str = "") -> list[str]:
@@ -36,6 +48,17 @@ class JobFolder(ABC):
     @abstractmethod
     def read(self, name: str) -> bytes | None:
         """The content of a file, None where there is none."""
+
+    def sizes(self) -> dict[str, int]:
+        """The sizes of the files directly in the folder, by name."""
+        return {name: size for name in self.names() if (size := self.size(name)) is not None}
+
+    def size(self, name: str) -> int | None:
+        """The size of a file, None where there is none."""
+        if not self.exists(name):
+            return None
+        with self.opened(name) as file:
+            return file.seek(0, os.SEEK_END)
 
     @abstractmethod
     def opened(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
@@ -78,6 +101,17 @@ class JobFolder(ABC):
         with self.written(name) as file:
             file.write(data)
 
+    def write_new(self, name: str, data: bytes) -> bool:
+        """Write a file for good, unless there is one with this name: whether it was written."""
+        if self.exists(name):
+            return False
+        self.write(name, data)
+        return True
+
+    @abstractmethod
+    def sweep(self) -> None:
+        """Remove what processes that were killed left of any file, when no process has anything to write any more."""
+
 
 class LocalFolder(JobFolder):
     """A folder of this machine's file system, which other machines may share."""
@@ -94,6 +128,30 @@ class LocalFolder(JobFolder):
             except FileNotFoundError:
                 return []
             return sorted(entry.name for entry in found if not entry.name.startswith(".") and entry.is_file())
+
+    def begin(self) -> None:
+        """Make the folder, that of the job's state in it, and those above; it outlives a power failure."""
+        with self._errors():
+            made_folder(self._path / STATE)
+
+    def sizes(self) -> dict[str, int]:
+        """The sizes of the files directly in the folder, by name."""
+        found: dict[str, int] = {}
+        with self._errors():
+            for entry in list(os.scandir(self._path)):
+                # One may be removed meanwhile.
+                with contextlib.suppress(FileNotFoundError):
+                    if entry.is_file():
+                        found[entry.name] = entry.stat().st_size
+        return found
+
+    def size(self, name: str) -> int | None:
+        """The size of a file, None where there is none."""
+        with self._errors():
+            try:
+                return (self._path / name).stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of this name."""
@@ -127,33 +185,61 @@ class LocalFolder(JobFolder):
 
     def note(self, name: str, data: bytes) -> None:
         """Write a small file beside, and rename it."""
-        self._make_parent(name)
-        path = self._path / name
-        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        with write_errors(path):
-            try:
-                unfinished.write_bytes(data)
-                unfinished.replace(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    unfinished.unlink()
-                raise
+
+        def write(path: Path, unfinished: Path) -> None:
+            unfinished.write_bytes(data)
+            unfinished.replace(path)
+
+        self._beside(name, write)
 
     def claim(self, name: str, data: bytes) -> bool:
         """Write a small file beside, and link it to its name, which fails where the name is there."""
-        self._make_parent(name)
+
+        def write(path: Path, unfinished: Path) -> bool:
+            unfinished.write_bytes(data)
+            return _link(unfinished, path)
+
+        return self._beside(name, write)
+
+    def write_new(self, name: str, data: bytes) -> bool:
+        """Write a file beside, fsync it, and link it to its name, before its folder is fsynced."""
+
+        def write(path: Path, unfinished: Path) -> bool:
+            with unfinished.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            written = _link(unfinished, path)
+            fsync_folder(path.parent)
+            return written
+
+        return self._beside(name, write)
+
+    def _beside(self, name: str, write: Callable[[Path, Path], T]) -> T:
+        """Call `write` with a path and another one beside it, which is removed afterwards."""
         path = self._path / name
-        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         with write_errors(path):
-            try:
-                unfinished.write_bytes(data)
-                os.link(unfinished, path)
-            except FileExistsError:
-                return False
-            finally:
-                with contextlib.suppress(OSError):
-                    unfinished.unlink()
-        return True
+            for left in reversed(range(_TIMES)):
+                self._make_parent(name)
+                unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+                try:
+                    return write(path, unfinished)
+                except FileNotFoundError:
+                    # A runner that has just finished the job has swept the folder; or the folder is gone.
+                    if not left or not (self._path / STATE).is_dir():
+                        raise
+                finally:
+                    with contextlib.suppress(OSError):
+                        unfinished.unlink()
+        raise AssertionError
+
+    def sweep(self) -> None:
+        """Remove the unfinished files of all names."""
+        for folder in (self._path, self._path / STATE):
+            with self._errors(), contextlib.suppress(FileNotFoundError):
+                for entry in list(os.scandir(folder)):
+                    if entry.name.startswith(".") and entry.name.endswith(".part") and entry.is_file():
+                        Path(entry.path).unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -171,7 +257,8 @@ class LocalFolder(JobFolder):
         path = self._path / name
         with self._errors(), contextlib.suppress(FileNotFoundError):
             for entry in list(os.scandir(path)):
-                Path(entry.path).unlink(missing_ok=True)
+                if not entry.is_dir(follow_symlinks=False):
+                    Path(entry.path).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 path.rmdir()
 
@@ -188,8 +275,28 @@ class LocalFolder(JobFolder):
             return self._path.exists() and any(path.name != STATE for path in self._path.iterdir())
 
     def _make_parent(self, name: str) -> None:
-        with self._errors():
-            (self._path / name).parent.mkdir(parents=True, exist_ok=True)
+        """Make the folder inside that of the job's state where a file belongs."""
+        folder = (self._path / name).parent
+        if folder.parent == self._path / STATE:
+            with self._errors(), contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                fsync_folder(folder.parent)
 
     def _errors(self) -> contextlib.AbstractContextManager[None]:
         return write_errors(self._path)
+
+
+def _link(unfinished: Path, path: Path) -> bool:
+    """Give a file a name that must be new: whether it was."""
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Of two processes that come here at the same moment, the second one replaces what the first one wrote.
+        if path.exists():
+            return False
+        unfinished.replace(path)
+    return True

@@ -1,5 +1,6 @@
 """Run a job: plan it or go on with it, have its missing shards computed, and write the manifest at the end."""
 
+import errno
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -8,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from berthub.choices import OnError
-from berthub.errors import InputError
+from berthub.errors import InputError, WriteError
 from berthub.fingerprint import fingerprint, fingerprint_of_model
+from berthub.jobs.claims import CLAIMS, RUNNERS
 from berthub.jobs.computation import Computation
 from berthub.jobs.environment import differences, environment_here
 from berthub.jobs.folder import JobFolder
 from berthub.jobs.plan import Plan
 from berthub.jobs.planning import check_inputs, first_rows, make_plan
 from berthub.jobs.progress import OnProgress
-from berthub.jobs.records import RECORDS, Manifest, known_records
+from berthub.jobs.records import RECORDS, Manifest, finished_records
 from berthub.jobs.stored import PLAN, read_plan
 from berthub.jobs.tasks import Task
 from berthub.tables.columns import TextColumns
@@ -26,6 +28,8 @@ __all__ = ["JobOptions", "Runner", "run_job"]
 
 # Rows of a shard: some seconds to minutes of work, and a file of useful size. Token vectors are many for each text.
 _SHARD_ROWS, _SHARD_ROWS_OF_TOKENS = 16384, 1024
+# So often the manifest is tried to be written beside runners that finish at the same moment.
+_TIMES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +90,9 @@ def run_job(
         raise InputError("a CoNLL file has no place for rows without a result: write another format, or leave out skip")
     if not source.files:
         raise InputError("a job reads files: name files, folders or patterns, or write to one file")
-    stored = read_plan(folder)
+    stored = _stored_plan(folder)
     if stored is not None:
         check_inputs(stored, source)
-    else:
-        _check_unused(folder)
     if task.texts_are_strings:
         # What is wrong at the beginning of a file should not wait for the model.
         first_rows(source, texts)
@@ -104,14 +106,9 @@ def run_job(
         "shard_rows": options.shard_rows or _shard_rows(computation),
         "environment": None if options.any_machine else environment_here(),
     }
-    if stored is not None:
-        if options.shard_rows is None:
-            wanted["shard_rows"] = stored.shard_rows
-        _check_same(stored, {**wanted, "reading": source.options, "texts": first.texts})
-        plan = stored
-    else:
+    if stored is None:
         typed = task.carried and task.format == "parquet"
-        plan = make_plan(
+        planned = make_plan(
             source,
             first,
             **wanted,
@@ -119,26 +116,50 @@ def run_job(
             extension=f".{task.format}",
             on_file=on_file,
         )
-        folder.write(PLAN, plan.to_bytes())
-    failures = runner.run(
-        plan,
-        task=task,
-        computation=computation,
-        folder=folder,
-        lenient=options.on_error == "skip",
-        on_progress=on_progress,
-    )
-    if failures:
-        raise _failed(failures, plan)
-    return _finish(plan, folder)
+        stored = _write_plan(planned, source, folder)
+    if options.shard_rows is None:
+        wanted["shard_rows"] = stored.shard_rows
+    _check_same(stored, {**wanted, "reading": source.options, "texts": first.texts})
+    try:
+        failures = runner.run(
+            stored,
+            task=task,
+            computation=computation,
+            folder=folder,
+            lenient=options.on_error == "skip",
+            on_progress=on_progress,
+        )
+        if failures:
+            raise _failed(failures, stored)
+        return _finish(stored, folder)
+    except WriteError as error:
+        if error.errno == errno.ENOENT and not folder.exists(PLAN):
+            raise WriteError(f"{folder.address} was removed while the job ran: run it again") from error
+        raise
 
 
-def _check_unused(folder: JobFolder) -> None:
-    if folder.is_used():
+def _stored_plan(folder: JobFolder) -> Plan | None:
+    """The plan in a folder, None in one that is new or empty; `InputError` for one that holds something else."""
+    plan = read_plan(folder)
+    # Another runner may have begun the job between the two looks.
+    if plan is None and folder.is_used() and (plan := read_plan(folder)) is None:
         raise InputError(
             f"{folder.address} holds files, and no job: name a folder that is new or empty, or one in which a job was "
             "begun"
         )
+    return plan
+
+
+def _write_plan(plan: Plan, source: Source, folder: JobFolder) -> Plan:
+    """Write a plan where there is none yet; the one that is there then, which another runner may have written."""
+    folder.begin()
+    if folder.write_new(PLAN, plan.to_bytes()):
+        return plan
+    stored = read_plan(folder)
+    if stored is None:
+        raise WriteError(f"{folder.address} was removed while the job began: run it again")
+    check_inputs(stored, source)
+    return stored
 
 
 def _described(task: Task, computation: Computation) -> dict[str, Any]:
@@ -205,15 +226,24 @@ def _failed(failures: list[InputError], plan: Plan) -> InputError:
 
 
 def _finish(plan: Plan, folder: JobFolder) -> Manifest:
-    """Write the manifest, and remove what was needed until then."""
-    records = known_records(folder, plan)
+    """Write the manifest, and remove what was needed until then, and what killed processes left."""
+    records = finished_records(folder, plan)
     if len(records) < len(plan.shards):
-        # Another runner has finished the job, and removed the records meanwhile; or somebody removed files.
-        manifest = Manifest.read(folder)
-        if manifest is not None and len(manifest.shards) == len(plan.shards):
-            return manifest
-        raise InputError(f"files of {folder.address} were removed while the job ran: run it again")
+        # Another runner may have finished the job, and removed the records, during that look.
+        records = finished_records(folder, plan)
+    if len(records) < len(plan.shards):
+        raise InputError(f"files of {folder.address} were removed or changed while the job ran: run it again")
     manifest = Manifest(plan=plan.id, shards=tuple(records[shard.number] for shard in plan.shards))
-    manifest.write(folder)
-    folder.remove_folder(RECORDS)
+    for left in reversed(range(_TIMES)):
+        try:
+            manifest.write(folder)
+            break
+        except WriteError as error:
+            # Another runner, which has written the same manifest, has swept the folder.
+            if error.errno != errno.ENOENT or not left or not folder.exists(PLAN):
+                raise
+    # Claims and notes mean nothing any more, whoever has written them.
+    for name in (RECORDS, CLAIMS, RUNNERS):
+        folder.remove_folder(name)
+    folder.sweep()
     return manifest

@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 from berthub.errors import InputError
-from berthub.jobs.claims import Claims
+from berthub.jobs.claims import BEAT, PATIENCE, Claims
 from berthub.jobs.computation import Computation
 from berthub.jobs.folder import JobFolder
 from berthub.jobs.job import Runner
 from berthub.jobs.plan import Plan, Shard
 from berthub.jobs.progress import JobProgress, OnProgress
-from berthub.jobs.records import ShardRecord, is_finished, known_records
+from berthub.jobs.records import ShardRecord, finished_records, is_finished
 from berthub.jobs.shards import run_shards
 from berthub.jobs.step import Step
 from berthub.jobs.tasks import Task
@@ -25,7 +25,13 @@ _MOST_FAILURES = 10
 
 
 class LocalRunner(Runner):
-    """Computes in this process; several of them, on machines that share the folder, share the work."""
+    """Computes in this process; several of them, on machines that share the folder, share the work.
+
+    A runner writes a sign of life every `beat` seconds; one without a new one for `patience` seconds counts as dead.
+    """
+
+    def __init__(self, *, patience: float = PATIENCE, beat: float = BEAT) -> None:
+        self._patience, self._beat = patience, beat
 
     def run(
         self,
@@ -38,33 +44,46 @@ class LocalRunner(Runner):
         on_progress: OnProgress,
     ) -> list[InputError]:
         """Compute the shards that are missing, and wait for those that other runners have."""
-        finished = known_records(folder, plan)
+        finished = finished_records(folder, plan)
         missing = [shard for shard in plan.shards if shard.number not in finished]
-        with Claims(folder) as claims:
+        if not missing:
+            return []
+        stopping = threading.Event()
+        with Claims(folder, patience=self._patience, beat=self._beat) as claims:
             counts = _Counts(plan, missing, claims, on_progress)
             run_shards(
-                _claimed(missing, plan, folder, claims, counts),
+                _claimed(missing, plan, folder=folder, claims=claims, counts=counts, stopping=stopping),
                 plan,
                 computation=computation,
                 folder=folder,
                 lenient=lenient,
                 on_step=counts.step,
                 on_shard=counts.shard,
+                on_stop=stopping.set,
             )
         return counts.failures
 
 
 def _claimed(
-    missing: Sequence[Shard], plan: Plan, folder: JobFolder, claims: Claims, counts: "_Counts"
+    missing: Sequence[Shard],
+    plan: Plan,
+    *,
+    folder: JobFolder,
+    claims: Claims,
+    counts: "_Counts",
+    stopping: threading.Event,
 ) -> Iterator[Shard]:
-    """The missing shards that no other runner has, each claimed when it is taken; until none is missing."""
+    """The missing shards that no other runner has, each claimed when it is taken; until none is missing, or stopped."""
     waiting = list(missing)
     while waiting:
         later: list[Shard] = []
         for shard in waiting:
-            if len(counts.failures) >= _MOST_FAILURES:
+            if stopping.is_set() or len(counts.failures) >= _MOST_FAILURES:
                 return
-            if not claims.take(shard.number, plan.name_of(shard)):
+            # Most of what others have is finished when it is looked at; that costs less than a claim.
+            if is_finished(folder, plan, shard):
+                counts.elsewhere(shard)
+            elif not claims.take(shard.number, plan.name_of(shard)):
                 later.append(shard)
             elif is_finished(folder, plan, shard):
                 claims.release(shard.number)
@@ -72,7 +91,7 @@ def _claimed(
             else:
                 yield shard
         if len(later) == len(waiting):
-            time.sleep(_PAUSE)
+            stopping.wait(_PAUSE)
         waiting = later
 
 

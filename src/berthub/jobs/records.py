@@ -17,6 +17,8 @@ __all__ = [
     "RECORDS",
     "Manifest",
     "ShardRecord",
+    "finished_record",
+    "finished_records",
     "is_finished",
     "known_records",
     "record_name",
@@ -77,11 +79,15 @@ class Manifest:
     def write(self, folder: JobFolder) -> None:
         """Write the manifest, after the list of errors where there are any."""
         errors = [{"shard": record.number, **error} for record in self.shards for error in record.errors]
-        if errors:
-            folder.write(ERRORS, b"".join(orjson.dumps(error) + b"\n" for error in errors))
+        lines = b"".join(orjson.dumps(error) + b"\n" for error in errors)
+        if errors and folder.read(ERRORS) != lines:
+            folder.write(ERRORS, lines)
         shards = [{**dataclasses.asdict(record), "errors": len(record.errors)} for record in self.shards]
         described = {"plan": self.plan, "totals": self.totals, "shards": shards}
-        folder.write(MANIFEST, orjson.dumps(described, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        data = orjson.dumps(described, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        # A finished job is left alone, and may be where nothing can be written.
+        if folder.read(MANIFEST) != data:
+            folder.write(MANIFEST, data)
 
     @classmethod
     def read(cls, folder: JobFolder) -> Self | None:
@@ -118,13 +124,31 @@ def known_records(folder: JobFolder, plan: Plan) -> dict[int, ShardRecord]:
     return {
         shard.number: recorded[shard.number]
         for shard in plan.shards
-        if shard.number in recorded and plan.name_of(shard) in files and recorded[shard.number].file in files
+        if shard.number in recorded and (name := plan.name_of(shard)) in files and recorded[shard.number].file == name
     }
 
 
+def finished_records(folder: JobFolder, plan: Plan) -> dict[int, ShardRecord]:
+    """The records of shards whose files are there and have the sizes that they were written with, by number."""
+    sizes = folder.sizes() if (known := known_records(folder, plan)) else {}
+    return {number: record for number, record in known.items() if sizes.get(record.file) == record.size}
+
+
+def finished_record(folder: JobFolder, plan: Plan, shard: Shard) -> ShardRecord | None:
+    """The record of a shard whose file is there and has the size that it was written with, None for another one."""
+    name = plan.name_of(shard)
+    size = folder.size(name)
+    if size is None:
+        return None
+    record = ShardRecord.from_bytes(folder.read(record_name(shard.number)))
+    if record is None and (manifest := Manifest.read(folder)) is not None:
+        record = next((each for each in manifest.shards if each.number == shard.number), None)
+    return record if record is not None and (record.file, record.size) == (name, size) else None
+
+
 def is_finished(folder: JobFolder, plan: Plan, shard: Shard) -> bool:
-    """Whether the file of a shard is there, and what is known of it."""
-    return folder.exists(plan.name_of(shard)) and (folder.exists(record_name(shard.number)) or folder.exists(MANIFEST))
+    """Whether the file of a shard is there, as it was written."""
+    return finished_record(folder, plan, shard) is not None
 
 
 def record_name(number: int) -> str:

@@ -1,5 +1,6 @@
 """Write the file of one shard: its results appear under their name at once, and whole."""
 
+import errno
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,11 +9,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from berthub.choices import InputFormat
-from berthub.errors import InputError
+from berthub.errors import InputError, WriteError
 from berthub.jobs.computation import Computation
 from berthub.jobs.folder import JobFolder
 from berthub.jobs.plan import Plan, Shard
-from berthub.jobs.records import ShardRecord, record_name
+from berthub.jobs.records import ShardRecord, finished_record, record_name
 from berthub.jobs.step import Step
 from berthub.tables.block import Block, JsonRows
 from berthub.tables.missing import Tally
@@ -103,11 +104,22 @@ class ShardFile:
                 truncated=self._counts["truncated"],
                 tokens=self._counts["tokens"],
             )
-            self._folder.write(record_name(self._shard.number), record.to_bytes())
+            return self._named(record)
         except BaseException:
             self.discard()
             raise
-        self._context.__exit__(None, None, None)
+
+    def _named(self, record: ShardRecord) -> ShardRecord:
+        try:
+            self._folder.write(record_name(self._shard.number), record.to_bytes())
+            self._context.__exit__(None, None, None)
+        except WriteError as error:
+            # Another runner took this one for dead, has computed the shard, finished the job, and swept the folder.
+            finished = finished_record(self._folder, self._plan, self._shard)
+            if error.errno != errno.ENOENT or finished is None:
+                raise
+            self.discard()
+            return finished
         return record
 
     def _write_empty(self) -> None:
@@ -119,7 +131,7 @@ class ShardFile:
         self._writer.write_empty(block, columns)
 
     def discard(self) -> None:
-        """Remove the file."""
+        """Remove the file, unless it has its name."""
         reason = _DiscardedError()
         self._context.__exit__(_DiscardedError, reason, None)
 

@@ -60,15 +60,17 @@ def run_shards(
     lenient: bool,
     on_step: OnStep,
     on_shard: OnShard,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> None:
     """Compute shards and write their files; one that cannot be read or computed is left out, and reported.
 
     If `lenient`, rows that cannot be read or computed have no result, and their shards are written.
-    `shards` are taken by a thread, each shortly before it is needed; `on_shard` is called by another one.
+    `shards` are taken by a thread, each shortly before it is needed; `on_shard` is called by another one. When no more
+    shards are wanted, because of an error, `on_stop` is called: then taking one should not wait any more.
     """
     writing = _Writing(plan, computation, folder, on_shard)
     with (
-        read_ahead(_read(shards, plan, lenient=lenient), _AHEAD) as read,
+        read_ahead(_read(shards, plan, lenient=lenient), _AHEAD, on_stop=on_stop) as read,
         written_behind(writing.run, _BEHIND) as write,
     ):
         failed = False
@@ -126,9 +128,15 @@ class _Writing:
             self._file = ShardFile(self._plan, item.shard, computation=self._computation, folder=self._folder)
             return
         file, shard = self._file, self._shard
-        if file is None or shard is None:
+        if shard is None:
             # The rest of a shard that failed.
             return
+        if isinstance(item, _Failed):
+            self._shard = None
+            self._discard()
+            self._on_shard(shard, item.error)
+            return
+        assert file is not None
         match item:
             case Block():
                 file.begin(item)
@@ -136,16 +144,13 @@ class _Writing:
                 file.write(item.columns, item.step)
             case _End():
                 # It discards itself when it fails.
-                self._file = None
+                self._file = self._shard = None
                 try:
                     record = file.commit(item.tally)
                 except InputError as error:
                     self._on_shard(shard, error)
                 else:
                     self._on_shard(shard, record)
-            case _Failed():
-                self._discard()
-                self._on_shard(shard, item.error)
 
     def _discard(self) -> None:
         if self._file is not None:

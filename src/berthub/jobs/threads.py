@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
 
 __all__ = ["StoppedError", "read_ahead", "written_behind"]
@@ -71,8 +71,11 @@ class _Channel(Generic[T]):
 
 
 @contextlib.contextmanager
-def read_ahead(items: Iterable[T], count: int) -> Iterator[Iterator[T]]:
-    """Take items in a thread, `count` of them ahead of those that are used; the thread ends with the block."""
+def read_ahead(items: Iterator[T], count: int, *, on_stop: Callable[[], None] = lambda: None) -> Iterator[Iterator[T]]:
+    """Take items in a thread, `count` of them ahead of those that are used; the thread ends with the block.
+
+    `on_stop` is called when the block ends, before the thread is waited for.
+    """
     channel: _Channel[T] = _Channel(count)
 
     def give() -> None:
@@ -84,15 +87,21 @@ def read_ahead(items: Iterable[T], count: int) -> Iterator[Iterator[T]]:
         except BaseException as error:
             channel.end(error)
             return
+        finally:
+            # What it has open is closed now, and in its thread.
+            if isinstance(items, Generator):
+                items.close()
         channel.end()
 
     thread = threading.Thread(target=give, name="berthub-job-read", daemon=True)
-    thread.start()
     try:
+        thread.start()
         yield iter(channel)
     finally:
+        on_stop()
         channel.stop()
-        thread.join()
+        if thread.is_alive():
+            thread.join()
 
 
 @contextlib.contextmanager
@@ -113,14 +122,15 @@ def written_behind(consume: Callable[[Iterator[T]], None], count: int) -> Iterat
             channel.stop(error)
 
     thread = threading.Thread(target=take, name="berthub-job-write", daemon=True)
-    thread.start()
     try:
+        thread.start()
         yield channel.put
         channel.end()
         thread.join()
     except BaseException:
         channel.stop()
-        thread.join()
+        if thread.is_alive():
+            thread.join()
         raise
     if channel.error is not None:
         raise channel.error
