@@ -1,6 +1,7 @@
 """Make the plan of a job: list the input files, count their rows, and split these into shards."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -95,13 +96,15 @@ def make_plan(
             if quick.rows:
                 spans.append(Span(index, BEGINNING, quick.rows))
         else:
+            size, stamp = stamp_of(file)
             with opened_rows(file, source.options, first.texts) as reader:
                 counted = reader.count(first=left, every=shard_rows)
             _check_columns(counted, first, file)
             if index < _CLOSELY and (seen := quick_count(file, source.options)) is not None:
                 headers[file.format] = seen.header
-            size, stamp = stamp_of(file)
             planned = PlannedFile(address_of(file), file.format, size, counted.rows, checksum_of(file), stamp)
+            if stamp_of(file) != (size, stamp):
+                raise InputError(f"{file.name} was written to while its rows were counted: wait until it is finished")
             spans += _spans(index, counted)
         files.append(planned)
         rows += planned.rows
@@ -150,7 +153,7 @@ def check_file(planned: PlannedFile) -> None:
             f"{planned.address} has changed since the job was planned: it had {planned.size:,} bytes and has {size:,}. "
             f"{ADVICE}"
         )
-    if stamp != planned.stamp and checksum_of(file) != planned.checksum:
+    if stamp != planned.stamp and _checksum_at(file, stamp) != planned.checksum:
         raise InputError(f"{planned.address} has changed since the job was planned. {ADVICE}")
 
 
@@ -183,6 +186,12 @@ def checksum_of(file: InputFile) -> str:
         while chunk := os.read(opened.raw.fileno(), _CHUNK):
             checksum = google_crc32c.extend(checksum, chunk)
     return f"crc32c:{checksum:08x}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _checksum_at(file: InputFile, stamp: str) -> str:
+    """The checksum of a file with that stamp; a file that was copied, or touched, is not read again for each shard."""
+    return checksum_of(file)
 
 
 @contextlib.contextmanager
