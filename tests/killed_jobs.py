@@ -34,6 +34,7 @@ from failing_io import LIBRARY, MODELS, MODES, Failing, compiled
 _DIE = -1
 # A process that takes longer hangs.
 _SECONDS = 120
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CALLS = ("calls", *MODES)
 
 
@@ -93,8 +94,11 @@ class Child:
 
     def __init__(self, run: Callable[[], None]) -> None:
         self._said = os.memfd_create("said")
+        # Until the child can take them, signals wait.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self.process = os.fork()
         if self.process:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             return
         status = 4
         try:
@@ -103,6 +107,7 @@ class Child:
             for stream in (1, 2):
                 os.dup2(self._said, stream)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             run()
             status = 0
         except KeyboardInterrupt:

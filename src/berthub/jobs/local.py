@@ -11,7 +11,7 @@ from berthub.jobs.folder import JobFolder
 from berthub.jobs.job import Runner
 from berthub.jobs.plan import Plan, Shard
 from berthub.jobs.progress import JobProgress, OnProgress
-from berthub.jobs.records import ShardRecord, finished_records, is_finished
+from berthub.jobs.records import Finished, ShardRecord, finished_records
 from berthub.jobs.shards import run_shards
 from berthub.jobs.step import Step
 from berthub.jobs.tasks import Task
@@ -74,18 +74,18 @@ def _claimed(
     stopping: threading.Event,
 ) -> Iterator[Shard]:
     """The missing shards that no other runner has, each claimed when it is taken; until none is missing, or stopped."""
-    waiting = list(missing)
+    waiting, finished = list(missing), Finished(folder, plan)
     while waiting:
         later: list[Shard] = []
         for shard in waiting:
             if stopping.is_set() or len(counts.failures) >= _MOST_FAILURES:
                 return
             # Most of what others have is finished when it is looked at; that costs less than a claim.
-            if is_finished(folder, plan, shard):
+            if finished.record(shard):
                 counts.elsewhere(shard)
             elif not claims.take(shard.number, plan.name_of(shard)):
                 later.append(shard)
-            elif is_finished(folder, plan, shard):
+            elif finished.record(shard):
                 claims.release(shard.number)
                 counts.elsewhere(shard)
             else:

@@ -15,11 +15,10 @@ __all__ = [
     "ERRORS",
     "MANIFEST",
     "RECORDS",
+    "Finished",
     "Manifest",
     "ShardRecord",
-    "finished_record",
     "finished_records",
-    "is_finished",
     "known_records",
     "record_name",
 ]
@@ -134,21 +133,26 @@ def finished_records(folder: JobFolder, plan: Plan) -> dict[int, ShardRecord]:
     return {number: record for number, record in known.items() if sizes.get(record.file) == record.size}
 
 
-def finished_record(folder: JobFolder, plan: Plan, shard: Shard) -> ShardRecord | None:
-    """The record of a shard whose file is there and has the size that it was written with, None for another one."""
-    name = plan.name_of(shard)
-    size = folder.size(name)
-    if size is None:
-        return None
-    record = ShardRecord.from_bytes(folder.read(record_name(shard.number)))
-    if record is None and (manifest := Manifest.read(folder)) is not None:
-        record = next((each for each in manifest.shards if each.number == shard.number), None)
-    return record if record is not None and (record.file, record.size) == (name, size) else None
+class Finished:
+    """Tells of single shards whether they are finished, by anybody, while a job runs."""
 
+    def __init__(self, folder: JobFolder, plan: Plan) -> None:
+        self._folder, self._plan = folder, plan
+        # Whoever writes it, the manifest has the same records. To read it for each shard would take too long.
+        self._manifest: dict[int, ShardRecord] | None = None
 
-def is_finished(folder: JobFolder, plan: Plan, shard: Shard) -> bool:
-    """Whether the file of a shard is there, as it was written."""
-    return finished_record(folder, plan, shard) is not None
+    def record(self, shard: Shard) -> ShardRecord | None:
+        """The record of a shard whose file is there and has the size that it was written with, None for another one."""
+        name = self._plan.name_of(shard)
+        size = self._folder.size(name)
+        if size is None:
+            return None
+        record = ShardRecord.from_bytes(self._folder.read(record_name(shard.number)))
+        if record is None:
+            if self._manifest is None and (manifest := Manifest.read(self._folder)) is not None:
+                self._manifest = {record.number: record for record in manifest.shards}
+            record = (self._manifest or {}).get(shard.number)
+        return record if record is not None and (record.file, record.size) == (name, size) else None
 
 
 def record_name(number: int) -> str:

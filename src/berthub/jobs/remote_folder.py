@@ -26,18 +26,39 @@ class RemoteFolder(JobFolder):
         # The connections of a file system belong to its process.
         return RemoteFolder, (self._given,)
 
+    def begin(self) -> None:
+        """Nothing: a folder is there when something is in it."""
+
     def names(self, inside: str = "") -> list[str]:
         """The names of the objects directly in a folder, sorted."""
+        return sorted(self._listed(inside))
 
-        def found() -> list[str]:
+    def sizes(self) -> dict[str, int]:
+        """The sizes of the objects directly in the folder, by name."""
+        return {name: entry["size"] for name, entry in self._listed("").items()}
+
+    def _listed(self, inside: str) -> dict[str, Any]:
+        def found() -> list[Any]:
             self._system.invalidate_cache()
             try:
-                entries = self._system.ls(self._path(inside), detail=True)
+                return list(self._system.ls(self._path(inside), detail=True))
             except FileNotFoundError:
                 return []
-            return sorted(entry["name"].rpartition("/")[2] for entry in entries if entry["type"] == "file")
 
-        return [name for name in self._asked(found) if name and not name.startswith(".")]
+        entries = {entry["name"].rpartition("/")[2]: entry for entry in self._asked(found) if entry["type"] == "file"}
+        return {name: entry for name, entry in entries.items() if name and not name.startswith(".")}
+
+    def size(self, name: str) -> int | None:
+        """The size of an object, None where there is none."""
+
+        def found() -> int | None:
+            self._system.invalidate_cache()
+            try:
+                return cast(int, self._system.info(self._path(name))["size"])
+            except FileNotFoundError:
+                return None
+
+        return self._asked(found)
 
     def exists(self, name: str) -> bool:
         """Whether there is an object of this name."""
@@ -109,6 +130,9 @@ class RemoteFolder(JobFolder):
         for each in self.names(name):
             self.remove(f"{name}/{each}")
         self.remove_empty(name)
+
+    def sweep(self) -> None:
+        """Nothing: an object that was not sent whole is not there."""
 
     def remove_empty(self, name: str) -> None:
         """Remove a folder where the file system has such things; object stores have none."""

@@ -13,7 +13,7 @@ from berthub.errors import InputError, WriteError
 from berthub.jobs.computation import Computation
 from berthub.jobs.folder import JobFolder
 from berthub.jobs.plan import Plan, Shard
-from berthub.jobs.records import ShardRecord, finished_record, record_name
+from berthub.jobs.records import Finished, ShardRecord, record_name
 from berthub.jobs.step import Step
 from berthub.tables.block import Block, JsonRows
 from berthub.tables.missing import Tally
@@ -115,7 +115,7 @@ class ShardFile:
             self._context.__exit__(None, None, None)
         except WriteError as error:
             # Another runner took this one for dead, has computed the shard, finished the job, and swept the folder.
-            finished = finished_record(self._folder, self._plan, self._shard)
+            finished = Finished(self._folder, self._plan).record(self._shard)
             if error.errno != errno.ENOENT or finished is None:
                 raise
             self.discard()
