@@ -10,6 +10,9 @@ __all__ = ["StoppedError", "read_ahead", "written_behind"]
 
 T = TypeVar("T")
 
+# So long a thread waits at a time: on Windows, and where another thread took the signal, no interrupt ends a wait.
+_SECONDS = 1.0
+
 
 class StoppedError(Exception):
     """The other side has stopped: nothing more is taken, or given."""
@@ -29,7 +32,7 @@ class _Channel(Generic[T]):
         """Give an item, as soon as there is room; the error of the taking side is raised here."""
         with self._changed:
             while len(self._items) >= self._size and not self._stopped:
-                self._changed.wait()
+                self._changed.wait(_SECONDS)
             if self._stopped:
                 raise self._error or StoppedError
             self._items.append(item)
@@ -40,7 +43,7 @@ class _Channel(Generic[T]):
         while True:
             with self._changed:
                 while not (self._items or self._ended or self._stopped):
-                    self._changed.wait()
+                    self._changed.wait(_SECONDS)
                 if self._stopped:
                     raise StoppedError
                 if not self._items:
