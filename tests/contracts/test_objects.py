@@ -46,6 +46,7 @@ def test_an_encoder_keeps_its_options(models: Path) -> None:
     assert again.tokenizer.tokenization == "tf_text"
     assert not again.tokenizer.lower_case
     assert repr(again) == repr(encoder)
+    assert _again(hub.load(models / "hf_bert", threads=1))._engine.threads == 1
 
 
 def test_a_model_that_changed_is_noticed(models: Path, tmp_path: Path) -> None:

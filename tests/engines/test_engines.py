@@ -91,6 +91,10 @@ def test_the_choice_of_engine_and_precision(models: Path) -> None:
         create_engine(checkpoint, precision="int4")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="float32 only"):
         create_engine(checkpoint, engine="numpy", precision="bfloat16")
+    assert create_engine(checkpoint, threads=3).threads == 3
+    for threads in (0, -1, 1.5, True, "2"):
+        with pytest.raises(InputError, match="threads must be a whole number from 1"):
+            create_engine(checkpoint, threads=threads)  # type: ignore[arg-type]
 
 
 def test_a_processor_without_bfloat16(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from berthub.engines.openvino.engine import _graph
+from berthub.engines.openvino.engine import OpenVinoEngine, _graph
 from berthub.engines.openvino.ops import OpenVinoOps
 from berthub.engines.openvino.pages import given_back
 from berthub.formats import read
@@ -80,3 +81,13 @@ def test_a_weight_that_is_used_again_is_one_constant(architecture: str) -> None:
         skipped = first if name.endswith("position_embeddings") else 0
         if "pooler" not in name:
             assert addresses.count(weight[skipped:].ctypes.data) == 1, name
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_threads_are_as_many_as_asked_for_and_tied_to_no_core(models: Path, many: bool) -> None:
+    engine = OpenVinoEngine(read(models / "tf2_v4"), precision="float32", threads=1)
+    with contextlib.ExitStack() as packing:
+        model = engine._model((Output(1),), many=many, packing=packing)._model
+        assert model.get_property("INFERENCE_NUM_THREADS") == 1
+        # Two processes with a thread each would have it on the same core.
+        assert not model.get_property("ENABLE_CPU_PINNING")

@@ -68,7 +68,7 @@ class Encoder:
         self._batch_tokens = batch_tokens
 
     def __getstate__(self) -> dict[str, Any]:
-        engine = (self._engine.name, self._engine.precision)
+        engine = (self._engine.name, self._engine.precision, self._engine.threads)
         stored: Any = self._checkpoint if self._source is None else self._source.stored(self._checkpoint)
         return {**vars(self), "_checkpoint": stored, "_engine": engine}
 
@@ -76,8 +76,8 @@ class Encoder:
         vars(self).update(state)
         if isinstance(self._checkpoint, StoredCheckpoint):
             self._checkpoint = self._checkpoint.read()
-        engine, precision = state["_engine"]
-        self._engine = create_engine(self._checkpoint, engine=engine, precision=precision)
+        engine, precision, threads = state["_engine"]
+        self._engine = create_engine(self._checkpoint, engine=engine, precision=precision, threads=threads)
 
     def __copy__(self) -> Self:
         new = object.__new__(type(self))

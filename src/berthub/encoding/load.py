@@ -13,7 +13,7 @@ from berthub.encoding.calibration import calibrated
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.graph_encoder import GraphEncoder
 from berthub.encoding.source import Source
-from berthub.engines.create import check_engine, create_engine
+from berthub.engines.create import check_engine, check_threads, create_engine
 from berthub.errors import InputError, ModelError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.preprocessor import read_preprocessor
@@ -38,6 +38,7 @@ def load(
     settings: Mapping[str, Any] | None = None,
     allow_nonfinite: bool = False,
     mmap: bool = True,
+    threads: int | None = None,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
@@ -66,6 +67,7 @@ def load(
     settings: Mapping[str, Any] | None = None,
     allow_nonfinite: bool = False,
     mmap: bool = True,
+    threads: int | None = None,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
@@ -85,21 +87,23 @@ def load(
     `settings` gives values by the names of the configuration for what a model's files do not store, such as
     {"lower_case": False}. Weights with NaN or infinity are refused, unless `allow_nonfinite` is true. They are views of
     the model's mapped files; `mmap=False` copies them into memory, for files that somebody may overwrite in place while
-    the model is in use. `sha256` pins the files, `cache_dir` and `offline` govern fetching (see
+    the model is in use. `threads` is how many threads compute, by default one on each core; give it where several
+    processes share a machine. `sha256` pins the files, `cache_dir` and `offline` govern fetching (see
     `berthub.sources.resolve`). Raises `BerthubError`s only.
 
     `engine="tensorflow"` is for SavedModels of other kinds, such as sentence-T5: TensorFlow runs the graph that is in
     the file, which is a program of its author's; it takes none of the options about the model.
     """
     if engine == "tensorflow":
-        given = (precision, max_length, tokenization, calibration, settings, allow_nonfinite, mmap)
-        if given != ("auto", None, None, None, None, False, True):
+        given = (precision, max_length, tokenization, calibration, settings, allow_nonfinite, mmap, threads)
+        if given != ("auto", None, None, None, None, False, True, None):
             raise InputError(
                 'engine="tensorflow" runs a model as it is: precision, max_length, tokenization, calibration, '
-                "settings, allow_nonfinite and mmap do not apply"
+                "settings, threads, allow_nonfinite and mmap do not apply"
             )
         return GraphEncoder(resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline))
     check_engine(engine, precision)
+    check_threads(threads)
     if calibration is not None and precision != "int8":
         raise InputError(f'calibration is for precision="int8", not for precision={precision!r}')
     folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
@@ -114,7 +118,8 @@ def load(
     tokenizer = Tokenizer.from_checkpoint(checkpoint, max_length=max_length)
     if precision == "int8" and (calibration is not None or checkpoint.quantization is None):
         checkpoint = calibrated(checkpoint, tokenizer, calibration)
-    encoder = Encoder(checkpoint, tokenizer, create_engine(checkpoint, engine=engine, precision=precision))
+    made = create_engine(checkpoint, engine=engine, precision=precision, threads=threads)
+    encoder = Encoder(checkpoint, tokenizer, made)
     _LOGGER.info("loaded %r", encoder)
     _LOGGER.debug("its settings: %s, from %s", checkpoint.config, dict(checkpoint.origin.settings))
     encoder._source = Source(folder, settings, allow_nonfinite, mmap)

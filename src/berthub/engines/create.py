@@ -7,23 +7,37 @@ from berthub.choices import EngineName, Precision
 from berthub.engines.engine import Engine
 from berthub.errors import InputError
 
-__all__ = ["check_engine", "create_engine"]
+__all__ = ["check_engine", "check_threads", "create_engine"]
 
 
-def create_engine(checkpoint: Checkpoint, *, engine: EngineName = "auto", precision: Precision = "auto") -> Engine:
+def create_engine(
+    checkpoint: Checkpoint,
+    *,
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
+    threads: int | None = None,
+) -> Engine:
     """The engine called `engine`; "auto" is OpenVINO.
 
     `precision` "auto" means bfloat16 where the processor computes in it natively and the engine can, else float32;
-    "int8" is for a checkpoint with a quantization.
+    "int8" is for a checkpoint with a quantization. OpenVINO computes with `threads` threads, None being one for each
+    core; NumPy's threads are those of its BLAS library, which the environment sets.
     """
     check_engine(engine, precision)
+    check_threads(threads)
     if engine == "numpy":
         from berthub.engines.numpy import NumpyEngine
 
         return NumpyEngine(checkpoint)
     from berthub.engines.openvino import OpenVinoEngine
 
-    return OpenVinoEngine(checkpoint, precision=precision)
+    return OpenVinoEngine(checkpoint, precision=precision, threads=threads)
+
+
+def check_threads(threads: int | None) -> None:
+    """`InputError` for anything but a whole number of threads from 1, or None."""
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise InputError(f"threads must be a whole number from 1, or None for one on each core, not {threads!r}")
 
 
 def check_engine(engine: EngineName, precision: Precision) -> None:

@@ -102,11 +102,15 @@ class Result(Brief):
 
 
 class Engine(ABC):
-    """Runs a model on batches. `name` and `precision` tell what runs; `limits`, which batches suit it."""
+    """Runs a model on batches. `name` and `precision` tell what runs; `limits`, which batches suit it.
+
+    `threads` is how many threads it was asked to compute with, None for its own choice.
+    """
 
     name: str
     precision: str
     limits: Limits
+    threads: int | None = None
 
     @abstractmethod
     def run(self, batches: Iterable[AnyBatch], outputs: Sequence[Output]) -> Generator[Result]:

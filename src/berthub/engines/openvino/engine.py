@@ -12,6 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,12 +44,15 @@ _HINTS = {"bfloat16": "bf16", "float32": "f32"}
 
 
 class OpenVinoEngine(Engine):
-    """Runs batches by OpenVINO, as many at a time as there are streams, with one more waiting."""
+    """Runs batches by OpenVINO, as many at a time as there are streams, with one more waiting.
+
+    All of them together take `threads` threads: None is one for each core of the machine that the process may use.
+    """
 
     name = "openvino"
     limits = _LIMITS
 
-    def __init__(self, checkpoint: Checkpoint, *, precision: Precision = "auto") -> None:
+    def __init__(self, checkpoint: Checkpoint, *, precision: Precision = "auto", threads: int | None = None) -> None:
         native = processor_has_bfloat16()
         if precision == "bfloat16" and not native:
             raise InputError('this processor does not compute in bfloat16; use precision="float32" or "auto"')
@@ -58,6 +62,7 @@ class OpenVinoEngine(Engine):
         self.precision = best if precision == "auto" else precision
         # Beside int8 everything that is not in bytes is computed as with "auto".
         self._hint = _HINTS[best if precision == "int8" else self.precision]
+        self.threads = threads
         self._checkpoint = checkpoint
         self._padding = Padding.of(checkpoint, self.limits)
         self._graphs: Graphs[tuple[bool, tuple[Output, ...]], _Compiled] = Graphs()
@@ -119,6 +124,7 @@ class OpenVinoEngine(Engine):
                 settings = {
                     "PERFORMANCE_HINT": "THROUGHPUT" if many else "LATENCY",
                     "INFERENCE_PRECISION_HINT": self._hint,
+                    **_threading(self.threads),
                 }
                 begin = time.perf_counter()
                 packing.enter_context(given_back(self._checkpoint.weights))
@@ -137,6 +143,15 @@ class OpenVinoEngine(Engine):
         if self.precision != "int8" or quantization is None:
             return OpenVinoOps()
         return Int8Ops(quantization)
+
+
+def _threading(threads: int | None) -> dict[str, Any]:
+    """The settings for so many threads.
+
+    They are not tied to cores: a process that does not have the machine alone cannot know which ones others took, and
+    all that asked for one thread would be tied to the same core.
+    """
+    return {} if threads is None else {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
 
 
 class _Compiled:
