@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from berthub.encoding.load import load
     from berthub.errors import BerthubError, TruncationWarning
     from berthub.exports import export
+    from berthub.jobs import ray
     from berthub.jobs.public import EncodeJob, PredictJob
     from berthub.networks.bert import BertConfig
     from berthub.preprocessing.preprocessor import Preprocessor
@@ -50,6 +51,7 @@ __all__ = [
     "Vocabulary",
     "export",
     "load",
+    "ray",
     "resolve",
     "sklearn",
 ]
@@ -78,7 +80,7 @@ _HOMES = {
 }
 
 
-_MODULES = ("sklearn",)
+_MODULES = {"ray": "jobs.ray", "sklearn": "sklearn"}
 
 # As libraries do: what is logged goes where the application says, and nowhere else.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -93,7 +95,7 @@ def __getattr__(name: str) -> Any:
 
     try:
         if name in _MODULES:
-            return importlib.import_module(f"{__name__}.{name}")
+            return importlib.import_module(f"{__name__}.{_MODULES[name]}")
         value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     except MissingDependencyError as error:
         # Looking at all names (`help`, completion, `import *`) must not require all libraries.

@@ -9,7 +9,7 @@ from berthub.errors import InputError
 from berthub.tables.block import Block
 from berthub.tables.reading_options import DELIMITERS
 
-__all__ = ["Tally", "settled"]
+__all__ = ["Tally", "filled", "is_missing", "settled"]
 
 _WAYS_OUT = "--missing empty takes it as an empty text, --missing skip leaves the row out"
 
@@ -62,12 +62,12 @@ def settled(blocks: Iterator[Block], tally: Tally, *, lines: bool) -> Iterator[B
         which = (
             []
             if lines and tally.missing is None
-            else [index for index, text in enumerate(block.texts) if _none(text) and index not in block.faults]
+            else [index for index, text in enumerate(block.texts) if is_missing(text) and index not in block.faults]
         )
         if block.faults:
             block = replace(
                 block,
-                texts=[_filled(text) if index in block.faults else text for index, text in enumerate(block.texts)],
+                texts=[filled(text) if index in block.faults else text for index, text in enumerate(block.texts)],
             )
         if not which:
             yield block
@@ -83,16 +83,17 @@ def settled(blocks: Iterator[Block], tally: Tally, *, lines: bool) -> Iterator[B
             continue
         texts = list(block.texts)
         for index in which:
-            texts[index] = _filled(texts[index])
+            texts[index] = filled(texts[index])
         yield replace(block, texts=texts)
 
 
-def _none(text: Any) -> bool:
+def is_missing(text: Any) -> bool:
     """Whether a text, or one of a pair, is missing; readers put None for what is null."""
     return not text or (isinstance(text, tuple) and not (text[0] and text[1]))
 
 
-def _filled(text: Any) -> Any:
+def filled(text: Any) -> Any:
+    """The text with an empty one in place of what is missing; of a pair each part."""
     if isinstance(text, tuple):
         return tuple(part or "" for part in text)
     return text if isinstance(text, list) else ""
