@@ -17,15 +17,17 @@ _LIBRARIES = ("numpy", "openvino", "pyarrow", "sentencepiece", "tokenizers")
 _INSTRUCTIONS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "fp16", "neon", "sve", "vnni")
 
 
-def environment_here() -> dict[str, Any]:
-    """The versions of the libraries, the processor, and its threads."""
+def environment_here(threads: int | None = None) -> dict[str, Any]:
+    """The versions of the libraries, the processor, and the threads that compute: one on each core, unless given."""
+    if threads is None:
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     name, instructions = _processor()
     return {
         "berthub": __version__,
         **{library: importlib.metadata.version(library) for library in _LIBRARIES},
         "processor": name,
         "instructions": instructions,
-        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": threads,
     }
 
 

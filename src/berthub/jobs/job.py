@@ -24,7 +24,7 @@ from berthub.jobs.tasks import Task
 from berthub.tables.columns import TextColumns
 from berthub.tables.source import Source
 
-__all__ = ["JobOptions", "Runner", "run_job"]
+__all__ = ["JobOptions", "Runner", "check_same_here", "run_job"]
 
 # Rows of a shard: some seconds to minutes of work, and a file of useful size. Token vectors are many for each text.
 _SHARD_ROWS, _SHARD_ROWS_OF_TOKENS = 16384, 1024
@@ -101,11 +101,11 @@ def run_job(
         raise InputError("a model that tags words takes no pairs of texts: leave out --text-pair-column")
     first = first_rows(source, replace(texts, words=computation.words))
     wanted: dict[str, Any] = {
-        "task": _described(task, computation),
-        "model": _model_hash(computation),
+        **_of_here(task, computation),
         "shard_rows": options.shard_rows or _shard_rows(computation),
-        "environment": None if options.any_machine else environment_here(),
     }
+    if options.any_machine:
+        wanted["environment"] = None
     if stored is None:
         typed = task.carried and task.format == "parquet"
         planned = make_plan(
@@ -136,6 +136,20 @@ def run_job(
         if error.errno == errno.ENOENT and not folder.exists(PLAN):
             raise WriteError(f"{folder.address} was removed while the job ran: run it again") from error
         raise
+
+
+def check_same_here(plan: Plan, *, task: Task, computation: Computation) -> None:
+    """Raise `InputError` where this process would not compute what was planned, perhaps on another machine."""
+    here = _of_here(task, computation)
+    _check_same(plan, here if plan.environment is not None else {**here, "environment": None})
+
+
+def _of_here(task: Task, computation: Computation) -> dict[str, Any]:
+    return {
+        "task": _described(task, computation),
+        "model": _model_hash(computation),
+        "environment": environment_here(task.model.threads),
+    }
 
 
 def _stored_plan(folder: JobFolder) -> Plan | None:

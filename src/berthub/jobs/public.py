@@ -54,6 +54,7 @@ class _Job(ABC):
     engine: EngineName = "auto"
     precision: Precision = "auto"
     settings: Mapping[str, Any] | None = None
+    threads: int | None = None
     sha256: str | Mapping[str, str] | None = None
     cache_dir: str | os.PathLike[str] | None = None
     offline: bool | None = None
@@ -68,7 +69,9 @@ class _Job(ABC):
     @abstractmethod
     def _task(self, model: Model) -> Task: ...
 
-    def run(self, *, runner: Literal["local"] | Runner = "local", on_progress: OnProgress | None = None) -> Manifest:
+    def run(
+        self, *, runner: Literal["local", "ray"] | Runner = "local", on_progress: OnProgress | None = None
+    ) -> Manifest:
         """Run the job, or go on with it, and return what was done.
 
         Whatever ended the last run, a finished shard is not computed again, and the files come out the same to the
@@ -92,6 +95,7 @@ class _Job(ABC):
             precision=self.precision,
             max_length=self.max_length,
             settings=self.settings,
+            threads=self.threads,
             sha256=self.sha256,
             cache_dir=self.cache_dir,
             offline=self.offline,
@@ -199,6 +203,10 @@ def job_folder(address: str | os.PathLike[str]) -> JobFolder:
 def _runner(runner: str | Runner) -> Runner:
     if isinstance(runner, Runner):
         return runner
+    if runner == "ray":
+        from berthub.jobs.ray.runner import RayRunner
+
+        return RayRunner()
     if runner != "local":
-        raise InputError(f'runner={runner!r} is not known; use "local"')
+        raise InputError(f'runner={runner!r} is not known; use "local" or "ray", or a berthub.ray.RayRunner')
     return LocalRunner()

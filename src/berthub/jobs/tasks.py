@@ -33,6 +33,7 @@ class Model:
     precision: Precision = "auto"
     max_length: int | None = None
     settings: Mapping[str, Any] | None = None
+    threads: int | None = None
     sha256: str | Mapping[str, str] | None = None
     cache_dir: str | os.PathLike[str] | None = None
     offline: bool | None = None
@@ -50,6 +51,7 @@ class Model:
             precision=self.precision,
             max_length=self.max_length,
             settings=self.settings,
+            threads=self.threads,
             sha256=self.sha256,
             cache_dir=self.cache_dir,
             offline=self.offline,
