@@ -68,6 +68,8 @@ def test_status_and_verify(cli: Any, corpus: Path) -> None:
         (["a text", "-o", "vectors/"], "file not found: a text"),
         (["-", "-o", "vectors/"], "a job reads files"),
         (["*.nothing", "-o", "vectors/"], "no file matches"),
+        (["corpus.csv", "-o", "vectors.npy", "--ray", "auto"], "--ray is for jobs, which write a folder"),
+        (["corpus.csv", "-o", "vectors.npy", "--threads", "2"], "--threads is for jobs, which write a folder"),
         (["corpus.csv", "-o", "vectors/", "--shard-rows", "0"], "a shard has at least one row"),
         (["corpus.csv", "-o", "vectors/", "--to", "npy", "--output", "sequence_output"], "a .npy file holds one array"),
         (["corpus.csv", "-o", "vectors/", "-c", "nothing"], 'no column "nothing"'),

@@ -48,12 +48,37 @@ class JobGroup:
         ),
     ] = False
 
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="auto|ADDRESS",
+            help="Compute on a cluster of Ray: auto is the one that runs on this machine, or that of RAY_ADDRESS. All "
+            "its machines have to see the input, the folder and the model.",
+            show_default=False,
+            rich_help_panel=JOB_PANEL,
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            metavar="NUMBER",
+            min=1,
+            help="The threads that compute, here or in each worker of Ray. Default: one on each core of this machine.",
+            show_default=False,
+            rich_help_panel=JOB_PANEL,
+        ),
+    ] = None
+
     def refuse_for_one_file(self) -> None:
         """Raise `InputError` for options that are given, and mean nothing where one file is written."""
         given = {
             "--shard-rows": self.shard_rows is not None,
             "--on-error": self.on_error is not None,
             "--any-machine": self.any_machine,
+            "--ray": self.ray is not None,
+            "--threads": self.threads is not None,
         }
         for option, is_given in given.items():
             if is_given:

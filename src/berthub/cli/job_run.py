@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from berthub.cli.job_options import JobGroup
 from berthub.cli.model import calibration_shown
 from berthub.cli.progress import counted
 from berthub.errors import InputError
-from berthub.jobs.job import JobOptions, run_job
+from berthub.jobs.job import JobOptions, Runner, run_job
 from berthub.jobs.local import LocalRunner
 from berthub.jobs.progress import JobProgress
 from berthub.jobs.public import job_folder
@@ -68,19 +68,27 @@ def run(
         manifest = run_job(
             source,
             texts,
-            task=task,
+            task=replace(task, model=replace(task.model, threads=options.threads)),
             folder=job_folder(output_folder),
             options=JobOptions(
                 shard_rows=options.shard_rows,
                 any_machine=options.any_machine,
                 on_error=options.on_error or "fail",
             ),
-            runner=LocalRunner(),
+            runner=_runner(options.ray),
             on_progress=shown.progress,
             on_file=shown.file,
         )
     if not quiet:
         _report(manifest, shown.last, output_folder, time.monotonic() - begin)
+
+
+def _runner(ray: str | None) -> Runner:
+    if ray is None:
+        return LocalRunner()
+    from berthub.jobs.ray.runner import RayRunner
+
+    return RayRunner(ray)
 
 
 @dataclass

@@ -52,6 +52,10 @@ class JobOptions:
 class Runner(ABC):
     """Has the missing shards of a job computed, on one machine or on many."""
 
+    def check(self) -> None:
+        """Raise `InputError` where it cannot run; called before anything is read or written."""
+        return
+
     @abstractmethod
     def run(
         self,
@@ -88,6 +92,7 @@ def run_job(
     """
     if options.on_error == "skip" and task.format == "conll":
         raise InputError("a CoNLL file has no place for rows without a result: write another format, or leave out skip")
+    runner.check()
     if not source.files:
         raise InputError("a job reads files: name files, folders or patterns, or write to one file")
     stored = _stored_plan(folder)

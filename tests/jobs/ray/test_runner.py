@@ -188,14 +188,17 @@ def test_a_cluster_that_does_not_answer_is_one_sentence_before_anything_is_compu
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = closed.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{nobody}")
     for address, message in (
         (f"127.0.0.1:{nobody}", f"no Ray cluster answers at 127.0.0.1:{nobody} .Connection refused.: start one with"),
         (f"127.0.0.1:{silent}", f"no Ray cluster answers at 127.0.0.1:{silent} .timed out"),
         (f"ray://127.0.0.1:{nobody}", f"no Ray cluster answers at ray://127.0.0.1:{nobody} .Connection refused"),
+        ("auto", f"no Ray cluster answers at 127.0.0.1:{nobody} "),
         ("nonsense", "'nonsense' is not understood: it is \"auto\", HOST:PORT, or ray://HOST:PORT"),
     ):
         with pytest.raises(InputError, match=message):
             job.run(runner=hub.ray.RayRunner(address))
-    assert not list(Path(job.output_folder).glob("*.parquet"))
+    # No plan is written either.
+    assert not Path(job.output_folder).exists()
     with pytest.raises(InputError, match="workers are at least one, not 0"):
         hub.ray.RayRunner(workers=0)

@@ -10,7 +10,7 @@ from typing import Any
 from berthub.errors import InputError, MissingDependencyError
 from berthub.sources.redaction import redact
 
-__all__ = ["connected", "import_ray"]
+__all__ = ["connected", "require_cluster"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -22,7 +22,21 @@ _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 _HEADER, _TYPE, _SETTINGS = 9, 3, 4
 
 
-def import_ray() -> Any:
+def require_cluster(address: str | None) -> None:
+    """Raise `InputError` where there is no cluster at `address`, as in `connected`, which would not start one."""
+    ray = _import_ray()
+    if not ray.is_initialized() and _named(address) is not None:
+        with connected(address):
+            pass
+
+
+def _named(address: str | None) -> str | None:
+    """The address that is meant; None where a cluster is to be started."""
+    named = (os.environ.get("RAY_ADDRESS") or address) if address in (None, "auto") else address
+    return None if named == "local" else named
+
+
+def _import_ray() -> Any:
     """Ray with Ray Data; `MissingDependencyError` where it is not installed."""
     try:
         import ray
@@ -39,17 +53,17 @@ def connected(address: str | None) -> Iterator[Any]:
     "auto" is the cluster that runs on this machine, or that of RAY_ADDRESS. None is that of RAY_ADDRESS, or else a
     cluster of this machine alone, which starts and ends here. `InputError` for a cluster that does not answer.
     """
-    ray = import_ray()
+    ray = _import_ray()
     if ray.is_initialized():
         yield ray
         return
-    named = os.environ.get("RAY_ADDRESS") if address in (None, "auto") else address
-    if named and named not in ("auto", "local"):
+    named = _named(address)
+    if named not in (None, "auto"):
         _require_answer(named)
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.WARNING, configure_logging=True)
     except (OSError, RuntimeError, ValueError) as error:
-        raise _unreachable(named or address, str(error).splitlines()[0]) from error
+        raise _unreachable(named, str(error).splitlines()[0]) from error
     _LOGGER.info("connected to Ray: %s", ray.cluster_resources())
     try:
         yield ray

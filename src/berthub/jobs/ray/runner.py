@@ -16,7 +16,7 @@ from berthub.jobs.folder import JobFolder, LocalFolder
 from berthub.jobs.job import Runner
 from berthub.jobs.plan import Plan, Shard
 from berthub.jobs.progress import JobProgress, OnProgress
-from berthub.jobs.ray.cluster import connected
+from berthub.jobs.ray.cluster import connected, require_cluster
 from berthub.jobs.ray.worker import ATTEMPTS, Outcome, ShardWorker, Work
 from berthub.jobs.records import is_finished, known_records
 from berthub.jobs.tasks import Task
@@ -47,6 +47,10 @@ class RayRunner(Runner):
         if workers is not None and workers < 1:
             raise InputError(f"workers are at least one, not {workers!r}")
         self._address, self._workers = address, workers
+
+    def check(self) -> None:
+        """Raise `InputError` for a cluster that does not answer; one of this machine alone is started by `run`."""
+        require_cluster(self._address)
 
     def run(
         self,
