@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,10 +62,13 @@ def connected(address: str | None) -> Iterator[Any]:
     named = _named(address)
     if named not in (None, "auto"):
         _require_answer(named)
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.WARNING, configure_logging=True)
     except (OSError, RuntimeError, ValueError) as error:
-        raise _unreachable(named, str(error).splitlines()[0]) from error
+        why = "none runs, and RAY_ADDRESS is not set" if named == "auto" else str(error).splitlines()[0]
+        raise _unreachable(named, why) from error
+    _restore(handler)
     _LOGGER.info("connected to Ray: %s", ray.cluster_resources())
     try:
         yield ray
@@ -71,13 +76,22 @@ def connected(address: str | None) -> Iterator[Any]:
         ray.shutdown()
 
 
+def _restore(handler: Any) -> None:
+    """Let SIGTERM do what it did: Ray's core has a handler of its own, after which the process may never end."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler if callable(handler) else signal.getsignal(signal.SIGTERM))
+
+
 def _require_answer(address: str) -> None:
     """Raise `InputError` where nothing at an address speaks as Ray does."""
-    host, colon, port = address.removeprefix(_CLIENT).partition("?")[0].rpartition(":")
-    if not colon or not port.isdecimal():
+    if address.startswith(_CLIENT):
         raise InputError(
-            f'the Ray address {redact(address)!r} is not understood: it is "auto", HOST:PORT, or ray://HOST:PORT'
+            f"{redact(address)} is an address for Ray's client, through which Ray Data does not run well: run the job "
+            "on a machine of the cluster, with --ray auto, or by `ray job submit`"
         )
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise InputError(f'the Ray address {redact(address)!r} is not understood: it is "auto" or HOST:PORT')
     try:
         with socket.create_connection((host.strip("[]"), int(port)), _PATIENCE) as connection:
             # With encryption Ray itself has to find out.

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import time
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,12 @@ def _outcomes(ray: Any, numbers: list[int], work: Work, *, workers: int | None) 
     context.max_errored_blocks = -1
     # Not more at the beginning than there is room for; Ray asks for more machines by itself.
     room = sum(int(node["Resources"].get("CPU", 0)) // work.threads for node in ray.nodes() if node["Alive"])
+    if not room:
+        warnings.warn(
+            f"no machine of the Ray cluster has {work.threads} processors, as many as the job has threads (--threads): "
+            "nothing is computed until there is one",
+            stacklevel=2,
+        )
     most = min(len(numbers), workers or len(numbers))
     pool = ray.data.ActorPoolStrategy(
         # A pool that may shrink: the actors that are left at the end make room for those of a node that was lost.
