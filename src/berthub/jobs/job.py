@@ -18,7 +18,7 @@ from berthub.jobs.folder import JobFolder
 from berthub.jobs.plan import Plan
 from berthub.jobs.planning import check_inputs, first_rows, make_plan
 from berthub.jobs.progress import OnProgress
-from berthub.jobs.records import RECORDS, Manifest, finished_records
+from berthub.jobs.records import ATTEMPTS, RECORDS, Manifest, finished_records
 from berthub.jobs.stored import PLAN, read_plan
 from berthub.jobs.tasks import Task
 from berthub.tables.columns import TextColumns
@@ -262,7 +262,7 @@ def _finish(plan: Plan, folder: JobFolder) -> Manifest:
             if error.errno != errno.ENOENT or not left or not folder.exists(PLAN):
                 raise
     # Claims and notes mean nothing any more, whoever has written them.
-    for name in (RECORDS, CLAIMS, RUNNERS):
+    for name in (RECORDS, ATTEMPTS, CLAIMS, RUNNERS):
         folder.remove_folder(name)
     folder.sweep()
     return manifest

@@ -12,6 +12,7 @@ from berthub.jobs.folder import STATE, JobFolder
 from berthub.jobs.plan import Plan, Shard
 
 __all__ = [
+    "ATTEMPTS",
     "ERRORS",
     "MANIFEST",
     "RECORDS",
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 MANIFEST, ERRORS, RECORDS = f"{STATE}/manifest.json", f"{STATE}/errors.jsonl", f"{STATE}/records"
+
+ATTEMPTS = f"{STATE}/attempts"
+"""Says of each shard that a worker computes how often that was begun."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from berthub.jobs.job import Runner
 from berthub.jobs.plan import Plan, Shard
 from berthub.jobs.progress import JobProgress, OnProgress
 from berthub.jobs.ray.cluster import connected, require_cluster
-from berthub.jobs.ray.worker import ATTEMPTS, Outcome, ShardWorker, Work
+from berthub.jobs.ray.worker import Outcome, ShardWorker, Work
 from berthub.jobs.records import is_finished, known_records
 from berthub.jobs.tasks import Task
 
@@ -81,7 +81,6 @@ class RayRunner(Runner):
             while missing:
                 later = self._round(ray, missing, work, counts)
                 missing = _waited_for(later, plan, folder, claims, counts)
-        folder.remove_empty(ATTEMPTS)
         return counts.failures
 
     def _round(self, ray: Any, shards: Sequence[Shard], work: Work, counts: "_Counts") -> list[Shard]:
@@ -138,9 +137,12 @@ def _outcomes(ray: Any, numbers: list[int], work: Work, *, workers: int | None) 
             compute=pool,
             num_cpus=work.threads,
         )
-        for batch in computed.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
-            for outcome in batch["outcome"].tolist():
-                yield Outcome(**orjson.loads(outcome))
+        batches = iter(computed.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0))
+        # Closing it ends the actors; else they would keep their processors until Python forgets it.
+        with contextlib.closing(batches):
+            for batch in batches:
+                for outcome in batch["outcome"].tolist():
+                    yield Outcome(**orjson.loads(outcome))
 
 
 @contextlib.contextmanager

@@ -15,19 +15,17 @@ from berthub import errors
 from berthub.errors import BerthubError, InputError
 from berthub.jobs.claims import Claims
 from berthub.jobs.computation import Computation
-from berthub.jobs.folder import STATE, JobFolder
+from berthub.jobs.folder import JobFolder
 from berthub.jobs.job import check_same_here
 from berthub.jobs.plan import Plan
-from berthub.jobs.records import ShardRecord, is_finished
+from berthub.jobs.records import ATTEMPTS, ShardRecord, is_finished
 from berthub.jobs.shards import run_shards
 from berthub.jobs.step import Step
 from berthub.jobs.stored import read_plan
 from berthub.jobs.tasks import Task
 
-__all__ = ["ATTEMPTS", "Outcome", "ShardWorker", "Work"]
+__all__ = ["Outcome", "ShardWorker", "Work"]
 
-ATTEMPTS = f"{STATE}/attempts"
-"""Says of each shard that is computed how often that was begun."""
 # When the processes of so many attempts were lost, by whatever reason, the shard itself may be it.
 _MOST_ATTEMPTS = 10
 
