@@ -110,9 +110,7 @@ class Claims:
             with contextlib.suppress(WriteError):
                 self.release(shard)
         with contextlib.suppress(WriteError):
-            for note in runner_notes(self._folder):
-                if self.is_dead(note.runner):
-                    self._forget(note.runner)
+            self._forget_the_dead()
         self._leave()
 
     def _hold(self) -> None:
@@ -136,6 +134,15 @@ class Claims:
             self._forget(self.runner)
         for name in (CLAIMS, RUNNERS):
             self._folder.remove_empty(name)
+
+    def _forget_the_dead(self) -> None:
+        """Remove what dead runners left, but for those whose claims are to be taken over: their notes tell of them."""
+        dead = {note.runner for note in runner_notes(self._folder) if note.runner != self.runner}
+        dead = {runner for runner in dead if self.is_dead(runner)}
+        if dead:
+            claims = [self._folder.read(f"{CLAIMS}/{name}") or b"" for name in self._folder.names(CLAIMS)]
+            for runner in dead - {owner.decode(errors="replace") for owner in claims}:
+                self._forget(runner)
 
     def _forget(self, runner: str) -> None:
         for suffix in ("json", "lock"):
