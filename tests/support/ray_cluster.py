@@ -1,5 +1,6 @@
 """Ray for tests: quiet, small, and without a trace in the home folder."""
 
+import gc
 import os
 import warnings
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from support.needs import why_skipped
 
-__all__ = ["OBJECT_STORE", "quiet_ray"]
+__all__ = ["OBJECT_STORE", "quiet_ray", "shut_down"]
 
 OBJECT_STORE = 80 << 20
 """About the least size of an object store that Ray takes; it is enough for what tests send."""
@@ -28,3 +29,11 @@ def quiet_ray() -> Any:
         context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     return ray
+
+
+def shut_down(ray: Any) -> None:
+    """End Ray, and forget its processes now: it does not wait for them, of which Python warns when it does so later."""
+    ray.shutdown()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

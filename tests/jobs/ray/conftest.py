@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.ray_cluster import OBJECT_STORE, quiet_ray
+from support.ray_cluster import OBJECT_STORE, quiet_ray, shut_down
 
 
 @pytest.fixture(scope="module")
@@ -15,4 +15,4 @@ def cluster() -> Iterator[Any]:
     if not ray.is_initialized():
         ray.init(num_cpus=2, include_dashboard=False, object_store_memory=OBJECT_STORE, log_to_driver=False)
     yield ray
-    ray.shutdown()
+    shut_down(ray)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import berthub as hub
-from support.ray_cluster import OBJECT_STORE, quiet_ray
+from support.ray_cluster import OBJECT_STORE, quiet_ray, shut_down
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
@@ -32,7 +32,7 @@ def nodes() -> Iterator[Any]:
         cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE)
     cluster.wait_for_nodes()
     yield cluster
-    ray.shutdown()
+    shut_down(ray)
     cluster.shutdown()
 
 

@@ -1,5 +1,6 @@
 """Jobs on Ray: the same files as without it, also when workers and nodes are killed."""
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -146,7 +147,8 @@ def _until(true: Callable[[], Any], seconds: float = 60) -> Any:
 def _workers(job: hub.EncodeJob) -> list[int]:
     """The processes that compute a shard now."""
     notes = runner_notes(LocalFolder(Path(job.output_folder)))
-    return [note.process for note in notes if note.process != os.getpid()]
+    # Of one that was killed the note stays until its shard is taken over.
+    return [note.process for note in notes if note.process != os.getpid() and Path(f"/proc/{note.process}").exists()]
 
 
 def _killing(job: hub.EncodeJob, times: int) -> int:
@@ -156,8 +158,9 @@ def _killing(job: hub.EncodeJob, times: int) -> int:
         _until(lambda shards=shards: len(list(Path(job.output_folder).glob("*.parquet"))) >= shards)
         for process in _until(lambda: _workers(job) or (job.status().finished and [0])):
             if process:
-                os.kill(process, signal.SIGKILL)
-                killed += 1
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+                    killed += 1
                 break
     return killed
 
