@@ -95,6 +95,7 @@ def test_shards_of_other_runners_are_waited_for(job: hub.EncodeJob, expected: di
         done.append(job.run(runner="ray"))
 
     folder = LocalFolder(Path(job.output_folder))
+    folder.begin()
     with Claims(folder) as other:
         names = {number: Path(name).name for number, name in enumerate(sorted(n for n in expected if "/" not in n))}
         assert other.take(3, names[3])

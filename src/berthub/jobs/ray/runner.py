@@ -19,7 +19,7 @@ from berthub.jobs.plan import Plan, Shard
 from berthub.jobs.progress import JobProgress, OnProgress
 from berthub.jobs.ray.cluster import connected, require_cluster
 from berthub.jobs.ray.worker import Outcome, ShardWorker, Work
-from berthub.jobs.records import is_finished, known_records
+from berthub.jobs.records import Finished, finished_records
 from berthub.jobs.tasks import Task
 
 __all__ = ["RayRunner"]
@@ -64,7 +64,7 @@ class RayRunner(Runner):
         on_progress: OnProgress,
     ) -> list[InputError]:
         """Have the missing shards computed, and wait for those that other runners have."""
-        finished = known_records(folder, plan)
+        finished = finished_records(folder, plan)
         missing = [shard for shard in plan.shards if shard.number not in finished]
         if not missing:
             return []
@@ -159,8 +159,9 @@ def _quiet() -> Iterator[None]:
 
 def _waited_for(shards: list[Shard], plan: Plan, folder: JobFolder, claims: Claims, counts: "_Counts") -> list[Shard]:
     """Wait until other runners have finished some of these shards or given them up; those that are not finished."""
+    finished = Finished(folder, plan)
     while shards:
-        left = [shard for shard in shards if not is_finished(folder, plan, shard)]
+        left = [shard for shard in shards if finished.record(shard) is None]
         for shard in shards:
             if shard not in left:
                 counts.elsewhere(shard)

@@ -18,7 +18,7 @@ from berthub.jobs.computation import Computation
 from berthub.jobs.folder import JobFolder
 from berthub.jobs.job import check_same_here
 from berthub.jobs.plan import Plan
-from berthub.jobs.records import ATTEMPTS, ShardRecord, is_finished
+from berthub.jobs.records import ATTEMPTS, Finished, ShardRecord
 from berthub.jobs.shards import run_shards
 from berthub.jobs.step import Step
 from berthub.jobs.stored import read_plan
@@ -119,7 +119,7 @@ class ShardWorker:
             if not claims.take(number, plan.name_of(shard)):
                 return Outcome(number=number, later=True)
             # Ray computes a shard again whose outcome was lost with a node.
-            if is_finished(folder, plan, shard):
+            if Finished(folder, plan).record(shard) is not None:
                 return Outcome(number=number)
 
             attempts = f"{ATTEMPTS}/{number:06}"
