@@ -48,6 +48,16 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def stores(session: nox.Session) -> None:
+    """Run what the guides show with vector stores and Spark, with the real ones; Spark needs Java."""
+    session.install("-e", ".[dev-all]", "-r", "tests/contracts/stores.txt")
+    tests = ["tests/contracts/test_documents.py", "tests/contracts/test_lance.py", "tests/jobs/test_readers.py"]
+    # Warnings of other libraries are not ours.
+    chosen = ["-n", "0", "-W", "default", "-k", "other_libraries or dataset"]
+    session.run("pytest", *chosen, *tests, *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure berthub beside its peers: `nox -s bench -- --help` for the options, benchmarks/README.md for the rest."""
     session.install("-e", ".", "-r", "benchmarks/requirements.txt")

