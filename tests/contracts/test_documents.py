@@ -91,13 +91,20 @@ def test_python_examples_run(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("path", "libraries", "code"), list(_with_libraries()))
 def test_python_examples_with_other_libraries_run(
-    path: Path, libraries: list[str], code: str, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    path: Path,
+    libraries: list[str],
+    code: str,
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     if reason := why_skipped(*libraries):
         pytest.skip(reason)
     if "pyspark" in libraries and shutil.which("java") is None:
         pytest.skip("needs Java, for Spark")
     if "pyspark" in libraries:
+        monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         # Its other processes load it.
         (tmp_path / "models").mkdir()
         (tmp_path / "models" / "mine").symlink_to(models / "tf2_v4_mlm")
@@ -105,6 +112,8 @@ def test_python_examples_with_other_libraries_run(
     with postgres(tmp_path) if "psycopg" in libraries else contextlib.nullcontext():
         for part in (_blocks(path, "python")[0], code):
             exec(compile(part, str(path), "exec"), names)
+    for folder in {"shared", "encoded"}.intersection(each.name for each in tmp_path.iterdir()):
+        assert sorted(pq.read_table(folder)["id"].to_pylist()) == list(range(3000))
     if "query" in names:
         table = pq.read_table("vectors")
         vectors = np.stack(table["embedding"].to_numpy())
