@@ -28,7 +28,8 @@ if len(sys.argv) > 1:
     reader = batches(int(sys.argv[1]))
     lance.write_dataset(reader, "vectors.lance", schema=vectors.schema, mode="overwrite", max_rows_per_file=100)
 else:
-    lance.write_dataset(vectors, "vectors.lance", mode="overwrite")
+    reader = vectors.scanner(batch_readahead=2, fragment_readahead=1).to_reader()
+    lance.write_dataset(reader, "vectors.lance", mode="overwrite")
 """
 _READ = """
 import lance
