@@ -41,10 +41,11 @@ _CALLS = ("calls", *MODES)
 class Trial:
     """A job of some shards, and what it writes when nothing happens to it."""
 
-    def __init__(self, scratch: Path, *, rows: int = 19, patience: float = 60.0) -> None:
-        self.scratch, self.patience = scratch, patience
+    def __init__(self, scratch: Path, *, rows: int = 19, patience: float = 60.0, dedupe: bool = False) -> None:
+        self.scratch, self.patience, self.dedupe = scratch, patience, dedupe
         self.input = scratch / "in.csv"
-        texts = [f"text number {row} of {'many ' * (row % 7)}" for row in range(rows)]
+        numbers = [row * row % 11 if dedupe else row for row in range(rows)]
+        texts = [f"text number {number} of {'many ' * (number % 7)}" for number in numbers]
         self.input.write_text("n,text\n" + "".join(f"{row},{text}\n" for row, text in enumerate(texts)))
         self.rows = rows
         status, said = self.start(scratch / "whole").wait()
@@ -60,7 +61,15 @@ class Trial:
         import berthub as hub
         from berthub.jobs.local import LocalRunner
 
-        job = hub.EncodeJob(self.input, folder, model=MODELS / "tf2_v4", output="mean", engine="numpy", shard_rows=4)
+        job = hub.EncodeJob(
+            self.input,
+            folder,
+            model=MODELS / "tf2_v4",
+            output="mean",
+            engine="numpy",
+            shard_rows=4,
+            dedupe=self.dedupe,
+        )
         before()
         rows = [0]
         job.run(
@@ -266,11 +275,11 @@ def runners(trial: Trial, times: int, seed: int) -> Iterator[str]:
 def _faults(what: str, scratch: Path, options: Any) -> Iterator[str]:
     match what:
         case "moments":
-            return moments(Trial(scratch, rows=60), options.times, options.seed)
+            return moments(Trial(scratch, rows=60, dedupe=options.dedupe), options.times, options.seed)
         case "runners":
-            return runners(Trial(scratch, rows=60, patience=0.5), options.times, options.seed)
+            return runners(Trial(scratch, rows=60, patience=0.5, dedupe=options.dedupe), options.times, options.seed)
         case _:
-            return each_call(Trial(scratch), what, first=options.first, every=options.every)
+            return each_call(Trial(scratch, dedupe=options.dedupe), what, first=options.first, every=options.every)
 
 
 def main() -> int:
@@ -281,6 +290,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="only every so many-th call fails (default 1)")
     parser.add_argument("--times", type=int, default=200, help="how many random moments (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (default 0)")
+    parser.add_argument("--dedupe", action="store_true", help="jobs that compute equal texts once")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         if LIBRARY not in os.environ:

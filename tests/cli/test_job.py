@@ -65,6 +65,7 @@ def test_status_and_verify(cli: Any, corpus: Path) -> None:
         (["corpus.csv", "-o", "vectors.npy", "--shard-rows", "4"], "--shard-rows is for jobs, which write a folder"),
         (["corpus.csv", "-o", "vectors.npy", "--on-error", "skip"], "--on-error is for jobs"),
         (["corpus.csv", "-o", "vectors.npy", "--any-machine"], "--any-machine is for jobs"),
+        (["corpus.csv", "-o", "vectors.npy", "--dedupe"], "--dedupe is for jobs"),
         (["a text", "-o", "vectors/"], "file not found: a text"),
         (["-", "-o", "vectors/"], "a job reads files"),
         (["*.nothing", "-o", "vectors/"], "no file matches"),
@@ -130,3 +131,15 @@ def test_tags(cli: Any, models: Path, tmp_path: Path, to: str) -> None:
     assert result.exit_code == 0, result.output
     assert "6 rows in 2 shards, 6 written" in result.stderr
     assert cli("job", "verify", "tagged/").exit_code == 0
+
+
+def test_equal_texts_are_computed_once(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("one\ntwo\none\n")
+    result = cli("encode", "in.txt", "-o", "vectors/", "--dedupe")
+    assert result.exit_code == 0
+    assert "3 rows in 1 shard, 3 written, 2 distinct texts" in result.stderr
+    assert "2 distinct texts in " in result.stderr
+    assert " distinct texts/s" in result.stderr
+    status = cli("job", "status", "vectors/").stdout
+    assert "2 of 2 distinct texts computed (100%)" in status
+    assert json.loads(cli("job", "status", "vectors/", "--json").stdout)["distinct"] == 2

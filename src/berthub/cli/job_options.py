@@ -70,6 +70,15 @@ class JobGroup:
             rich_help_panel=JOB_PANEL,
         ),
     ] = None
+    dedupe: Annotated[
+        bool,
+        typer.Option(
+            "--dedupe",
+            help="Compute equal texts of the whole input once. While the job runs, its folder also holds 32 bytes a "
+            "row, and the vectors of the distinct texts; the input is read some more times.",
+            rich_help_panel=JOB_PANEL,
+        ),
+    ] = False
 
     def refuse_for_one_file(self) -> None:
         """Raise `InputError` for options that are given, and mean nothing where one file is written."""
@@ -79,6 +88,7 @@ class JobGroup:
             "--any-machine": self.any_machine,
             "--ray": self.ray is not None,
             "--threads": self.threads is not None,
+            "--dedupe": self.dedupe,
         }
         for option, is_given in given.items():
             if is_given:

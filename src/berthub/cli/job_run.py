@@ -74,6 +74,7 @@ def run(
                 shard_rows=options.shard_rows,
                 any_machine=options.any_machine,
                 on_error=options.on_error or "fail",
+                dedupe=options.dedupe,
             ),
             runner=_runner(options.ray),
             on_progress=shown.progress,
@@ -146,10 +147,10 @@ def _line(progress: JobProgress, seconds: float) -> str:
     rows = progress.before + progress.rows
     parts = [
         f"{progress.shards:,} of {counted(progress.all_shards, 'shard')}",
-        f"{rows:,} of {counted(progress.all_rows, 'row')}",
+        f"{rows:,} of {counted(progress.all_rows, _unit(progress))}",
     ]
     if seconds > 1:
-        parts.append(f"{progress.rows / seconds:,.0f} rows/s")
+        parts.append(f"{progress.rows / seconds:,.0f} {_unit(progress)}s/s")
         if progress.tokens:
             parts.append(f"{progress.tokens / seconds:,.0f} tokens/s")
     if progress.failed_shards:
@@ -167,12 +168,18 @@ def _report(manifest: Manifest, last: JobProgress | None, folder: str, seconds: 
         return
     tokens = f", {last.tokens / seconds:,.0f} tokens/s" if last.tokens else ""
     before = f", {last.before:,} were done before" if last.before else ""
+    unit = _unit(last)
     print(
-        f"{counted(last.rows, 'row')} in {seconds:.1f} s ({last.rows / seconds:,.0f} rows/s{tokens}){before}",
+        f"{counted(last.rows, unit)} in {seconds:.1f} s ({last.rows / seconds:,.0f} {unit}s/s{tokens}){before}",
         file=sys.stderr,
     )
 
 
+def _unit(progress: JobProgress) -> str:
+    return "distinct text" if progress.distinct else "row"
+
+
 def _counts(totals: Mapping[str, int]) -> list[str]:
     names = {"empty": "empty", "left_out": "left out", "truncated": "truncated", "failed": "failed"}
-    return [f"{totals[name]:,} {shown}" for name, shown in names.items() if totals[name]]
+    counts = [f"{totals[name]:,} {shown}" for name, shown in names.items() if totals[name]]
+    return counts + [counted(totals[name], "distinct text") for name in ("distinct",) if name in totals]

@@ -26,9 +26,19 @@ from berthub.atomic import write_errors
 from berthub.errors import WriteError
 from berthub.jobs.folder import STATE, JobFolder, LocalFolder
 
-__all__ = ["BEAT", "CLAIMS", "PATIENCE", "RUNNERS", "Claims", "RunnerNote", "runner_notes"]
+__all__ = [
+    "BEAT",
+    "CLAIMS",
+    "DISTINCT_CLAIMS",
+    "INDEX_CLAIMS",
+    "PATIENCE",
+    "RUNNERS",
+    "Claims",
+    "RunnerNote",
+    "runner_notes",
+]
 
-CLAIMS = f"{STATE}/claims"
+CLAIMS, INDEX_CLAIMS, DISTINCT_CLAIMS = f"{STATE}/claims", f"{STATE}/index_claims", f"{STATE}/distinct_claims"
 RUNNERS = f"{STATE}/runners"
 # Seconds between two notes of a runner, and after which one without a new note is taken for dead.
 BEAT, PATIENCE = 5.0, 60.0
@@ -39,7 +49,11 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP)
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerNote:
-    """What a runner says of itself: where it runs, and how far it has come."""
+    """What a runner says of itself: where it runs, and how far it has come.
+
+    `working` are the numbers of the shards that it is at work on; `distinct` says that they are shards of distinct
+    texts, and not of the output.
+    """
 
     runner: str
     machine: str
@@ -50,6 +64,7 @@ class RunnerNote:
     tokens: int = 0
     seconds: float = 0.0
     working: tuple[int, ...] = ()
+    distinct: bool = False
 
     def to_bytes(self) -> bytes:
         """The note as JSON."""
@@ -83,6 +98,7 @@ class Claims:
 
     def __init__(self, folder: JobFolder, *, patience: float = PATIENCE, beat: float = BEAT) -> None:
         self.runner = secrets.token_hex(6)
+        self._name = CLAIMS
         self._folder, self._patience, self._pause = folder, patience, beat
         self._note = RunnerNote(runner=self.runner, machine=_machine(), process=os.getpid())
         self._lock = self._lock_of(self.runner)
@@ -132,7 +148,7 @@ class Claims:
             self._lock.release()
         with contextlib.suppress(WriteError):
             self._forget(self.runner)
-        for name in (CLAIMS, RUNNERS):
+        for name in (CLAIMS, INDEX_CLAIMS, DISTINCT_CLAIMS, RUNNERS):
             self._folder.remove_empty(name)
 
     def _forget_the_dead(self) -> None:
@@ -140,7 +156,11 @@ class Claims:
         dead = {note.runner for note in runner_notes(self._folder) if note.runner != self.runner}
         dead = {runner for runner in dead if self.is_dead(runner)}
         if dead:
-            claims = [self._folder.read(f"{CLAIMS}/{name}") or b"" for name in self._folder.names(CLAIMS)]
+            claims = [
+                self._folder.read(f"{kind}/{name}") or b""
+                for kind in (CLAIMS, INDEX_CLAIMS, DISTINCT_CLAIMS)
+                for name in self._folder.names(kind)
+            ]
             for runner in dead - {owner.decode(errors="replace") for owner in claims}:
                 self._forget(runner)
 
@@ -149,6 +169,13 @@ class Claims:
             self._folder.remove(f"{RUNNERS}/{runner}.{suffix}")
         self._folder.remove_unfinished(f"{RUNNERS}/{runner}.json")
 
+    def claim_in(self, name: str) -> None:
+        """Make claims of another kind from now on: `CLAIMS` of output shards, `INDEX_CLAIMS`, `DISTINCT_CLAIMS`."""
+        with self._changed:
+            assert not self._working
+            self._name = name
+        self._write()
+
     def take(self, shard: int, file: str) -> bool:
         """Claim a shard: False where a runner that is alive has it. `file` is the name of the shard's file.
 
@@ -156,7 +183,7 @@ class Claims:
         """
         # The claim of a dead runner stays, and the next one is made after it: were it removed, of two runners that see
         # it, the second one could remove the new claim of the first one.
-        name, later, ended = f"{CLAIMS}/{shard:06}", 0, True
+        name, later, ended = f"{self._name}/{shard:06}", 0, True
         while not self._folder.claim(name, self.runner.encode()):
             found = self._folder.read(name)
             if found is None:
@@ -169,7 +196,7 @@ class Claims:
                 return False
             later += 1
             ended = ended and self._has_ended(owner)
-            name = f"{CLAIMS}/{shard:06}.{later}"
+            name = f"{self._name}/{shard:06}.{later}"
         if later and ended:
             # One that was only taken for dead may be at work on its file.
             self._folder.remove_unfinished(file)
@@ -238,6 +265,7 @@ class Claims:
                 process=self._note.process,
                 beat=self._note.beat + 1,
                 working=working,
+                distinct=self._name != CLAIMS,
                 **self._progress,
             )
         self._folder.note(f"{RUNNERS}/{self.runner}.json", self._note.to_bytes())

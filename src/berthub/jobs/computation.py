@@ -4,11 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy.typing as npt
+
 from berthub.encoding.encoder import Encoder
 from berthub.jobs.step import OnStep, Step
 from berthub.tables.block import Block
 from berthub.tables.results import Column
 from berthub.tables.writer import Writer, refuse_clash
+from berthub.tokenization.tokenizer import Text
 
 __all__ = ["Computation", "write_blocks"]
 
@@ -41,6 +44,21 @@ class Computation(ABC):
     @abstractmethod
     def ways_out(self) -> Mapping[str, str]:
         """The names of the columns of results; for each the option that helps where the input has such a column."""
+
+    @property
+    @abstractmethod
+    def storable(self) -> bool:
+        """Whether results are made of so many numbers for each text, so that those of a text can be kept."""
+
+    @abstractmethod
+    def stored(self, texts: Sequence[Text]) -> Iterator[npt.NDArray[Any]]:
+        """What is kept of texts in their order, some at a time: arrays with the same fields, one element a text."""
+
+    @abstractmethod
+    def from_stored(
+        self, block: Block, found: npt.NDArray[Any], *, lenient: bool = False
+    ) -> tuple[Sequence[Column], Step]:
+        """The results of all rows of a block, from what was kept of their texts: those of `compute`."""
 
     @abstractmethod
     def compute(self, block: Block, *, lenient: bool = False) -> Iterator[tuple[Sequence[Column], Step]]:

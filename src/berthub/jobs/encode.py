@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError
@@ -13,6 +14,7 @@ from berthub.jobs.step import Step
 from berthub.jobs.vectors import Chunk, Request, compute, result_columns
 from berthub.tables.block import Block
 from berthub.tables.results import Column
+from berthub.tokenization.tokenizer import Text
 from berthub.version import __version__
 
 __all__ = ["EncodeComputation"]
@@ -66,24 +68,39 @@ class EncodeComputation(Computation):
             for name in self.request.columns
         }
 
+    @property
+    def storable(self) -> bool:
+        """Vectors of texts are, those of tokens are not."""
+        return self.request.vectors != "sequence_output"
+
+    def stored(self, texts: Sequence[Text]) -> Iterator[npt.NDArray[Any]]:
+        """The vectors of texts, their numbers of tokens, and which were truncated."""
+        for chunk in compute(self.encoder, texts, self.request):
+            vectors = chunk.vectors
+            fields: list[Any] = [
+                ("tokens", np.int64),
+                ("vector", vectors.dtype, vectors.shape[1:]),
+                ("truncated", np.bool_),
+            ]
+            found = np.empty(len(vectors), fields)
+            found["tokens"], found["vector"], found["truncated"] = chunk.lengths, vectors, chunk.truncated
+            yield found
+
+    def from_stored(
+        self, block: Block, found: npt.NDArray[Any], *, lenient: bool = False
+    ) -> tuple[Sequence[Column], Step]:
+        """The vectors of the block's rows."""
+        vectors, lengths, truncated = (np.ascontiguousarray(found[name]) for name in ("vector", "tokens", "truncated"))
+        chunk = Chunk(vectors=vectors, lengths=lengths, truncated=truncated)
+        self._refuse_too_long(block, 0, chunk, lenient=lenient)
+        return self._results(block, 0, chunk)
+
     def compute(self, block: Block, *, lenient: bool = False) -> Iterator[tuple[Sequence[Column], Step]]:
         """The vectors of the block's rows, some rows at a time."""
         count = 0
         for chunk in self.chunks(block, lenient=lenient):
-            rows = len(chunk.lengths)
-            too_long = [] if self.truncation else np.flatnonzero(chunk.truncated).tolist()
-            failures = {index: str(self._too_long(block, count + index)) for index in too_long}
-            count += rows
-            yield (
-                result_columns(chunk, self.request),
-                Step(
-                    rows=rows,
-                    tokens=int(chunk.lengths.sum()),
-                    truncated=int(chunk.truncated.sum()) - len(failures),
-                    done=block.done_at(count),
-                    failures=failures,
-                ),
-            )
+            yield self._results(block, count, chunk)
+            count += len(chunk.lengths)
 
     def chunks(self, block: Block, *, lenient: bool = False) -> Iterator[Chunk]:
         """The vectors of a block's texts.
@@ -92,10 +109,26 @@ class EncodeComputation(Computation):
         """
         start = 0
         for chunk in compute(self.encoder, block.texts, self.request):
-            if not self.truncation and chunk.truncated.any() and not lenient:
-                raise self._too_long(block, start + int(chunk.truncated.argmax()))
+            self._refuse_too_long(block, start, chunk, lenient=lenient)
             yield chunk
             start += len(chunk.lengths)
+
+    def _results(self, block: Block, start: int, chunk: Chunk) -> tuple[Sequence[Column], Step]:
+        """The columns and the step of a chunk, whose first row is row `start` of the block."""
+        rows = len(chunk.lengths)
+        too_long = [] if self.truncation else np.flatnonzero(chunk.truncated).tolist()
+        failures = {index: str(self._too_long(block, start + index)) for index in too_long}
+        return result_columns(chunk, self.request), Step(
+            rows=rows,
+            tokens=int(chunk.lengths.sum()),
+            truncated=int(chunk.truncated.sum()) - len(failures),
+            done=block.done_at(start + rows),
+            failures=failures,
+        )
+
+    def _refuse_too_long(self, block: Block, start: int, chunk: Chunk, *, lenient: bool) -> None:
+        if not self.truncation and chunk.truncated.any() and not lenient:
+            raise self._too_long(block, start + int(chunk.truncated.argmax()))
 
     def _too_long(self, block: Block, index: int) -> InputError:
         length = int(self.encoder.tokenizer.tokens([block.texts[index]]).lengths[0])

@@ -4,15 +4,16 @@ import errno
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from berthub.choices import OnError
 from berthub.errors import InputError, WriteError
 from berthub.fingerprint import fingerprint, fingerprint_of_model
-from berthub.jobs.claims import CLAIMS, RUNNERS
+from berthub.jobs.claims import CLAIMS, DISTINCT_CLAIMS, INDEX_CLAIMS, RUNNERS
 from berthub.jobs.computation import Computation
+from berthub.jobs.distinct_index import DISTINCT, read_count
 from berthub.jobs.environment import differences, environment_here
 from berthub.jobs.folder import JobFolder
 from berthub.jobs.plan import Plan
@@ -37,12 +38,14 @@ class JobOptions:
     """How a job is split, and what becomes of what goes wrong.
 
     `shard_rows` are the rows of a shard, None what suits the output. Without `any_machine` a job goes on only where the
-    same bits come out: with the same libraries and processor. `on_error` is about rows that cannot be computed.
+    same bits come out: with the same libraries and processor. `on_error` is about rows that cannot be computed. With
+    `dedupe` equal texts are computed once.
     """
 
     shard_rows: int | None = None
     any_machine: bool = False
     on_error: OnError = "fail"
+    dedupe: bool = False
 
     def __post_init__(self) -> None:
         if self.shard_rows is not None and self.shard_rows < 1:
@@ -51,6 +54,9 @@ class JobOptions:
 
 class Runner(ABC):
     """Has the missing shards of a job computed, on one machine or on many."""
+
+    dedupes: ClassVar[bool] = False
+    """Whether it knows jobs that compute equal texts once."""
 
     def check(self) -> None:
         """Raise `InputError` where it cannot run; called before anything is read or written."""
@@ -92,6 +98,8 @@ def run_job(
     """
     if options.on_error == "skip" and task.format == "conll":
         raise InputError("a CoNLL file has no place for rows without a result: write another format, or leave out skip")
+    if options.dedupe and not runner.dedupes:
+        raise InputError("only the local runner computes equal texts once: leave out --dedupe, or --ray")
     runner.check()
     if not source.files:
         raise InputError("a job reads files: name files, folders or patterns, or write to one file")
@@ -104,10 +112,16 @@ def run_job(
     computation = task.load()
     if computation.words and texts.pair is not None:
         raise InputError("a model that tags words takes no pairs of texts: leave out --text-pair-column")
+    if options.dedupe and not computation.storable:
+        raise InputError(
+            "equal texts are computed once where each has one vector or prediction, and here each token or word has "
+            "its own: leave out --dedupe"
+        )
     first = first_rows(source, replace(texts, words=computation.words))
     wanted: dict[str, Any] = {
         **_of_here(task, computation),
         "shard_rows": options.shard_rows or _shard_rows(computation),
+        "dedupe": options.dedupe,
     }
     if options.any_machine:
         wanted["environment"] = None
@@ -252,7 +266,8 @@ def _finish(plan: Plan, folder: JobFolder) -> Manifest:
         records = finished_records(folder, plan)
     if len(records) < len(plan.shards):
         raise InputError(f"files of {folder.address} were removed or changed while the job ran: run it again")
-    manifest = Manifest(plan=plan.id, shards=tuple(records[shard.number] for shard in plan.shards))
+    shards = tuple(records[shard.number] for shard in plan.shards)
+    manifest = Manifest(plan=plan.id, shards=shards, distinct=_distinct(plan, folder))
     for left in reversed(range(_TIMES)):
         try:
             manifest.write(folder)
@@ -262,7 +277,19 @@ def _finish(plan: Plan, folder: JobFolder) -> Manifest:
             if error.errno != errno.ENOENT or not left or not folder.exists(PLAN):
                 raise
     # Claims and notes mean nothing any more, whoever has written them.
-    for name in (RECORDS, ATTEMPTS, CLAIMS, RUNNERS):
+    deduped = (DISTINCT, INDEX_CLAIMS, DISTINCT_CLAIMS) if plan.dedupe else ()
+    for name in (RECORDS, ATTEMPTS, *deduped, CLAIMS, RUNNERS):
         folder.remove_folder(name)
     folder.sweep()
     return manifest
+
+
+def _distinct(plan: Plan, folder: JobFolder) -> int | None:
+    """How many distinct texts the job has computed; None where it does not look for them."""
+    if not plan.dedupe:
+        return None
+    found = read_count(folder)
+    # What is kept of distinct texts is gone when the job was finished before.
+    if found is None and (before := Manifest.read(folder)) is not None:
+        found = before.distinct
+    return found

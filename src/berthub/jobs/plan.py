@@ -68,7 +68,7 @@ class Plan:
     `task` says what is computed, `environment` what of the machine and the libraries may change bits (None: any
     machine may compute any shard, and last digits may differ), `model` the hash of the model. All shards but the last
     have `shard_rows` rows of the input. `columns` are the names of the input's columns, and `schema` their types where
-    these are known. `extension` is that of the shards' files.
+    these are known. `extension` is that of the shards' files. With `dedupe` equal texts are computed once.
     """
 
     task: Mapping[str, Any]
@@ -82,6 +82,7 @@ class Plan:
     extension: str
     files: tuple[PlannedFile, ...]
     shards: tuple[Shard, ...]
+    dedupe: bool = False
 
     @property
     def rows(self) -> int:
@@ -143,6 +144,7 @@ class Plan:
                 )
                 for number, spans in enumerate(found["shards"]["rows"])
             ),
+            dedupe=found.get("dedupe", False),
         )
 
     def _json(self, *, stamps: bool) -> dict[str, Any]:
@@ -162,6 +164,8 @@ class Plan:
             "columns": self.columns,
             "schema": schema,
             "extension": self.extension,
+            # Only where it is wanted: plans without it keep their hashes.
+            **({"dedupe": True} if self.dedupe else {}),
             "files": {"columns": _FILE if stamps else _FILE[:-1], "rows": files},
             "shards": {"columns": _SPAN, "rows": [_spans(shard) for shard in self.shards]},
         }

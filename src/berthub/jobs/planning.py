@@ -75,6 +75,7 @@ def make_plan(
     schema: pa.Schema | None,
     extension: str,
     shard_rows: int,
+    dedupe: bool = False,
     on_file: Callable[[int, int], None] = lambda done, total: None,
 ) -> Plan:
     """The plan of a job whose shards have `shard_rows` rows of the input each, the last one perhaps fewer.
@@ -121,6 +122,7 @@ def make_plan(
         extension=extension,
         files=tuple(files),
         shards=tuple(_shards(spans, shard_rows)),
+        dedupe=dedupe,
     )
 
 

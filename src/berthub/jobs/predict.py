@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from berthub.choices import PredictionFormat
 from berthub.encoding.encoder import Encoder
@@ -16,6 +17,7 @@ from berthub.jobs.computation import Computation
 from berthub.jobs.step import Step
 from berthub.tables.block import Block
 from berthub.tables.results import Column, ListColumn, NumberColumn, ShareColumn, TextColumn
+from berthub.tokenization.tokenizer import Text
 from berthub.version import __version__
 
 __all__ = ["PredictComputation"]
@@ -101,18 +103,31 @@ class PredictComputation(Computation):
         """The names of the columns of results, each with an option that helps where the input has it."""
         return {name: "--prediction-column NAME" if name == self.column else "--drop-columns" for name in self.names}
 
+    @property
+    def storable(self) -> bool:
+        """Those of texts are, those of words are not."""
+        return not self.words
+
+    def stored(self, texts: Sequence[Text]) -> Iterator[npt.NDArray[Any]]:
+        """The head's outputs for texts, and which were truncated."""
+        logits = self.encoder.stages.logits(texts)
+        values = logits.values
+        found = np.empty(len(values), [("logits", values.dtype, values.shape[1:]), ("truncated", np.bool_)])
+        found["logits"], found["truncated"] = values, logits.truncated
+        yield found
+
+    def from_stored(
+        self, block: Block, found: npt.NDArray[Any], *, lenient: bool = False
+    ) -> tuple[Sequence[Column], Step]:
+        """The predictions for the block's rows."""
+        values, truncated = (np.ascontiguousarray(found[name]) for name in ("logits", "truncated"))
+        logits = Logits(head=self.head, values=values, truncated=truncated)
+        self._refuse_too_long(block, logits, lenient=lenient)
+        return self._results(block, logits)
+
     def compute(self, block: Block, *, lenient: bool = False) -> Iterator[tuple[Sequence[Column], Step]]:
         """The predictions for all rows of the block at once."""
-        logits, count = self.logits(block, lenient=lenient), len(block.texts)
-        too_long = [] if self.truncation else np.flatnonzero(logits.truncated).tolist()
-        failures = {index: str(self._too_long(block, index)) for index in too_long}
-        step = Step(
-            rows=count,
-            truncated=int(logits.truncated.sum()) - len(failures),
-            done=block.done_at(count),
-            failures=failures,
-        )
-        yield _result_columns(logits, self), step
+        yield self._results(block, self.logits(block, lenient=lenient))
 
     def logits(self, block: Block, *, lenient: bool = False) -> Logits:
         """The head's outputs for a block's texts.
@@ -121,9 +136,23 @@ class PredictComputation(Computation):
         """
         # Stages do not warn: each step counts the truncated texts.
         logits = self.encoder.stages.logits(block.texts)
+        self._refuse_too_long(block, logits, lenient=lenient)
+        return logits
+
+    def _results(self, block: Block, logits: Logits) -> tuple[Sequence[Column], Step]:
+        count = len(block.texts)
+        too_long = [] if self.truncation else np.flatnonzero(logits.truncated).tolist()
+        failures = {index: str(self._too_long(block, index)) for index in too_long}
+        return _result_columns(logits, self), Step(
+            rows=count,
+            truncated=int(logits.truncated.sum()) - len(failures),
+            done=block.done_at(count),
+            failures=failures,
+        )
+
+    def _refuse_too_long(self, block: Block, logits: Logits, *, lenient: bool) -> None:
         if not self.truncation and logits.truncated.any() and not lenient:
             raise self._too_long(block, int(logits.truncated.argmax()))
-        return logits
 
     def _too_long(self, block: Block, index: int) -> InputError:
         what = "a word" if self.head.task == "tag" else "the text"

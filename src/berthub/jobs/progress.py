@@ -11,7 +11,8 @@ __all__ = ["JobProgress", "OnProgress"]
 class JobProgress:
     """The shards and rows of a job that are done, of all that there are, and what this run has done of them.
 
-    `rows` and `tokens` are those of this run; `before` is how many rows were done when it began.
+    `rows` and `tokens` are those of this run; `before` is how many rows were done when it began. In a job that computes
+    equal texts once, distinct texts are counted in place of rows, and `distinct` says so.
     """
 
     shards: int
@@ -22,6 +23,7 @@ class JobProgress:
     tokens: int = 0
     truncated: int = 0
     failed_shards: int = 0
+    distinct: bool = False
 
 
 OnProgress: TypeAlias = Callable[[JobProgress], None]

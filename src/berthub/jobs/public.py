@@ -61,6 +61,7 @@ class _Job(ABC):
     shard_rows: int | None = None
     any_machine: bool = False
     on_error: OnError = "fail"
+    dedupe: bool = False
 
     @abstractmethod
     def _places(self) -> tuple[Inputs, str | os.PathLike[str], str | os.PathLike[str] | None]:
@@ -105,7 +106,12 @@ class _Job(ABC):
             TextColumns(self.text_column, self.text_pair_column),
             task=self._task(model),
             folder=job_folder(folder),
-            options=JobOptions(shard_rows=self.shard_rows, any_machine=self.any_machine, on_error=self.on_error),
+            options=JobOptions(
+                shard_rows=self.shard_rows,
+                any_machine=self.any_machine,
+                on_error=self.on_error,
+                dedupe=self.dedupe,
+            ),
             runner=_runner(runner),
             on_progress=on_progress or (lambda progress: None),
         )
@@ -130,7 +136,9 @@ class EncodeJob(_Job):
     are those of `berthub encode`; the vectors are float32 or float16 [hidden] a row, in Parquet a FixedSizeList.
     `shard_rows` is how many rows of the input a shard has. With `any_machine` the job may go on with other libraries
     or another processor, where the last digits may differ. With `on_error="skip"` rows that cannot be computed have no
-    vector, and are listed in errors.jsonl. Making one reads nothing; `run` does.
+    vector, and are listed in errors.jsonl. With `dedupe` equal texts of the whole input are computed once, which needs
+    room in the folder while the job runs: 32 bytes a row, and the vectors of the distinct texts. Making one reads
+    nothing; `run` does.
     """
 
     inputs: Inputs

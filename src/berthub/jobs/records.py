@@ -68,16 +68,21 @@ class ShardRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """All finished shards of a job, and what they add up to."""
+    """All finished shards of a job, and what they add up to.
+
+    `distinct` is how many distinct texts there are, where equal ones were computed once.
+    """
 
     plan: str
     shards: tuple[ShardRecord, ...]
+    distinct: int | None = None
 
     @property
     def totals(self) -> dict[str, int]:
-        """The sums over the shards."""
+        """The sums over the shards; and "distinct", the number of distinct texts, where that is known."""
         names = ("rows", "written", "empty", "left_out", "truncated", "failed", "tokens", "size")
-        return {name: sum(getattr(record, name) for record in self.shards) for name in names}
+        sums = {name: sum(getattr(record, name) for record in self.shards) for name in names}
+        return sums if self.distinct is None else {**sums, "distinct": self.distinct}
 
     def write(self, folder: JobFolder) -> None:
         """Write the manifest, after the list of errors where there are any."""
@@ -108,7 +113,7 @@ class Manifest:
                 ShardRecord(**{**record, "errors": tuple(errors.get(record["number"], ()))})
                 for record in found["shards"]
             )
-            return cls(plan=found["plan"], shards=shards)
+            return cls(plan=found["plan"], shards=shards, distinct=found["totals"].get("distinct"))
         except (orjson.JSONDecodeError, TypeError, KeyError) as error:
             raise InputError(
                 f"{folder.address}/{MANIFEST} is damaged ({error}): remove it, and run the job again"

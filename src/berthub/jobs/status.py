@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from berthub.errors import InputError
 from berthub.jobs.claims import Claims, RunnerNote, runner_notes
+from berthub.jobs.distinct import distinct_shards, file_of
+from berthub.jobs.distinct_index import DISTINCT, read_count
 from berthub.jobs.folder import JobFolder
 from berthub.jobs.plan import Plan
 from berthub.jobs.records import Manifest
@@ -19,6 +21,9 @@ class JobStatus:
     `working` are the numbers of the shards that are computed now. `rows_per_second` and `tokens_per_second` are those
     of all runners together, 0 without one; `seconds_left` is None where that is not known. `totals` are those of the
     manifest, once the job is finished.
+
+    In a job that computes equal texts once, `distinct` is the number of distinct texts, None before they are counted;
+    `distinct_done` are computed, and the speed and the time left are theirs: rows are done soon after them.
     """
 
     folder: str
@@ -34,6 +39,9 @@ class JobStatus:
     tokens_per_second: float
     seconds_left: float | None
     totals: dict[str, int] | None
+    dedupe: bool = False
+    distinct: int | None = None
+    distinct_done: int = 0
 
 
 def job_status(folder: JobFolder) -> JobStatus:
@@ -45,6 +53,8 @@ def job_status(folder: JobFolder) -> JobStatus:
     rows_done = sum(shard.rows for shard in done)
     claims = Claims(folder)
     runners = tuple(note for note in runner_notes(folder) if not claims.is_dead(note.runner))
+    distinct, distinct_done = _distinct(folder, plan, manifest, finished=len(done) == len(plan.shards))
+    left = (distinct or plan.rows) - distinct_done if plan.dedupe else plan.rows - rows_done
     rows_per_second = sum(note.rows / note.seconds for note in runners if note.seconds)
     return JobStatus(
         folder=folder.address,
@@ -54,13 +64,29 @@ def job_status(folder: JobFolder) -> JobStatus:
         shards_done=len(done),
         rows=plan.rows,
         rows_done=rows_done,
-        working=tuple(sorted(number for note in runners for number in note.working)),
+        working=tuple(sorted(number for note in runners if not note.distinct for number in note.working)),
         runners=runners,
         rows_per_second=rows_per_second,
         tokens_per_second=sum(note.tokens / note.seconds for note in runners if note.seconds),
-        seconds_left=(plan.rows - rows_done) / rows_per_second if rows_per_second else None,
+        seconds_left=left / rows_per_second if rows_per_second else None,
         totals=None if manifest is None else manifest.totals,
+        dedupe=plan.dedupe,
+        distinct=distinct,
+        distinct_done=distinct_done,
     )
+
+
+def _distinct(folder: JobFolder, plan: Plan, manifest: Manifest | None, *, finished: bool) -> tuple[int | None, int]:
+    """How many distinct texts there are, and are computed."""
+    if not plan.dedupe:
+        return None, 0
+    if finished and manifest is not None:
+        return manifest.distinct, manifest.distinct or 0
+    texts = read_count(folder)
+    if texts is None:
+        return None, 0
+    there = set(folder.names(DISTINCT))
+    return texts, sum(shard.rows for shard in distinct_shards(plan, texts) if file_of(shard) in there)
 
 
 def require_plan(folder: JobFolder) -> Plan:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from berthub.tables.columns import ChosenColumns
@@ -53,6 +55,7 @@ class Block:
     the rows begin, for files that have lines; `numbers` those of the rows, where some were left out. `begin` and `end`
     say how much of the input is read before the block and after it, in the unit of `Rows.total`. `columns` are those
     of the texts and labels. `faults` says for the indices of rows that have no text that can be read what is wrong.
+    `distinct` int64 [rows] are the numbers of the texts among the distinct ones of a job, where it knows them.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Block:
     faults: Mapping[int, str] = field(default_factory=dict)
     labels: Sequence[Any] | None = None
     numbers: Sequence[int] | None = None
+    distinct: npt.NDArray[np.int64] | None = None
 
     def chosen(self, indices: Sequence[int]) -> "Block":
         """The rows at these places alone, which keep their numbers."""
