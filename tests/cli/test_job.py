@@ -96,7 +96,7 @@ def test_other_options_are_refused(cli: Any, corpus: Path) -> None:
     cli("encode", corpus, "-o", "vectors/", "--shard-rows", 4, "--output", "mean")
     result = cli("encode", corpus, "-o", "vectors/", "--output", "cls")
     assert result.exit_code == 2
-    assert "this is not the job that was planned: vectors was mean and is cls" in result.stderr
+    assert "this is not the job that was planned: output was mean and is cls" in result.stderr
 
 
 def test_rows_that_failed_are_reported(cli: Any, tmp_path: Path) -> None:

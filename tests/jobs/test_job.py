@@ -161,7 +161,7 @@ CHANGES: dict[str, tuple[Callable[[hub.EncodeJob], Any], str]] = {
         lambda job: replace(job, inputs=[job.inputs, shutil.copy(str(job.inputs), f"{job.inputs}.csv")]),
         r"in\.csv\.csv was not among the inputs",
     ),
-    "an option": (lambda job: replace(job, output="max"), "vectors was mean and is max"),
+    "an option": (lambda job: replace(job, output="max"), "output was mean and is max"),
     "a length": (lambda job: replace(job, max_length=9), "max_length was 64 and is 9"),
     "the size of shards": (lambda job: replace(job, shard_rows=5), "shard_rows was 4 and is 5"),
     "the column": (lambda job: replace(job, text_column="n"), "text was text and is n"),

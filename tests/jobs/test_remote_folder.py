@@ -98,3 +98,14 @@ def test_a_failed_write_is_an_error_about_the_name(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(folder._remote.system, "pipe_file", fail)
     with pytest.raises(WriteError, match=r"memory://broken/out/a\.json: access to .* is refused"):
         folder.note("a.json", b"{}")
+
+
+def test_a_claim_is_made_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RemoteFolder(address)
+    assert folder.claim("_job/claims/000000", b"a")
+    assert not folder.claim("_job/claims/000000", b"b")
+    # As where another runner makes it between the two requests.
+    monkeypatch.setattr(folder, "exists", lambda name: False)
+    assert not folder.claim("_job/claims/000000", b"b")
+    assert not folder.write_new("_job/claims/000000", b"b")
+    assert folder.read("_job/claims/000000") == b"a"

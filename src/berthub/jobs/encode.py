@@ -37,6 +37,8 @@ class EncodeComputation(Computation):
     def described(self) -> Mapping[str, Any]:
         """The request, and what becomes of long texts."""
         request = asdict(self.request)
+        # It says in words what the others say.
+        del request["described"]
         return {**request, "truncation": self.truncation, "carried": self.carried}
 
     @property

@@ -13,6 +13,8 @@ __all__ = ["differences", "environment_here"]
 
 # The engines' and the tokenizers' libraries, and the one that writes files.
 _LIBRARIES = ("numpy", "openvino", "pyarrow", "sentencepiece", "tokenizers")
+# What options are called where a plan has another word.
+_NAMES = {"vectors": "output", "to": "the format", "carried": "carry_columns"}
 # Instructions for which libraries have code of their own.
 _INSTRUCTIONS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "fp16", "neon", "sve", "vnni")
 
@@ -34,7 +36,7 @@ def environment_here(threads: int | None = None) -> dict[str, Any]:
 def differences(planned: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     """The things that differ between two environments, in words."""
     return [
-        f"{name} was {_shown(planned.get(name))} and is {_shown(here.get(name))}"
+        f"{_NAMES.get(name, name)} was {_shown(planned.get(name))} and is {_shown(here.get(name))}"
         for name in {**planned, **here}
         if planned.get(name) != here.get(name)
     ]

@@ -106,11 +106,30 @@ class RemoteFolder(JobFolder):
         self._sent(lambda: self._system.pipe_file(self._path(name), data), name)
 
     def claim(self, name: str, data: bytes) -> bool:
-        """Send a small object, unless there is one; two that do this at the same moment both succeed."""
+        """Send a small object, unless there is one.
+
+        Where the store cannot refuse a name that is there, two that do this at the same moment both succeed.
+        """
         if self.exists(name):
             return False
-        self.note(name, data)
-        return True
+
+        def created() -> bool:
+            try:
+                self._system.pipe_file(self._path(name), data, mode="create")
+            except FileExistsError:
+                return False
+            return True
+
+        try:
+            return self._asked(created)
+        except InputError:
+            # Of the stores that speak S3, some do not know this condition.
+            self.note(name, data)
+            return True
+
+    def write_new(self, name: str, data: bytes) -> bool:
+        """Send a file, unless there is one with this name, as `claim` does."""
+        return self.claim(name, data)
 
     def remove(self, name: str) -> None:
         """Remove an object, if it is there."""
