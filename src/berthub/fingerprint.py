@@ -15,16 +15,19 @@ from berthub.networks.network import weight_shapes
 __all__ = ["fingerprint", "fingerprint_of_model"]
 
 
-def fingerprint(arrays: Iterable[npt.NDArray[Any]], text: str = "") -> str:
-    """A hash of the bytes of arrays, and of `text`."""
-    digest = hashlib.blake2b(text.encode(), digest_size=16)
+def fingerprint(arrays: Iterable[npt.NDArray[Any]], text: str = "", *, sha256: bool = False) -> str:
+    """A hash of the bytes of arrays, and of `text`: 32 hexadecimal digits, of BLAKE2b or of SHA-256.
+
+    Of large arrays SHA-256 takes a third of the time where the processor has instructions for it.
+    """
+    digest = hashlib.sha256(text.encode()) if sha256 else hashlib.blake2b(text.encode(), digest_size=16)
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    return digest.hexdigest()[:32]
 
 
-def fingerprint_of_model(checkpoint: Checkpoint) -> str:
+def fingerprint_of_model(checkpoint: Checkpoint, *, sha256: bool = False) -> str:
     """A hash of everything that a model computes with; where its files are does not matter."""
     head = checkpoint.head
     weights = [checkpoint.weights[name] for name in weight_shapes(checkpoint.config)]
@@ -34,4 +37,4 @@ def fingerprint_of_model(checkpoint: Checkpoint) -> str:
     if head is not None:
         weights += [head.kernel, head.bias]
         described["head"] = [head.task, head.labels, head.pooling]
-    return fingerprint(weights, json.dumps(described))
+    return fingerprint(weights, json.dumps(described), sha256=sha256)

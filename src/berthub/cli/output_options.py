@@ -74,8 +74,8 @@ class VectorsOutput:
             "--output-file",
             "-o",
             metavar="FILE",
-            help="Where the vectors go: .parquet, .jsonl, .npy, .csv or .tsv, or - for standard output (JSON lines, or "
-            "what --to says).",
+            help="Where the vectors go: .parquet, .jsonl, .npy, .csv or .tsv; a folder, with a slash at the end, for a "
+            "job; or - for standard output (JSON lines, or what --to says).",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
         ),
@@ -147,8 +147,8 @@ class PredictionsOutput:
             "--output-file",
             "-o",
             metavar="FILE",
-            help="Where the predictions go: .parquet, .jsonl, .csv, .tsv or .conll, or - for standard output (JSON "
-            "lines, or what --to says).",
+            help="Where the predictions go: .parquet, .jsonl, .csv, .tsv or .conll; a folder, with a slash at the end, "
+            "for a job; or - for standard output (JSON lines, or what --to says).",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
         ),

@@ -211,7 +211,7 @@ def _described(task: Task, computation: Computation) -> dict[str, Any]:
 def _model_hash(computation: Computation) -> str:
     """A hash of all that the model computes with: weights, vocabulary, settings, and what was measured for int8."""
     checkpoint = computation.encoder.checkpoint
-    parts = [fingerprint_of_model(checkpoint), repr(checkpoint.embedding)]
+    parts = [fingerprint_of_model(checkpoint, sha256=True), repr(checkpoint.embedding)]
     if computation.encoder.precision == "int8" and checkpoint.quantization is not None:
         layers = checkpoint.quantization
         arrays = [np.asarray(each) for name in sorted(layers) for each in vars(layers[name]).values()]
