@@ -51,6 +51,7 @@ def verify(*, folder: JobFolder, json: Json = False, quiet: Quiet = False) -> No
       berthub job verify vectors/
     """
     from berthub.cli.json_output import print_json
+    from berthub.cli.progress import counted
     from berthub.jobs.public import job_folder
     from berthub.jobs.status import job_status
     from berthub.jobs.verify import verify_job
@@ -65,7 +66,7 @@ def verify(*, folder: JobFolder, json: Json = False, quiet: Quiet = False) -> No
     if faults:
         raise InputError(f"{len(faults):,} faults in {folder}" if len(faults) > 1 else f"1 fault in {folder}")
     if not json and not quiet:
-        print(f"{found.shards:,} shards, {found.rows:,} rows: nothing is wrong", file=sys.stderr)
+        print(f"{counted(found.shards, 'shard')}, {counted(found.rows, 'row')}: nothing is wrong", file=sys.stderr)
 
 
 for command in (status, verify):

@@ -58,6 +58,12 @@ def run(
     if reading.texts or "-" in inputs:
         raise InputError("a job reads files: name files, folders or patterns, or write to one file")
     source = files_source(inputs, reading)
+    protocol = output_folder.partition("://")[0].lower() if is_url(output_folder) else ""
+    if protocol in ("http", "https", "memory"):
+        what = "ends with this process" if protocol == "memory" else "can only be read"
+        raise InputError(
+            f"{shown_address(output_folder)} {what}: write to a folder, or to an object store such as s3://bucket/vectors/"
+        )
     if is_url(output_folder) and suffixes_of(output_folder.rstrip("/")):
         raise InputError(
             f"{shown_address(output_folder)} looks like a file, and at a URL a job writes a folder: end it with the "

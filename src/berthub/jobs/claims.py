@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from berthub.atomic import write_errors
 from berthub.errors import WriteError
 from berthub.jobs.folder import STATE, JobFolder, LocalFolder
+from berthub.jobs.stored_values import check_counts, check_strings, is_count, is_duration
 
 __all__ = [
     "BEAT",
@@ -66,6 +67,13 @@ class RunnerNote:
     working: tuple[int, ...] = ()
     distinct: bool = False
 
+    def __post_init__(self) -> None:
+        """Check a note that may be a stranger's; `ValueError` for what is none."""
+        check_strings(self, ("runner", "machine"))
+        check_counts(self, ("process", "beat", "shards", "rows", "tokens"))
+        if not is_duration(self.seconds) or not all(map(is_count, self.working)):
+            raise ValueError(f"the note of {self.runner} is damaged")
+
     def to_bytes(self) -> bytes:
         """The note as JSON."""
         return orjson.dumps(self)
@@ -76,7 +84,7 @@ class RunnerNote:
         try:
             found: Mapping[str, Any] = orjson.loads(data or b"")
             return cls(**{**found, "working": tuple(found["working"])})
-        except (orjson.JSONDecodeError, TypeError, KeyError):
+        except (TypeError, KeyError, ValueError):
             return None
 
 

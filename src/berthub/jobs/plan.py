@@ -3,21 +3,25 @@
 import base64
 import dataclasses
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import orjson
 import pyarrow as pa
 
-from berthub.choices import InputFormat
+from berthub.choices import InputFormat, OutputFormat, PredictionFormat
 from berthub.errors import InputError
+from berthub.jobs.stored_values import check_counts, check_strings, is_count
 from berthub.tables.columns import TextColumns
 from berthub.tables.reading_options import ReadingOptions
 from berthub.tables.start import Start
 
 __all__ = ["PLAN_VERSION", "Plan", "PlannedFile", "Shard", "Span"]
+
+_FORMATS, _INPUTS = frozenset(get_args(OutputFormat) + get_args(PredictionFormat)), frozenset(get_args(InputFormat))
 
 PLAN_VERSION = 1
 """The version of the format of plans; another one is refused."""
@@ -84,6 +88,38 @@ class Plan:
     shards: tuple[Shard, ...]
     dedupe: bool = False
 
+    def __post_init__(self) -> None:
+        """Check a plan that may be a stranger's; `ValueError` names what cannot be."""
+        check_strings(self, ("model", "extension"))
+        check_counts(self, ("shard_rows",))
+        for name in ("task", "environment"):
+            if not isinstance(value := getattr(self, name), Mapping) and (name == "task" or value is not None):
+                raise ValueError(f"{name} is {value!r:.60}")
+        # It becomes a part of the names of files.
+        if (self.task.get("to", "") not in _FORMATS and self.task) or not re.fullmatch(r"\.[a-z]+", self.extension):
+            raise ValueError(f"the extension is {self.extension!r:.60}, and the format {self.task.get('to')!r:.60}")
+        for file in self.files:
+            check_strings(file, ("address", "format", "checksum", "stamp"))
+            check_counts(file, ("size", "rows"))
+            if file.format not in _INPUTS or "\0" in file.address:
+                raise ValueError(f"a file is {file.address!r:.100} in the format {file.format!r:.20}")
+        for shard in self.shards:
+            if not shard.spans:
+                raise ValueError(f"shard {shard.number} has no rows")
+            for span in shard.spans:
+                self._check_span(span)
+        if self.rows != sum(shard.rows for shard in self.shards):
+            raise ValueError("the shards have other rows than the files")
+
+    def _check_span(self, span: Span) -> None:
+        start = span.start
+        counts = (span.file, span.rows, start.rows, start.lines, 0 if start.offset is None else start.offset)
+        if not all(map(is_count, counts)) or not span.rows or span.file >= len(self.files):
+            raise ValueError(f"{span!r:.200} is no span of rows")
+        file = self.files[span.file]
+        if start.rows + span.rows > file.rows or (start.offset or 0) > file.size:
+            raise ValueError(f"{span!r:.200} is not in its file, which has {file.rows:,} rows")
+
     @property
     def rows(self) -> int:
         """How many rows of the input there are."""
@@ -117,8 +153,8 @@ class Plan:
             )
         try:
             plan = cls._of(found)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{name} is no plan of a job, or a damaged one: {error!r}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, pa.ArrowException) as error:
+            raise InputError(f"{name} is no plan of a job, or a damaged one: {error!r:.300}") from error
         if plan.id != found.get("id"):
             raise InputError(f"{name} is damaged, or was changed: its hash is not the one that it gives itself")
         return plan

@@ -10,9 +10,11 @@ import orjson
 from berthub.errors import InputError
 from berthub.jobs.folder import STATE, JobFolder
 from berthub.jobs.plan import Plan, Shard
+from berthub.jobs.stored_values import check_counts, check_strings, is_count
 
 __all__ = [
     "ATTEMPTS",
+    "COUNTS",
     "ERRORS",
     "MANIFEST",
     "RECORDS",
@@ -25,6 +27,9 @@ __all__ = [
 ]
 
 MANIFEST, ERRORS, RECORDS = f"{STATE}/manifest.json", f"{STATE}/errors.jsonl", f"{STATE}/records"
+
+COUNTS = ("rows", "written", "empty", "left_out", "truncated", "failed", "tokens", "size")
+"""What is counted of each shard, and added up."""
 
 ATTEMPTS = f"{STATE}/attempts"
 """Says of each shard that a worker computes how often that was begun."""
@@ -52,6 +57,14 @@ class ShardRecord:
     sha256: str
     errors: tuple[Mapping[str, Any], ...] = ()
 
+    def __post_init__(self) -> None:
+        """Check a record that may be a stranger's; `ValueError` for what is none."""
+        check_strings(self, ("file", "sha256"))
+        check_counts(self, COUNTS)
+        check_counts(self, ("number",))
+        if not all(isinstance(error, Mapping) for error in self.errors):
+            raise ValueError("errors are no objects")
+
     def to_bytes(self) -> bytes:
         """The record as JSON."""
         return orjson.dumps(self)
@@ -62,7 +75,7 @@ class ShardRecord:
         try:
             found: Mapping[str, Any] = orjson.loads(data or b"")
             return cls(**{**found, "errors": tuple(found["errors"])})
-        except (orjson.JSONDecodeError, TypeError, KeyError):
+        except (TypeError, KeyError, ValueError):
             return None
 
 
@@ -80,8 +93,7 @@ class Manifest:
     @property
     def totals(self) -> dict[str, int]:
         """The sums over the shards; and "distinct", the number of distinct texts, where that is known."""
-        names = ("rows", "written", "empty", "left_out", "truncated", "failed", "tokens", "size")
-        sums = {name: sum(getattr(record, name) for record in self.shards) for name in names}
+        sums = {name: sum(getattr(record, name) for record in self.shards) for name in COUNTS}
         return sums if self.distinct is None else {**sums, "distinct": self.distinct}
 
     def write(self, folder: JobFolder) -> None:
@@ -113,8 +125,11 @@ class Manifest:
                 ShardRecord(**{**record, "errors": tuple(errors.get(record["number"], ()))})
                 for record in found["shards"]
             )
-            return cls(plan=found["plan"], shards=shards, distinct=found["totals"].get("distinct"))
-        except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+            distinct = found["totals"].get("distinct")
+            if distinct is not None and not is_count(distinct):
+                raise ValueError(f"distinct is {distinct!r:.60}")
+            return cls(plan=found["plan"], shards=shards, distinct=distinct)
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{folder.address}/{MANIFEST} is damaged ({error}): remove it, and run the job again"
             ) from error

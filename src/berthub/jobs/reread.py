@@ -74,7 +74,7 @@ def _separated(delimiter: str) -> Callable[[BinaryIO, str, bool], Iterator[Writt
         try:
             # TSV has no quoting.
             rows = csv.reader(text) if delimiter == "," else (line.rstrip("\n").split("\t") for line in text)
-            header = next(rows)
+            header = next(rows, [])
             places = [index for index, name in enumerate(header) if _belongs(name, column, are_vectors)]
             for row in rows:
                 fields = [row[index] for index in places]

@@ -13,6 +13,9 @@ from berthub.jobs.stored import read_plan
 
 __all__ = ["JobStatus", "job_status", "require_plan"]
 
+# Seconds that are worth telling: ten years.
+_LONGEST = 3e8
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobStatus:
@@ -68,7 +71,7 @@ def job_status(folder: JobFolder) -> JobStatus:
         runners=runners,
         rows_per_second=rows_per_second,
         tokens_per_second=sum(note.tokens / note.seconds for note in runners if note.seconds),
-        seconds_left=left / rows_per_second if rows_per_second else None,
+        seconds_left=left / rows_per_second if rows_per_second and left / rows_per_second < _LONGEST else None,
         totals=None if manifest is None else manifest.totals,
         dedupe=plan.dedupe,
         distinct=distinct,

@@ -82,7 +82,8 @@ def _faults_of_rows(file: BinaryIO, plan: Plan, record: ShardRecord) -> Iterator
                     yield f"has a vector of zeros in row {row:,}"
             count += written.count
             missing += written.missing
-    except (pa.ArrowException, InputError, OSError, ValueError, KeyError) as error:
+    # The file may be a stranger's: whatever its reader says, it is no file of this job.
+    except (pa.ArrowException, InputError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         yield f"cannot be read: {error}"
         return
     if count != record.written:

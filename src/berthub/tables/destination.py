@@ -128,6 +128,7 @@ def find_destination(
     chosen = output_format or formats.extensions.get(path.suffix.lower())
     if chosen is None:
         raise InputError(
-            f"the extension of {path} tells no format: use one of {', '.join(formats.extensions)}, or say it with --to"
+            f"the extension of {path} tells no format: use one of {', '.join(formats.extensions)}, or say it with "
+            f"--to; for a job, which writes a folder, end it with a slash: {path}/"
         )
     return Destination(format=chosen, path=path, overwrite=overwrite)
