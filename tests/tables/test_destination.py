@@ -54,7 +54,7 @@ def test_the_input_is_never_the_output(cli: Any, corpus: Path, tmp_path: Path, n
     ("options", "message"),
     [
         (["-o", "missing/out.npy"], "the folder of missing/out.npy does not exist"),
-        (["-o", "folder", "--to", "npy"], "exists and is no file"),
+        (["-o", "folder", "--to", "npy"], "folder holds files, and no job"),
         (["-o", os.devnull, "--to", "jsonl", "--overwrite"], "exists and is no file"),
         (["-o", "out.xlsx"], "tells no format"),
         (["--to", "npy"], "standard output takes JSON lines, CSV and TSV"),
@@ -64,6 +64,7 @@ def test_the_input_is_never_the_output(cli: Any, corpus: Path, tmp_path: Path, n
 )
 def test_destinations_that_are_none(cli: Any, corpus: Path, tmp_path: Path, options: list[str], message: str) -> None:
     (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.txt").write_text("mine")
     result = cli("encode", corpus, *options, "-m", "no/such/model/at/all")
     assert result.exit_code == 2, "the model must not be looked for"
     assert message in result.stderr

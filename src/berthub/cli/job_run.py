@@ -36,7 +36,12 @@ def is_folder(output_file: str | None) -> bool:
     """Whether -o names a folder, so that a job is meant: it ends with a slash, is there, or is a URL."""
     if output_file is None or output_file == "-":
         return False
-    return is_url(output_file) or output_file.endswith(("/", os.sep)) or Path(output_file).is_dir()
+    try:
+        is_there = Path(output_file).is_dir()
+    except OSError:
+        # A name that cannot be: whoever writes it says so.
+        is_there = False
+    return is_there or is_url(output_file) or output_file.endswith(("/", os.sep))
 
 
 def run(

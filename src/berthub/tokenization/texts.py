@@ -29,10 +29,11 @@ def checked(texts: str | Iterable[Text], *, errors: str = "strict") -> Iterable[
         return _decoded(_arrow(texts), errors)
     if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
         raise InputError(f"texts are a list of str or of pairs of them, not of type {type(texts).__name__}")
-    if getattr(texts, "ndim", 1) != 1:
-        # Iterating over a data frame gives the names of its columns.
+    # Iterating over a data frame gives its columns, or their names. That of Polars does not say its dimensions.
+    dimensions = getattr(texts, "ndim", 2 if hasattr(texts, "columns") else 1)
+    if dimensions != 1:
         raise InputError(
-            f"texts are one column, and this {type(texts).__name__} has {texts.ndim} dimensions: "  # type: ignore[attr-defined]
+            f"texts are one column, and this {type(texts).__name__} has {dimensions} dimensions: "
             'choose the column, as in frame["text"]'
         )
     return _decoded(texts, errors)
