@@ -69,6 +69,7 @@ def test_status_and_verify(cli: Any, corpus: Path) -> None:
         (["a text", "-o", "vectors/"], "file not found: a text"),
         (["-", "-o", "vectors/"], "a job reads files"),
         (["*.nothing", "-o", "vectors/"], "no file matches"),
+        (["corpus.csv", "-o", ""], "tells no format"),
         (["corpus.csv", "-o", "vectors"], "for a job, which writes a folder, end it with a slash: vectors/"),
         (["corpus.csv", "-o", "memory://vectors/"], "memory://vectors/ ends with this process"),
         (["corpus.csv", "-o", "https://host/vectors/"], "https://host/vectors/ can only be read"),

@@ -34,7 +34,7 @@ _PAUSE = 60.0
 
 def is_folder(output_file: str | None) -> bool:
     """Whether -o names a folder, so that a job is meant: it ends with a slash, is there, or is a URL."""
-    if output_file is None or output_file == "-":
+    if not output_file or output_file == "-":
         return False
     try:
         is_there = Path(output_file).is_dir()
