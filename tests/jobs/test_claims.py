@@ -70,7 +70,7 @@ def test_a_runner_elsewhere_is_alive_while_its_note_changes(
     claims = Claims(folder, patience=60)
     for beat in range(5):
         # Its clock is not looked at.
-        _noted(folder, "0123456789ab", beat=beat, seconds=-1e9)
+        _noted(folder, "0123456789ab", beat=beat, seconds=1e9)
         assert not claims.is_dead("0123456789ab")
         now[0] += 59
         assert not claims.is_dead("0123456789ab")

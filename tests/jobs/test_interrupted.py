@@ -158,7 +158,7 @@ def test_of_two_plans_the_first_one_counts(job: hub.EncodeJob, monkeypatch: pyte
         return make_plan(*arguments, **options)
 
     monkeypatch.setattr(job_module, "make_plan", late)
-    with pytest.raises(InputError, match="vectors was max and is mean"):
+    with pytest.raises(InputError, match="output was max and is mean"):
         job.run()
     assert _found(job.output_folder) == written
 
