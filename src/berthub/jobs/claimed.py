@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from berthub.errors import InputError
@@ -51,66 +52,59 @@ class Counts:
         self.failures: list[InputError] = []
         self.claims, self._on_progress = claims, on_progress
         self._lock, self._begin = threading.Lock(), time.monotonic()
-        self._shards, self._rows, self._tokens, self._truncated = 0, 0, 0, 0
-        self._all_shards, self._distinct = len(plan.shards), distinct is not None
-        self._all_rows = plan.rows if distinct is None else distinct
-        self._before_shards = len(plan.shards) - len(missing)
-        self._before = plan.rows - sum(shard.rows for shard in missing) if before is None else before
+        # How many shards this run has finished.
+        self._shards = 0
+        self._progress = JobProgress.begun(plan, missing)
+        if distinct is not None:
+            self._progress = replace(self._progress, all_rows=distinct, distinct=True)
+        if before is not None:
+            self._progress = replace(self._progress, before=before)
 
     def step(self, step: Step) -> None:
         """Count a step."""
         with self._lock:
-            self._rows += step.rows
-            self._tokens += step.tokens
-            self._truncated += step.truncated
+            self._progress = self._progress.stepped(rows=step.rows, tokens=step.tokens, truncated=step.truncated)
         self.tell()
 
     def shard(self, shard: Shard, outcome: ShardRecord | InputError) -> None:
         """Count a shard, whose claim is given up."""
-        with self._lock:
-            if isinstance(outcome, InputError):
-                self.failures.append(outcome)
-            else:
+        if isinstance(outcome, InputError):
+            self._failed(outcome)
+        else:
+            with self._lock:
                 self._shards += 1
+                self._progress = replace(self._progress, shards=self._progress.shards + 1)
         self.claims.release(shard.number)
 
     def elsewhere(self, shard: Shard) -> None:
         """Count a shard that another runner has finished."""
         with self._lock:
-            self._before_shards += 1
-            if not self._distinct:
-                self._before += shard.rows
+            now = self._progress
+            before = now.before if now.distinct else now.before + shard.rows
+            self._progress = replace(now, shards=now.shards + 1, before=before)
 
     def texts(self, shard: _Numbered, outcome: Any) -> None:
         """Count a shard of distinct texts, whose claim is given up."""
         if isinstance(outcome, InputError):
-            with self._lock:
-                self.failures.append(outcome)
+            self._failed(outcome)
         self.claims.release(shard.number)
 
     def texts_elsewhere(self, shard: _Numbered) -> None:
         """Count a shard of distinct texts that another runner has computed."""
         with self._lock:
-            self._before += shard.rows
+            self._progress = replace(self._progress, before=self._progress.before + shard.rows)
 
     def tell(self) -> None:
         """Say how far the job has come."""
         with self._lock:
-            progress = JobProgress(
-                shards=self._before_shards + self._shards,
-                all_shards=self._all_shards,
-                before=self._before,
-                rows=self._rows,
-                all_rows=self._all_rows,
-                tokens=self._tokens,
-                truncated=self._truncated,
-                failed_shards=len(self.failures),
-                distinct=self._distinct,
-            )
-        self.claims.show(
-            shards=self._shards, rows=progress.rows, tokens=progress.tokens, seconds=time.monotonic() - self._begin
-        )
-        self._on_progress(progress)
+            now, shards = self._progress, self._shards
+        self.claims.show(shards=shards, rows=now.rows, tokens=now.tokens, seconds=time.monotonic() - self._begin)
+        self._on_progress(now)
+
+    def _failed(self, error: InputError) -> None:
+        with self._lock:
+            self.failures.append(error)
+            self._progress = replace(self._progress, failed_shards=len(self.failures))
 
 
 def claimed(

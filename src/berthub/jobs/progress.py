@@ -1,8 +1,10 @@
 """How far a job has come, while it runs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias
+
+from berthub.jobs.plan import Plan, Shard
 
 __all__ = ["JobProgress", "OnProgress"]
 
@@ -24,6 +26,21 @@ class JobProgress:
     truncated: int = 0
     failed_shards: int = 0
     distinct: bool = False
+
+    @classmethod
+    def begun(cls, plan: Plan, missing: Sequence[Shard]) -> Self:
+        """The progress of a run that is to compute the missing shards of a job."""
+        return cls(
+            shards=len(plan.shards) - len(missing),
+            all_shards=len(plan.shards),
+            before=plan.rows - sum(shard.rows for shard in missing),
+            rows=0,
+            all_rows=plan.rows,
+        )
+
+    def stepped(self, *, rows: int, tokens: int, truncated: int) -> Self:
+        """The progress after so many more rows, tokens and truncated texts."""
+        return replace(self, rows=self.rows + rows, tokens=self.tokens + tokens, truncated=self.truncated + truncated)
 
 
 OnProgress: TypeAlias = Callable[[JobProgress], None]

@@ -21,7 +21,7 @@ from berthub.tables.results import Column, NullableColumn
 from berthub.tables.writer import refuse_clash
 from berthub.tables.writing import CarriedColumns, create_writer
 
-__all__ = ["ShardFile"]
+__all__ = ["ShardFile", "size_and_hash"]
 
 _CHUNK = 1 << 20
 
@@ -83,7 +83,7 @@ class ShardFile:
                 self._write_empty()
             self._writer.close()
             self._file.flush()
-            size, digest = _digest(self._file)
+            size, digest = size_and_hash(self._file)
             left_out = self._shard.rows - self._counts["written"]
             if left_out and left_out != (tally.rows if tally.missing == "skip" else 0):
                 raise InputError(
@@ -149,8 +149,8 @@ def _is_empty(text: Any) -> bool:
     return not text or text == ("", "")
 
 
-def _digest(file: BinaryIO) -> tuple[int, str]:
-    """The size of a file and its SHA-256."""
+def size_and_hash(file: BinaryIO) -> tuple[int, str]:
+    """The size of a file in bytes, and its SHA-256."""
     digest, size = hashlib.sha256(), 0
     file.seek(0)
     while chunk := file.read(_CHUNK):

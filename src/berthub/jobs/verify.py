@@ -1,6 +1,5 @@
 """Verify what a job has written: every file is there, whole and unchanged, and no vector is zero or NaN."""
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -13,11 +12,11 @@ from berthub.jobs.folder import JobFolder
 from berthub.jobs.plan import Plan, Shard
 from berthub.jobs.records import ShardRecord, known_records
 from berthub.jobs.reread import read_results
+from berthub.jobs.shard import size_and_hash
 from berthub.jobs.status import require_plan
 
 __all__ = ["verify_job"]
 
-_CHUNK = 1 << 20
 # Faults of a shard that are told.
 _MOST = 5
 
@@ -51,7 +50,7 @@ def _faults(folder: JobFolder, plan: Plan, shard: Shard, record: ShardRecord) ->
     if record.rows != shard.rows or record.written + record.left_out != record.rows:
         yield f"is recorded with {record.rows:,} rows, and the plan has {shard.rows:,}"
     with folder.opened(plan.name_of(shard)) as file:
-        size, digest = _digest(file)
+        size, digest = size_and_hash(file)
         if size != record.size:
             yield f"has {size:,} bytes, and had {record.size:,} when it was written: remove it, and run the job again"
             return
@@ -60,14 +59,6 @@ def _faults(folder: JobFolder, plan: Plan, shard: Shard, record: ShardRecord) ->
             return
         file.seek(0)
         yield from _faults_of_rows(file, plan, record)
-
-
-def _digest(file: BinaryIO) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-        size += len(chunk)
-    return size, digest.hexdigest()
 
 
 def _faults_of_rows(file: BinaryIO, plan: Plan, record: ShardRecord) -> Iterator[str]:

@@ -5,6 +5,7 @@ import logging
 import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,39 +185,24 @@ class _Counts:
 
     def __init__(self, plan: Plan, missing: Sequence[Shard], on_progress: OnProgress) -> None:
         self.failures: list[InputError] = []
-        self._on_progress = on_progress
-        self._all_shards, self._all_rows = len(plan.shards), plan.rows
-        self._shards = len(plan.shards) - len(missing)
-        self._before = plan.rows - sum(shard.rows for shard in missing)
-        self._rows = self._tokens = self._truncated = 0
+        self._progress, self._on_progress = JobProgress.begun(plan, missing), on_progress
 
     def add(self, shard: Shard, outcome: Outcome) -> None:
         """Count a shard that is finished or failed."""
+        now = self._progress
         if outcome.error is not None:
             self.failures.append(InputError(outcome.error))
+            now = replace(now, failed_shards=now.failed_shards + 1)
         else:
-            self._shards += 1
-            self._rows += shard.rows
-            self._tokens += outcome.tokens
-            self._truncated += outcome.truncated
-        self._tell()
+            now = replace(now, shards=now.shards + 1)
+            now = now.stepped(rows=shard.rows, tokens=outcome.tokens, truncated=outcome.truncated)
+        self._tell(now)
 
     def elsewhere(self, shard: Shard) -> None:
         """Count a shard that another runner has finished."""
-        self._shards += 1
-        self._before += shard.rows
-        self._tell()
+        now = self._progress
+        self._tell(replace(now, shards=now.shards + 1, before=now.before + shard.rows))
 
-    def _tell(self) -> None:
-        self._on_progress(
-            JobProgress(
-                shards=self._shards,
-                all_shards=self._all_shards,
-                before=self._before,
-                rows=self._rows,
-                all_rows=self._all_rows,
-                tokens=self._tokens,
-                truncated=self._truncated,
-                failed_shards=len(self.failures),
-            )
-        )
+    def _tell(self, now: JobProgress) -> None:
+        self._progress = now
+        self._on_progress(now)
