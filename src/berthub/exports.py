@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from berthub.atomic import check_new_folder
+from berthub.check import check_choice
 from berthub.checkpoint import Checkpoint
 from berthub.choices import TOKENIZATIONS, ExportFormat
 from berthub.embedding import UNSAID, Embedding
@@ -52,8 +53,7 @@ def export(
     to be installed: savedmodel is written by TensorFlow, keras by Keras, onnx by the onnx library, the others by
     berthub.
     """
-    if to not in FORMATS:
-        raise InputError(f"to={to!r} is not known; use one of {', '.join(FORMATS)}")
+    check_choice("to", to, FORMATS)
     writer, target = FORMATS[to], Path(path).absolute()
     if writer.library is not None and importlib.util.find_spec(writer.library) is None:
         raise MissingDependencyError(

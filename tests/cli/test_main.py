@@ -164,3 +164,19 @@ def test_tensorflow_is_silent_in_the_command_alone() -> None:
         environment |= {} if given is None else {"TF_CPP_MIN_LOG_LEVEL": given}
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
         assert done.stdout.splitlines()[-1] == told
+
+
+def test_a_text_is_encoded_without_what_jobs_need(models: Path) -> None:
+    # Each of these takes up to a tenth of the start of the command.
+    code = (
+        "import sys\n"
+        "from berthub.cli.main import main\n"
+        "import berthub.cli.encode_job\n"
+        "loaded = {'pyarrow.compute'} & set(sys.modules)\n"
+        f"status = main(['encode', 'a text', '-m', {str(models / 'tf2_v4')!r}])\n"
+        "jobs = ('berthub.jobs.job', 'berthub.jobs.claims', 'berthub.jobs.planning', 'berthub.jobs.public')\n"
+        "loaded |= {'filelock', 'fsspec', 'ray', *jobs} & set(sys.modules)\n"
+        "print('status', int(status), *sorted(loaded))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "status 0"

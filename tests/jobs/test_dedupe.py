@@ -130,7 +130,7 @@ def test_rows_without_a_text_and_rows_at_fault(job: hub.EncodeJob, tmp_path: Pat
     rows[20] = {"text": [], "n": 20}
     path = tmp_path / "in.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    manifest = _assert_same_output(replace(job, inputs=path, on_error="skip", missing=missing, carry_columns=False))
+    manifest = _assert_same_output(replace(job, inputs=path, on_error="skip", missing=missing))
     assert manifest.totals["failed"] == 2
     assert manifest.totals["left_out"] == (3 if missing == "skip" else 0)
 

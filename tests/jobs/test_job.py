@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import pytest
 
 import berthub as hub
 from berthub.errors import InputError
+from berthub.jobs import planning
 from berthub.jobs.claims import Claims
 from berthub.jobs.folder import LocalFolder
 from support.heads import with_head
@@ -396,3 +398,54 @@ def test_a_shard_of_which_all_rows_are_left_out_has_none(job: hub.EncodeJob, to:
             assert empty.read_bytes() == b""
         case _:
             assert empty.read_text().splitlines() == other.read_text().splitlines()[:1]
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "token vectors to npy": ({"to": "npy", "output": "sequence_output"}, "a .npy file holds one array"),
+    "token vectors to csv": ({"to": "csv", "output": "sequence_output"}, "csv holds one vector in each row"),
+    "rows lost unseen": ({"missing": "skip", "carry_columns": False}, "--missing skip leaves rows out"),
+    "rows lost in npy": ({"missing": "skip", "to": "npy"}, "--missing skip leaves rows out"),
+    "to": ({"to": "conll"}, "to='conll' is not known; use one of parquet, jsonl, npy, csv, tsv"),
+    "output": ({"output": "last"}, "output='last' is not known; use one of embedding"),
+    "dtype": ({"dtype": "float64"}, "dtype='float64' is not known; use one of float32, float16"),
+    "on_error": ({"on_error": "ignore"}, "on_error='ignore' is not known; use one of fail, skip"),
+    "missing": ({"missing": "ignore"}, "missing='ignore' is not known; use one of error, empty, skip"),
+    "input_format": ({"input_format": "xlsx"}, "format='xlsx' is not known; use one of csv"),
+    "shard_rows": ({"shard_rows": "many"}, "a shard has at least one row, not 'many'"),
+    "shard_rows of a flag": ({"shard_rows": True}, "a shard has at least one row, not True"),
+    "no inputs": ({"inputs": []}, "no file is named"),
+    "inputs of numbers": ({"inputs": [5]}, "inputs are paths, patterns or URLs, or a list of them, not 5"),
+    "inputs of bytes": ({"inputs": b"in.csv"}, "inputs are paths, patterns or URLs"),
+    "no folder": ({"output_folder": ""}, "a job's folder is a path or a URL, not ''"),
+    "a folder of the web": ({"output_folder": "https://127.0.0.1:9/out"}, "https://127.0.0.1:9/out can only be read"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_arguments_are_refused_before_anything_is_written(job: hub.EncodeJob, what: str) -> None:
+    wrong, message = WRONG[what]
+    with pytest.raises(InputError, match=re.escape(message)):
+        replace(job, **wrong).run()
+    assert not Path(job.output_folder).exists()
+
+
+def test_wrong_arguments_of_predictions(models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_text("a text")
+    job = hub.PredictJob(models / "tf2_v4", path, tmp_path / "out", engine="numpy")
+    for wrong, message in (
+        ({"to": "npy"}, "to='npy' is not known"),
+        ({"missing": "skip", "carry_columns": False}, "--missing skip leaves rows out"),
+        ({}, "was not fine-tuned, it has no head to predict with"),
+    ):
+        with pytest.raises(InputError, match=message):
+            replace(job, **wrong).run()  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_input_is_read_once_before_the_model(job: hub.EncodeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Any] = []
+    read = planning.first_rows
+    monkeypatch.setattr("berthub.jobs.job.first_rows", lambda *args: reads.append(args) or read(*args))
+    job.run()
+    assert len(reads) == 1

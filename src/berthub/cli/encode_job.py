@@ -5,8 +5,7 @@ import sys
 from dataclasses import dataclass
 
 from berthub.choices import OutputFormat
-from berthub.cli import job_run
-from berthub.cli.job_options import JobGroup
+from berthub.cli.job_options import JobGroup, is_folder
 from berthub.cli.model import ModelOptions, calibration_shown
 from berthub.cli.model_options import Computing
 from berthub.cli.output_options import VectorsOutput
@@ -49,14 +48,14 @@ def run_encode(options: EncodeOptions) -> None:
     """Encode, or raise before anything is written; the file appears under its name when it is complete."""
     columns = TextColumns(options.columns.text_column, options.columns.text_pair_column)
     output_file = options.output.output_file
-    if output_file is not None and job_run.is_folder(output_file):
-        task = _task(options, options.output.to or "parquet")
-        _refuse_impossible(options, task.to)
+    if output_file is not None and is_folder(output_file):
+        from berthub.cli import job_run
+
         job_run.run(
             options.inputs,
             options.reading,
             columns,
-            task=task,
+            task=_task(options, options.output.to or "parquet"),
             output_folder=output_file,
             options=options.job,
             overwrite=options.output.overwrite,
@@ -73,10 +72,11 @@ def run_encode(options: EncodeOptions) -> None:
             f"it is not said where the vectors of {source.name} go: add -o FILE (.parquet, .jsonl, .npy, .csv or "
             ".tsv), or -o - for JSON lines on standard output"
         )
+    task = _task(options, "parquet" if destination is None else destination.format)
     if destination is not None:
         for path in (*(file.path for file in source.files), None):
             destination.check(path)
-        _refuse_impossible(options, destination.format)
+        task.check(options.reading)
     with reading(source, columns) as rows:
         # What is wrong at the beginning of a file should not wait for the model.
         first = next(rows.blocks, None)
@@ -84,10 +84,10 @@ def run_encode(options: EncodeOptions) -> None:
             raise InputError(f"{source.name} has no texts: nothing was encoded{rows.tally.ending}")
         blocks = itertools.chain([first], rows.blocks)
         if destination is None:
-            _preview(options, first, more=len(first.texts) > PREVIEW_ROWS or next(rows.blocks, None) is not None)
+            _preview(task, first, more=len(first.texts) > PREVIEW_ROWS or next(rows.blocks, None) is not None)
             return
         with destination.opened() as file:
-            computation = _computation(options)
+            computation = _loaded(task)
             writer = create_writer(
                 destination.format,
                 file,
@@ -104,30 +104,16 @@ def run_encode(options: EncodeOptions) -> None:
         summary(counts, precision=encoder.precision, max_length=encoder.max_length, missing=rows.tally.described)
 
 
-def _refuse_impossible(options: EncodeOptions, to: OutputFormat) -> None:
-    if options.output.vectors == "sequence_output" and to not in ("parquet", "jsonl"):
-        what = "a .npy file holds one array" if to == "npy" else f"{to} holds one vector in each row"
-        raise InputError(
-            f"{what}, and texts have different numbers of token vectors: write sequence_output to Parquet "
-            "(-o FILE.parquet) or JSON lines (-o FILE.jsonl)"
-        )
-    if options.reading.missing == "skip" and (options.output.drop_columns or to == "npy"):
-        raise InputError(
-            "--missing skip leaves rows out, and without the columns of the input nobody could tell which: write "
-            "another format than .npy and no --drop-columns, or use --missing empty"
-        )
-
-
-def _preview(options: EncodeOptions, block: Block, *, more: bool) -> None:
+def _preview(task: EncodeTask, block: Block, *, more: bool) -> None:
     shown = block.chosen(range(min(len(block.texts), PREVIEW_ROWS)))
-    computation = _computation(options)
+    computation = _loaded(task)
     chunks = list(computation.chunks(shown))
     show(shown.texts, chunks, request=computation.request, encoder=computation.encoder, more=more)
 
 
-def _computation(options: EncodeOptions) -> EncodeComputation:
+def _loaded(task: EncodeTask) -> EncodeComputation:
     with calibration_shown():
-        return _task(options, "parquet").load()
+        return task.load()
 
 
 def _task(options: EncodeOptions, to: OutputFormat) -> EncodeTask:

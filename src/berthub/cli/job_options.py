@@ -1,6 +1,8 @@
 """The options of bulk jobs: how the work is split, and what becomes of what goes wrong."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,11 +10,25 @@ import typer
 from berthub.choices import OnError
 from berthub.errors import InputError
 
-__all__ = ["JobFolder", "JobGroup"]
+__all__ = ["JobFolder", "JobGroup", "is_folder"]
 
 JOB_PANEL = "Large inputs: -o names a folder"
 
 JobFolder = Annotated[str, typer.Argument(metavar="FOLDER", help="The folder that a job writes.", show_default=False)]
+
+
+def is_folder(output_file: str | None) -> bool:
+    """Whether -o names a folder, so that a job is meant: it ends with a slash, is there, or is a URL."""
+    if not output_file or output_file == "-":
+        return False
+    from berthub.tables.addresses import is_url
+
+    try:
+        is_there = Path(output_file).is_dir()
+    except OSError:
+        # A name that cannot be: whoever writes it says so.
+        is_there = False
+    return is_there or is_url(output_file) or output_file.endswith(("/", os.sep))
 
 
 @dataclass(frozen=True, kw_only=True)

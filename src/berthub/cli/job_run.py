@@ -1,19 +1,15 @@
 """Run a job from the command line: its progress, and a closing report."""
 
-import contextlib
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from berthub.cli.job_options import JobGroup
 from berthub.cli.model import calibration_shown
-from berthub.cli.progress import counted
+from berthub.cli.progress import counted, progress_bar
 from berthub.errors import InputError
 from berthub.jobs.job import JobOptions, Runner, run_job
 from berthub.jobs.local import LocalRunner
@@ -26,22 +22,10 @@ from berthub.tables.columns import TextColumns
 from berthub.tables.reading_options import ReadingOptions
 from berthub.tables.source import files_source
 
-__all__ = ["is_folder", "run"]
+__all__ = ["run"]
 
 # Seconds between two lines where stderr is no terminal, as in the log of a cluster.
 _PAUSE = 60.0
-
-
-def is_folder(output_file: str | None) -> bool:
-    """Whether -o names a folder, so that a job is meant: it ends with a slash, is there, or is a URL."""
-    if not output_file or output_file == "-":
-        return False
-    try:
-        is_there = Path(output_file).is_dir()
-    except OSError:
-        # A name that cannot be: whoever writes it says so.
-        is_there = False
-    return is_there or is_url(output_file) or output_file.endswith(("/", os.sep))
 
 
 def run(
@@ -64,10 +48,10 @@ def run(
         raise InputError("a job reads files: name files, folders or patterns, or write to one file")
     source = files_source(inputs, reading)
     protocol = output_folder.partition("://")[0].lower() if is_url(output_folder) else ""
-    if protocol in ("http", "https", "memory"):
-        what = "ends with this process" if protocol == "memory" else "can only be read"
+    if protocol == "memory":
         raise InputError(
-            f"{shown_address(output_folder)} {what}: write to a folder, or to an object store such as s3://bucket/vectors/"
+            f"{shown_address(output_folder)} ends with this process: write to a folder, or to an object store such as "
+            "s3://bucket/vectors/"
         )
     if is_url(output_folder) and suffixes_of(output_folder.rstrip("/")):
         raise InputError(
@@ -75,7 +59,8 @@ def run(
             "name of a folder, or write a local file"
         )
     begin = time.monotonic()
-    with calibration_shown(), _shown(quiet) as shown:
+    with calibration_shown(), progress_bar(quiet=quiet) as bar:
+        shown = _Shown(bar, quiet=quiet)
         manifest = run_job(
             source,
             texts,
@@ -103,15 +88,14 @@ def _runner(ray: str | None) -> Runner:
     return RayRunner(ray)
 
 
-@dataclass
 class _Shown:
-    """Shows the progress of a job: on a terminal a bar, else a line each minute."""
+    """Shows the progress of a job: on a terminal a bar, else a line each minute, unless `quiet`."""
 
-    bar: Progress | None
-    last: JobProgress | None = None
-    _begin: float = 0.0
-    _told: float = field(default_factory=time.monotonic)
-    _task: int = 0
+    def __init__(self, bar: Progress, *, quiet: bool) -> None:
+        self.last: JobProgress | None = None
+        self._bar, self._task = bar, bar.add_task("", total=None, counted="")
+        self._lines = bar.disable and not quiet
+        self._begin, self._told = 0.0, time.monotonic()
 
     def file(self, done: int, total: int) -> None:
         """Show how many files are counted."""
@@ -125,33 +109,11 @@ class _Shown:
         self._show(done, progress.all_rows, lambda: _line(progress, time.monotonic() - self._begin))
 
     def _show(self, done: int, total: int, line: Callable[[], str]) -> None:
-        if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=done, total=total, counted=line())
-        elif time.monotonic() - self._told >= _PAUSE:
+        if not self._bar.disable:
+            self._bar.update(self._task, completed=done, total=total, counted=line())
+        elif self._lines and time.monotonic() - self._told >= _PAUSE:
             self._told = time.monotonic()
             print(f"{line()} ({100 * done / max(1, total):.0f}%)", file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def _shown(quiet: bool) -> Iterator[_Shown]:
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        shown = _Shown(None)
-        if quiet:
-            shown._told = float("inf")
-        yield shown
-        return
-    bar = Progress(
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[counted]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
-        bar.add_task("", total=None, counted="")
-        yield _Shown(bar)
 
 
 def _line(progress: JobProgress, seconds: float) -> str:

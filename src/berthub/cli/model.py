@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from berthub.cli.model_options import Computing, Fetching
-from berthub.errors import InputError
 
 if TYPE_CHECKING:
     from berthub.checkpoint import Checkpoint
@@ -66,32 +65,16 @@ def load_checkpoint(options: ModelOptions) -> Checkpoint:
 
 def load_encoder(options: ModelOptions, computing: Computing, *, max_length: int | None) -> Encoder:
     """The model, ready to encode."""
-    from berthub.encoding.load import load
-
     with calibration_shown():
-        return load(
-            options.handle,
-            engine=computing.engine,
-            precision=computing.precision,
-            max_length=max_length,
-            settings=options.settings,
-            **options.fetching.arguments,
-        )
+        return options.for_task(computing, max_length=max_length).load()
 
 
 def load_fine_tuned(options: ModelOptions, computing: Computing, *, max_length: int | None) -> tuple[Encoder, Head]:
     """The model and its head; `InputError` where it has none."""
-    from berthub.encoding.prediction import require_head
+    from berthub.jobs.tasks import head_of
 
     encoder = load_encoder(options, computing, max_length=max_length)
-    if encoder.head is None and (unread := encoder.checkpoint.origin.unread_head):
-        require_head(None, unread=unread)
-    if encoder.head is None:
-        raise InputError(
-            f"{options.name} was not fine-tuned, it has no head to predict with: give the folder of a training, or "
-            "take its vectors with berthub encode"
-        )
-    return encoder, encoder.head
+    return encoder, head_of(encoder, options.name)
 
 
 @contextlib.contextmanager

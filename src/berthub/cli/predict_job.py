@@ -9,9 +9,8 @@ from rich import box
 from rich.table import Table
 
 from berthub.choices import PredictionFormat
-from berthub.cli import job_run
 from berthub.cli.console import OutputConsole, literal
-from berthub.cli.job_options import JobGroup
+from berthub.cli.job_options import JobGroup, is_folder
 from berthub.cli.model import ModelOptions, calibration_shown
 from berthub.cli.model_options import Computing
 from berthub.cli.output_options import PredictionsOutput
@@ -53,12 +52,9 @@ class PredictOptions:
 def run_predict(options: PredictOptions) -> None:
     """Predict, or raise before anything is written; the file appears under its name when it is complete."""
     output = options.output
-    if options.reading.missing == "skip" and output.drop_columns:
-        raise InputError(
-            "--missing skip leaves rows out, and without the columns of the input nobody could tell which: leave out "
-            "--drop-columns, or use --missing empty"
-        )
-    if output.output_file is not None and job_run.is_folder(output.output_file):
+    if output.output_file is not None and is_folder(output.output_file):
+        from berthub.cli import job_run
+
         job_run.run(
             options.inputs,
             options.reading,
@@ -81,8 +77,10 @@ def run_predict(options: PredictOptions) -> None:
     if destination is not None:
         for path in (*(file.path for file in source.files), None):
             destination.check(path)
+    task = _task(options, "jsonl" if destination is None else destination.format)
+    task.check(options.reading)
     with calibration_shown():
-        computation = _task(options, "jsonl" if destination is None else destination.format).load()
+        computation = task.load()
     encoder, words = computation.encoder, computation.words
     if words and options.columns.text_pair_column is not None:
         raise InputError("a model that tags words takes no pairs of texts: leave out --text-pair-column")

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from berthub.jobs.step import Step
 
-__all__ = ["Counts", "counted", "progress", "summary"]
+__all__ = ["Counts", "counted", "progress", "progress_bar", "summary"]
 
 
 class Counts:
@@ -55,8 +55,19 @@ class Counts:
 @contextlib.contextmanager
 def progress(total: int | None, *, quiet: bool) -> Iterator[Counts]:
     """Counts that are shown in a progress bar where stderr is a terminal; `total` is in the unit of `Step.done`."""
+    with progress_bar(quiet=quiet) as bar:
+        task = bar.add_task("", total=total, counted="")
+
+        def changed(counts: Counts, done: int) -> None:
+            bar.update(task, completed=done, counted=_joined(counted(counts.rows, "row"), counts.speed))
+
+        yield Counts(changed)
+
+
+def progress_bar(*, quiet: bool) -> Progress:
+    """A bar whose tasks say in a field `counted` what is done; it is shown where stderr is a terminal."""
     console = Console(stderr=True)
-    bar = Progress(
+    return Progress(
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[counted]}"),
@@ -65,13 +76,6 @@ def progress(total: int | None, *, quiet: bool) -> Iterator[Counts]:
         transient=True,
         disable=quiet or not console.is_terminal,
     )
-    with bar:
-        task = bar.add_task("", total=total, counted="")
-
-        def changed(counts: Counts, done: int) -> None:
-            bar.update(task, completed=done, counted=_joined(counted(counts.rows, "row"), counts.speed))
-
-        yield Counts(changed)
 
 
 def summary(counts: Counts, *, precision: str, max_length: int, missing: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+from berthub.check import check_choice
 from berthub.checkpoint import Checkpoint
 from berthub.choices import EngineName, Precision
 from berthub.engines.engine import Engine
@@ -42,10 +43,8 @@ def check_threads(threads: int | None) -> None:
 
 def check_engine(engine: EngineName, precision: Precision) -> None:
     """`InputError` for options that no model allows, or not this processor; checked before anything is read."""
-    if engine not in get_args(EngineName):
-        raise InputError(f"engine={engine!r} is not known; use one of {', '.join(get_args(EngineName))}")
-    if precision not in get_args(Precision):
-        raise InputError(f"precision={precision!r} is not known; use one of {', '.join(get_args(Precision))}")
+    check_choice("engine", engine, get_args(EngineName))
+    check_choice("precision", precision, get_args(Precision))
     if engine == "numpy" and precision not in ("auto", "float32"):
         raise InputError('engine="numpy" computes in float32 only; use precision="float32", or engine="openvino"')
     if precision == "int8":

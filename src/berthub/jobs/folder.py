@@ -33,6 +33,10 @@ class JobFolder(ABC):
 
     address: str
 
+    def check(self) -> None:
+        """Raise `InputError` where nothing can ever be written, as at an address of the web."""
+        return
+
     @abstractmethod
     def begin(self) -> None:
         """Make the folder, if it is not there. No other method does: a folder that was removed stays removed."""

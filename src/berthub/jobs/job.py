@@ -4,10 +4,11 @@ import errno
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
+from berthub.check import check_choice
 from berthub.choices import OnError
 from berthub.errors import InputError, WriteError
 from berthub.fingerprint import fingerprint, fingerprint_of_model
@@ -48,8 +49,10 @@ class JobOptions:
     dedupe: bool = False
 
     def __post_init__(self) -> None:
-        if self.shard_rows is not None and self.shard_rows < 1:
-            raise InputError(f"a shard has at least one row, not {self.shard_rows}")
+        check_choice("on_error", self.on_error, get_args(OnError))
+        rows = self.shard_rows
+        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
+            raise InputError(f"a shard has at least one row, not {rows!r}")
 
 
 class Runner(ABC):
@@ -96,6 +99,8 @@ def run_job(
     `InputError` before anything is computed or written, where the folder holds something else, or the job was planned
     for another input, other options, another model, or another machine. `InputError` at the end where shards failed.
     """
+    task.check(source.options)
+    folder.check()
     if options.on_error == "skip" and task.format == "conll":
         raise InputError("a CoNLL file has no place for rows without a result: write another format, or leave out skip")
     if options.dedupe and not runner.dedupes:
@@ -106,9 +111,8 @@ def run_job(
     stored = _stored_plan(folder)
     if stored is not None:
         check_inputs(stored, source)
-    if task.texts_are_strings:
-        # What is wrong at the beginning of a file should not wait for the model.
-        first_rows(source, texts)
+    # What is wrong at the beginning of a file should not wait for the model.
+    first = first_rows(source, texts) if task.texts_are_strings else None
     computation = task.load()
     if computation.words and texts.pair is not None:
         raise InputError("a model that tags words takes no pairs of texts: leave out --text-pair-column")
@@ -117,7 +121,8 @@ def run_job(
             "equal texts are computed once where each has one vector or prediction, and here each token or word has "
             "its own: leave out --dedupe"
         )
-    first = first_rows(source, replace(texts, words=computation.words))
+    if first is None:
+        first = first_rows(source, replace(texts, words=computation.words))
     wanted: dict[str, Any] = {
         **_of_here(task, computation),
         "shard_rows": options.shard_rows or _shard_rows(computation),

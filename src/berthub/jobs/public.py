@@ -81,8 +81,6 @@ class _Job(ABC):
         could not be computed. `WriteError` for a disk that is full, or a folder that cannot be written.
         """
         inputs, folder, handle = self._places()
-        several = isinstance(inputs, Sequence) and not isinstance(inputs, str)
-        names = [os.fspath(name) for name in inputs] if several else [os.fspath(inputs)]  # type: ignore
         reading = ReadingOptions(
             format=self.input_format,
             delimiter=self.delimiter,
@@ -102,7 +100,7 @@ class _Job(ABC):
             offline=self.offline,
         )
         return run_job(
-            files_source(names, reading),
+            files_source(_names(inputs), reading),
             TextColumns(self.text_column, self.text_pair_column),
             task=self._task(model),
             folder=job_folder(folder),
@@ -203,9 +201,20 @@ class PredictJob(_Job):
 
 
 def job_folder(address: str | os.PathLike[str]) -> JobFolder:
-    """The folder at an address: a path, or a URL that fsspec knows."""
+    """The folder at an address: a path, or a URL that fsspec knows; `InputError` for what is none."""
+    if not isinstance(address, str | os.PathLike) or not os.fspath(address):
+        raise InputError(f"a job's folder is a path or a URL, not {address!r}")
     path = local_path(os.fspath(address))
     return RemoteFolder(os.fspath(address)) if path is None else LocalFolder(path)
+
+
+def _names(inputs: Inputs) -> list[str]:
+    """The addresses of the inputs; `InputError` for what is none."""
+    given = [inputs] if isinstance(inputs, str | bytes | os.PathLike) or not isinstance(inputs, Sequence) else inputs
+    for each in given:
+        if not isinstance(each, str | os.PathLike):
+            raise InputError(f"inputs are paths, patterns or URLs, or a list of them, not {each!r:.60}")
+    return [os.fspath(each) for each in given]
 
 
 def _runner(runner: str | Runner) -> Runner:

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 from berthub.errors import InputError, WriteError
 from berthub.jobs.folder import STATE, JobFolder
-from berthub.tables.addresses import remote, shown_address
+from berthub.tables.addresses import is_web_url, remote, shown_address
 
 __all__ = ["RemoteFolder"]
 
@@ -28,6 +28,13 @@ class RemoteFolder(JobFolder):
 
     def begin(self) -> None:
         """Nothing: a folder is there when something is in it."""
+
+    def check(self) -> None:
+        """Raise `InputError` for an address of the web, which has no way to write."""
+        if is_web_url(self._given):
+            raise InputError(
+                f"{shown_address(self._given)} can only be read: write to a folder, or to an object store such as s3://bucket/vectors/"
+            )
 
     def names(self, inside: str = "") -> list[str]:
         """The names of the objects directly in a folder, sorted."""

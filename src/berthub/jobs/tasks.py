@@ -4,23 +4,25 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
+from berthub.check import check_choice
 from berthub.choices import DType, EngineName, OutputFormat, Precision, PredictionFormat, TableFormat, Vectors
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.load import load
 from berthub.encoding.prediction import require_head
 from berthub.encoding.windows import Window
 from berthub.errors import InputError
+from berthub.head import Head
 from berthub.jobs.computation import Computation
 from berthub.jobs.encode import EncodeComputation
 from berthub.jobs.predict import PredictComputation
 from berthub.jobs.vectors import resolve_request
 from berthub.sources.redaction import public_spelling
 from berthub.sources.resolve import DEFAULT_HANDLE
-from berthub.tables.reading_options import LABEL_SEPARATOR
+from berthub.tables.reading_options import LABEL_SEPARATOR, ReadingOptions
 
-__all__ = ["EncodeTask", "Model", "PredictTask", "Task"]
+__all__ = ["EncodeTask", "Model", "PredictTask", "Task", "head_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,10 @@ class Task(ABC):
         """Whether it is known without the model that texts are strings, or pairs of them, and no lists of words."""
 
     @abstractmethod
+    def check(self, reading: ReadingOptions) -> None:
+        """Raise `InputError` for what cannot be written so, whatever the model is, when the input is read so."""
+
+    @abstractmethod
     def load(self) -> Computation:
         """Load the model; `InputError` for options that do not fit it."""
 
@@ -96,6 +102,27 @@ class EncodeTask(Task):
     column: str | None = None
     window: int | None = None
     stride: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the choices; `InputError` for one that is not known."""
+        check_choice("to", self.to, get_args(OutputFormat))
+        check_choice("dtype", self.dtype, get_args(DType))
+        if self.vectors is not None:
+            check_choice("output", self.vectors, get_args(Vectors))
+
+    def check(self, reading: ReadingOptions) -> None:
+        """Raise `InputError` for formats that cannot hold token vectors, and where rows would be lost unseen."""
+        if self.vectors == "sequence_output" and self.to not in ("parquet", "jsonl"):
+            what = "a .npy file holds one array" if self.to == "npy" else f"{self.to} holds one vector in each row"
+            raise InputError(
+                f"{what}, and texts have different numbers of token vectors: write sequence_output to Parquet "
+                "(-o FILE.parquet) or JSON lines (-o FILE.jsonl)"
+            )
+        if reading.missing == "skip" and (not self.carried or self.to == "npy"):
+            raise InputError(
+                "--missing skip leaves rows out, and without the columns of the input nobody could tell which: write "
+                "another format than .npy and no --drop-columns, or use --missing empty"
+            )
 
     @property
     def format(self) -> TableFormat:
@@ -137,6 +164,18 @@ class PredictTask(Task):
     probabilities: bool = False
     separator: str = LABEL_SEPARATOR
 
+    def __post_init__(self) -> None:
+        """Check the format; `InputError` for one that is not known."""
+        check_choice("to", self.to, get_args(PredictionFormat))
+
+    def check(self, reading: ReadingOptions) -> None:
+        """Raise `InputError` where rows would be lost unseen."""
+        if reading.missing == "skip" and not self.carried:
+            raise InputError(
+                "--missing skip leaves rows out, and without the columns of the input nobody could tell which: leave "
+                "out --drop-columns, or use --missing empty"
+            )
+
     @property
     def format(self) -> TableFormat:
         """The format in which predictions are written."""
@@ -150,16 +189,9 @@ class PredictTask(Task):
     def load(self) -> PredictComputation:
         """Load the model; `InputError` where it has no head, and for options that do not fit it."""
         encoder = self.model.load()
-        if encoder.head is None and (unread := encoder.checkpoint.origin.unread_head):
-            require_head(None, unread=unread)
-        if encoder.head is None:
-            raise InputError(
-                f"{self.model.name} was not fine-tuned, it has no head to predict with: give the folder of a training, "
-                "or take its vectors with berthub encode"
-            )
         return PredictComputation(
             encoder=encoder,
-            head=encoder.head,
+            head=head_of(encoder, self.model.name),
             model=self.model.name,
             to=self.to,
             column=self.column,
@@ -168,3 +200,15 @@ class PredictTask(Task):
             truncation=self.truncation,
             carried=self.carried,
         )
+
+
+def head_of(encoder: Encoder, name: str) -> Head:
+    """The head of a model; `InputError` for one that was not fine-tuned. `name` is the model's, as it may be shown."""
+    if encoder.head is None and (unread := encoder.checkpoint.origin.unread_head):
+        require_head(None, unread=unread)
+    if encoder.head is None:
+        raise InputError(
+            f"{name} was not fine-tuned, it has no head to predict with: give the folder of a training, or take its "
+            "vectors with berthub encode"
+        )
+    return encoder.head

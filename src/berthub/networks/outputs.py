@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from berthub.check import check_choice
 from berthub.choices import POOLINGS, Pooling
 from berthub.config import EncoderConfig
 from berthub.errors import InputError
@@ -30,8 +31,8 @@ class Output:
 
     def resolved(self, config: EncoderConfig) -> "Output":
         """The same output with `layer` counted from 0; `InputError` for what the model does not have."""
-        if self.pooling is not None and self.pooling not in POOLINGS:
-            raise InputError(f"pooling={self.pooling!r} is not known; use one of {', '.join(POOLINGS)}")
+        if self.pooling is not None:
+            check_choice("pooling", self.pooling, POOLINGS)
         if (
             isinstance(self.layer, bool)
             or not isinstance(self.layer, int)

@@ -2,7 +2,9 @@
 
 import codecs
 from dataclasses import dataclass
+from typing import get_args
 
+from berthub.check import check_choice
 from berthub.choices import InputFormat, Missing
 from berthub.errors import InputError
 
@@ -24,7 +26,7 @@ class ReadingOptions:
 
     `encoding` is the name of one of Python's codecs; without a `header` the columns of CSV and TSV are numbered;
     `missing` is about rows that have no text; with `texts` the arguments of the command are texts, whatever they look
-    like. `InputError` for a delimiter or an encoding that cannot be.
+    like. `InputError` for a choice that is not known, and for a delimiter or an encoding that cannot be.
     """
 
     format: InputFormat | None = None
@@ -35,7 +37,11 @@ class ReadingOptions:
     texts: bool = False
 
     def __post_init__(self) -> None:
-        """Convert delimiter and encoding to what readers take."""
+        """Check the choices, and convert delimiter and encoding to what readers take."""
+        if self.format is not None:
+            check_choice("format", self.format, get_args(InputFormat))
+        if self.missing is not None:
+            check_choice("missing", self.missing, get_args(Missing))
         if self.delimiter is not None:
             object.__setattr__(self, "delimiter", _delimiter(self.delimiter))
         if self.encoding is not None:

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 __all__ = [
     "Column",
@@ -262,6 +261,9 @@ class NullableColumn(Column):
 
     def arrow(self) -> Any:
         """An array with nulls."""
+        # Its import alone takes a tenth of the start of the command, and few files have such columns.
+        import pyarrow.compute as pc
+
         values = self.column.arrow()
         return pc.if_else(pa.array(~self.missing), values, pa.scalar(None, values.type))
 

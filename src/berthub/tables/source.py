@@ -104,6 +104,8 @@ def find_source(inputs: Sequence[str], options: ReadingOptions) -> Source:
 def files_source(names: Iterable[str], options: ReadingOptions) -> Source:
     """Files, folders and patterns, in their order; `InputError` for what is not there or cannot be read."""
     names = list(names)
+    if not names:
+        raise InputError("no file is named: name files, folders or patterns")
     files = [file for name in names for file in _files(name, options)]
     seen: set[str] = set()
     for file in files:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from berthub.check import check_choice
 from berthub.choices import DType, EngineName, Missing, Precision, Tokenization, Vectors
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.windows import Window
@@ -186,9 +187,8 @@ class Encode:
 
 def _refuse_unknown(**given: str | None) -> None:
     for name, value in given.items():
-        choices = get_args(_CHOICES[name])
-        if value not in choices and not (value is None and name in _OPTIONAL):
-            raise InputError(f"{name}={value!r} is not known; use one of {', '.join(choices)}")
+        if value is not None or name not in _OPTIONAL:
+            check_choice(name, value, get_args(_CHOICES[name]))
 
 
 def _from_anywhere(model: Any) -> Any:

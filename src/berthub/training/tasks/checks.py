@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from berthub.check import check_choice
 from berthub.choices import POOLINGS, Pooling
 from berthub.config import EncoderConfig
 from berthub.errors import InputError
@@ -126,8 +127,7 @@ def chosen_pooling(pooling: Pooling | None, head: Head | None, config: EncoderCo
         if head is not None:
             return head.pooling
         return "pooled" if config.has_pooled_output else "cls"
-    if pooling not in POOLINGS:
-        raise InputError(f"pooling={pooling!r} is not known; use one of {', '.join(POOLINGS)}")
+    check_choice("pooling", pooling, POOLINGS)
     if pooling == "pooled" and not config.has_pooled_output:
         raise InputError("this model has no pooler: use pooling='cls', 'mean' or 'max'")
     return pooling
