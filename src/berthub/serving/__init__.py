@@ -1,0 +1,1 @@
+"""An encoder becomes a service: HTTP, in the dialects that clients already speak."""
