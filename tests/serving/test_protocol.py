@@ -1,6 +1,5 @@
 """The bounds of uvicorn's protocol, by raw bytes on a socket, on both event loops."""
 
-import asyncio
 import contextlib
 import dataclasses
 import re
@@ -8,13 +7,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import uvicorn
 
 from berthub.serving.bounds import Bounds
-from berthub.serving.protocol import bounded_protocol
+from support.bounded_server import LARGE, BoundedServer, read_answers
 
 _HOST = b"Host: here\r\n"
 _BOUNDS = Bounds(header_bytes=8192, header_count=20, pipelined=10, unread_bytes=100_000)
@@ -22,91 +19,6 @@ _BOUNDS = Bounds(header_bytes=8192, header_count=20, pipelined=10, unread_bytes=
 _IMPATIENT = dataclasses.replace(
     _BOUNDS, header_seconds=0.3, body_seconds=0.3, write_seconds=0.3, linger_seconds=0.2, bytes_per_second=1 << 20
 )
-_LARGE = 64 << 20
-
-
-class _Server:
-    """uvicorn in a thread, with an application that says what it was asked."""
-
-    def __init__(self, bounds: Bounds, loop: str) -> None:
-        self.refused: list[int] = []
-        self.seen: list[str] = []
-        self.go_on = threading.Event()
-        config = uvicorn.Config(
-            self._app,
-            interface="asgi3",
-            proxy_headers=False,
-            host="127.0.0.1",
-            port=0,
-            http=bounded_protocol(bounds, self.refused.append),
-            loop=loop,  # type: ignore[arg-type]
-            lifespan="off",
-            log_config=None,
-            timeout_keep_alive=60,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
-
-    def __enter__(self) -> "_Server":
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
-        self.port = self._server.servers[0].sockets[0].getsockname()[1]
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-
-    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        path = scope["path"]
-        if path == "/early":
-            await self._answer(send, 413, b"too large")
-            return
-        if path == "/wait":
-            while not self.go_on.is_set():
-                await asyncio.sleep(0.01)
-        size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                self.seen.append(f"gone {path}")
-                return
-            size, more = size + len(message["body"]), message["more_body"]
-        names = " ".join(sorted(name.decode() for name, _ in scope["headers"]))
-        self.seen.append(path)
-        large = b"x" * _LARGE if path == "/large" else b""
-        await self._answer(send, 200, large or f"<{scope['method']} {path} {size} {names}>".encode())
-
-    async def _answer(self, send: Any, status: int, body: bytes) -> None:
-        headers = [(b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port))
-        connection.settimeout(20)
-        return connection
-
-    def answers(self, *parts: bytes, pause: float = 0.0) -> list[tuple[int, str]]:
-        """The status and the body of each answer, until the server closes."""
-        with self.connect() as connection:
-            for part in parts:
-                connection.sendall(part)
-                time.sleep(pause)
-            return _answers(connection)
-
-    def serves(self) -> bool:
-        return self.answers(b"GET / HTTP/1.0\r\n\r\n") == [(200, "<GET / 0 >")]
-
-
-def _answers(connection: socket.socket) -> list[tuple[int, str]]:
-    content = b""
-    with contextlib.suppress(ConnectionResetError):
-        while received := connection.recv(1 << 16):
-            content += received
-    found = re.findall(rb"HTTP/1\.1 (\d+) [^\r]*\r\n.*?\r\n\r\n([^\r]*?)(?=HTTP/1\.1|$)", content, re.DOTALL)
-    return [(int(status), body.decode()) for status, body in found]
 
 
 def _answered(connection: socket.socket) -> bool:
@@ -120,15 +32,15 @@ def _answered(connection: socket.socket) -> bool:
 
 
 @pytest.fixture(scope="module", params=["asyncio", "uvloop"])
-def server(request: pytest.FixtureRequest) -> Iterator[_Server]:
-    with _Server(_BOUNDS, request.param) as server:
+def server(request: pytest.FixtureRequest) -> Iterator[BoundedServer]:
+    with BoundedServer(_BOUNDS, request.param) as server:
         yield server
         assert server.serves()
 
 
 @pytest.fixture(scope="module", params=["asyncio", "uvloop"])
-def impatient(request: pytest.FixtureRequest) -> Iterator[_Server]:
-    with _Server(_IMPATIENT, request.param) as server:
+def impatient(request: pytest.FixtureRequest) -> Iterator[BoundedServer]:
+    with BoundedServer(_IMPATIENT, request.param) as server:
         yield server
         assert server.serves()
 
@@ -156,7 +68,7 @@ _OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings
         (_post(_CHUNKED + _CLOSE, b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"), "<POST / 3 connection host transfer-encoding>"),
     ],
 )
-def test_what_is_right_is_answered(server: _Server, request_: bytes, answer: str) -> None:
+def test_what_is_right_is_answered(server: BoundedServer, request_: bytes, answer: str) -> None:
     assert server.answers(request_) == [(200, answer)]
     assert server.answers(*(request_[index : index + 1] for index in range(len(request_)))) == [(200, answer)]
 
@@ -168,7 +80,8 @@ def test_what_is_right_is_answered(server: _Server, request_: bytes, answer: str
         (b"GET / HTTP/1.1\r\n\r\n", 400, "one Host header"),
         (_get(more=_HOST), 400, "one Host header"),
         (_get(b"http://other"), 400, "neither a path nor an address"),
-        (b"CONNECT here:443 HTTP/1.1\r\n" + _HOST + b"\r\n", 400, "neither a path nor an address"),
+        (b"CONNECT here:443 HTTP/1.1\r\n" + _HOST + b"\r\n", 501, "no proxy"),
+        (b"CONNECT / HTTP/1.1\r\n" + _HOST + b"\r\n", 501, "no proxy"),
         (_get(b"/\xff"), 400, "url path"),
         (_get(more=b"X: a\r\n b\r\n"), 400, "whitespace"),
         (_get(more=b"X: a\x00b\r\n"), 400, "header value"),
@@ -196,7 +109,7 @@ def test_what_is_right_is_answered(server: _Server, request_: bytes, answer: str
         (_post(_CHUNKED, b"1\r\na\r\n0\r\n" + b"X: abcdefgh\r\n" * 2000), 431, "trailers or chunk extensions"),
     ],
 )
-def test_what_is_wrong_is_refused(server: _Server, request_: bytes, status: int, message: str) -> None:
+def test_what_is_wrong_is_refused(server: BoundedServer, request_: bytes, status: int, message: str) -> None:
     del server.refused[:]
     ((found, body),) = server.answers(request_)
     assert found == status
@@ -208,7 +121,7 @@ def test_what_is_wrong_is_refused(server: _Server, request_: bytes, status: int,
         assert [found for found, _ in server.answers(*pieces, pause=0.001)] == [status]
 
 
-def test_a_header_that_never_ends_is_not_kept(server: _Server) -> None:
+def test_a_header_that_never_ends_is_not_kept(server: BoundedServer) -> None:
     with server.connect() as connection:
         sent = 0
         connection.sendall(_get()[:-2] + b"X: ")
@@ -221,18 +134,18 @@ def test_a_header_that_never_ends_is_not_kept(server: _Server) -> None:
 
 
 @pytest.mark.parametrize("start", [b"1;", b"1\r\na\r\n0\r\nX: "])
-def test_trailers_and_chunk_extensions_that_never_end(server: _Server, start: bytes) -> None:
+def test_trailers_and_chunk_extensions_that_never_end(server: BoundedServer, start: bytes) -> None:
     ((status, message),) = server.answers(_post(_CHUNKED, start), *[b"x" * 1000] * 20, pause=0.002)
     assert status == 431
     assert "trailers or chunk extensions are larger than 8,192 bytes" in message
 
 
-def test_trailers_are_no_headers(server: _Server) -> None:
+def test_trailers_are_no_headers(server: BoundedServer) -> None:
     trailers = _post(_CHUNKED + _CLOSE, b"1\r\na\r\n0\r\nX-Trailer: a\r\n\r\n")
     assert server.answers(trailers) == [(200, "<POST / 1 connection host transfer-encoding>")]
 
 
-def test_offers_of_other_protocols_are_ignored(server: _Server) -> None:
+def test_offers_of_other_protocols_are_ignored(server: BoundedServer) -> None:
     body = _post(_OFFER + b"Content-Length: 5\r\n", b"hello")
     answers = server.answers(_get(more=_OFFER) + body * 2 + _get(b"/last", _CLOSE))
     assert [body.split()[:3] for _, body in answers] == [
@@ -248,13 +161,13 @@ def test_offers_of_other_protocols_are_ignored(server: _Server) -> None:
     assert server.answers(_post(_OFFER + _CHUNKED, b"zz\r\n"))[0][0] == 400
 
 
-def test_pipelined_requests_are_answered_in_order(server: _Server) -> None:
+def test_pipelined_requests_are_answered_in_order(server: BoundedServer) -> None:
     paths = [b"/%d" % number for number in range(10)]
     answers = server.answers(b"".join(map(_get, paths)) + _get(b"/last", _CLOSE))
     assert [body.split()[1] for _, body in answers] == [*(path.decode() for path in paths), "/last"]
 
 
-def test_what_is_refused_waits_for_the_answers_before(server: _Server) -> None:
+def test_what_is_refused_waits_for_the_answers_before(server: BoundedServer) -> None:
     for wrong in (b"\0\0\0", _post(_CHUNKED, b"zz\r\n", b"/wrong")):
         assert [status for status, _ in server.answers(_get() * 3 + wrong)] == [200, 200, 200, 400]
     assert "/wrong" not in server.seen
@@ -263,13 +176,16 @@ def test_what_is_refused_waits_for_the_answers_before(server: _Server) -> None:
     assert "More than 10 requests" in answers[-1][1]
 
 
-def test_a_body_that_breaks_ends_its_request(server: _Server) -> None:
+def test_a_body_that_breaks_ends_its_request(server: BoundedServer) -> None:
     del server.seen[:]
     assert server.answers(_post(_CHUNKED, b"1\r\na\r\n", b"/broken"), b"zz\r\n", pause=0.1)[0][0] == 400
     assert server.seen == ["gone /broken"]
+    expecting = _post(b"Expect: 100-continue\r\n" + _CHUNKED, b"zz\r\n", b"/broken")
+    assert [status for status, _ in server.answers(expecting)] == [400]
+    assert server.seen == ["gone /broken"] * 2
 
 
-def test_the_rest_of_a_body_is_read_up_to_a_bound_after_its_answer(server: _Server) -> None:
+def test_the_rest_of_a_body_is_read_up_to_a_bound_after_its_answer(server: BoundedServer) -> None:
     small = _post(b"Content-Length: 1000\r\n", b"x" * 1000, b"/early")
     assert [status for status, _ in server.answers(small * 2 + _get(more=_CLOSE))] == [413, 413, 200]
     with server.connect() as connection:
@@ -279,25 +195,25 @@ def test_the_rest_of_a_body_is_read_up_to_a_bound_after_its_answer(server: _Serv
             connection.sendall(b"x" * 100_000_000)
 
 
-def test_a_client_that_sends_headers_slowly(impatient: _Server) -> None:
+def test_a_client_that_sends_headers_slowly(impatient: BoundedServer) -> None:
     del impatient.refused[:]
     with impatient.connect() as connection:
         with contextlib.suppress(ConnectionError):
             for byte in _get(more=b"X: %s\r\n" % (b"a" * 300)):
                 connection.sendall(bytes([byte]))
                 time.sleep(0.01)
-        assert _answers(connection)[0][0] == 408
+        assert read_answers(connection)[0][0] == 408
     assert impatient.refused == [408]
     # Also behind a request that was answered.
     assert [status for status, _ in impatient.answers(_get() + b"GET / HT")] == [200, 408]
     assert impatient.answers(b"\r\n")[0][0] == 408
 
 
-def test_a_connection_that_sends_nothing_is_closed_without_a_word(impatient: _Server) -> None:
+def test_a_connection_that_sends_nothing_is_closed_without_a_word(impatient: BoundedServer) -> None:
     assert impatient.answers() == []
 
 
-def test_a_client_that_sends_its_body_slowly(impatient: _Server) -> None:
+def test_a_client_that_sends_its_body_slowly(impatient: BoundedServer) -> None:
     del impatient.seen[:]
     with impatient.connect() as connection:
         connection.sendall(_post(b"Content-Length: 1000\r\n", b"", b"/body"))
@@ -305,14 +221,14 @@ def test_a_client_that_sends_its_body_slowly(impatient: _Server) -> None:
             for _ in range(1000):
                 connection.sendall(b"x")
                 time.sleep(0.01)
-        answers = _answers(connection)
+        answers = read_answers(connection)
     assert answers[0][0] == 408
     assert impatient.seen == ["gone /body"]
     # The answer is there: nothing more is said.
     assert [status for status, _ in impatient.answers(_post(b"Content-Length: 10\r\n", b"", b"/early"))] == [413]
 
 
-def test_a_request_may_take_its_time(impatient: _Server) -> None:
+def test_a_request_may_take_its_time(impatient: BoundedServer) -> None:
     """Deadlines are about clients: not while the application computes, or has not asked for the body yet."""
     impatient.go_on.clear()
     later = threading.Timer(1.0, impatient.go_on.set)
@@ -322,35 +238,35 @@ def test_a_request_may_take_its_time(impatient: _Server) -> None:
         connection.sendall(_post(b"Content-Length: 1000000\r\n" + _CLOSE, body, b"/wait"))
         later.join()
         connection.sendall(body)
-        assert _answers(connection)[0][1].startswith("<POST /wait 1000000")
+        assert read_answers(connection)[0][1].startswith("<POST /wait 1000000")
 
 
-def test_a_client_that_never_reads(impatient: _Server) -> None:
+def test_a_client_that_never_reads(impatient: BoundedServer) -> None:
     for more in (b"", _CLOSE):
         with impatient.connect() as connection:
             connection.sendall(_get(b"/large", more))
             assert connection.recv(8) == b"HTTP/1.1"
-            while impatient._server.server_state.connections:
+            while impatient.connections:
                 time.sleep(0.01)
             size = 0
             with contextlib.suppress(ConnectionResetError):
                 while received := connection.recv(1 << 20):
                     size += len(received)
-            assert size < _LARGE
+            assert size < LARGE
 
 
-def test_a_client_that_reads_gets_all(server: _Server) -> None:
+def test_a_client_that_reads_gets_all(server: BoundedServer) -> None:
     with server.connect() as connection:
         connection.sendall(_get(b"/large", _CLOSE))
         size = 0
         while received := connection.recv(1 << 20):
             size += len(received)
-    assert size > _LARGE
+    assert size > LARGE
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_connections_are_bounded(loop: str) -> None:
-    with _Server(dataclasses.replace(_BOUNDS, connections=3, linger_seconds=0.2), loop) as server:
+    with BoundedServer(dataclasses.replace(_BOUNDS, connections=3, linger_seconds=0.2), loop) as server:
         with contextlib.ExitStack() as stack:
             for _ in range(3):
                 connection = stack.enter_context(server.connect())
@@ -361,7 +277,7 @@ def test_connections_are_bounded(loop: str) -> None:
             assert server.refused == [503] * 100
             # Those that have one go on.
             assert _answered(connection)
-        while server._server.server_state.connections:
+        while server.connections:
             time.sleep(0.01)
         assert server.serves()
 

@@ -176,6 +176,8 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._body_bytes = 0
 
     def _check_headers(self, version: str) -> None:
+        if self.parser.get_method() == b"CONNECT":
+            self._stop(501, "This server is no proxy.")
         names = [name for name, _ in self.headers]
         encodings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
         if encodings and b"content-length" in names:
@@ -288,6 +290,7 @@ class _BoundedProtocol(HttpToolsProtocol):
         if self._phase is _Phase.BODY and not cycle.response_complete:
             # The application has the request already: for it, the client has gone.
             cycle.disconnected = True
+            cycle.waiting_for_100_continue = False
             cycle.message_event.set()
             if self.pipeline:
                 self.pipeline.popleft()
