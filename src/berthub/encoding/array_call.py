@@ -2,8 +2,9 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from berthub.errors import InputError
 from berthub.networks.interface import MLM_LOGITS, POSITIONS
 from berthub.networks.outputs import Output
 
-__all__ = ["call"]
+__all__ = ["ArrayCall", "call"]
 
 
 # In the order in which they are returned where nothing is chosen, but for the last.
@@ -29,35 +30,59 @@ _NAMES = ("default", "pooled_output", MLM_LOGITS, "sequence_output", "encoder_ou
 
 def call(inputs: Any, stages: Stages, names: Sequence[str] | None = None) -> dict[str, Any]:
     """What `Encoder.__call__` returns: arrays under the `names` of outputs; None: all that a TF Hub encoder has."""
-    checkpoint = stages.checkpoint
-    config, vocabulary = checkpoint.config, checkpoint.vocabulary
-    arrays = array_inputs(inputs, config, pad=vocabulary.ids[vocabulary.pad])
-    if names is None:
-        left_out = {EMBEDDING}
-        if not config.has_pooled_output:
-            left_out |= {"default", "pooled_output"}
-        if arrays.positions is None:
-            left_out.add(MLM_LOGITS)
-        names = [name for name in _NAMES if name not in left_out]
-    names = _known(names, config)
-    asked = {name: _needed(name, checkpoint) for name in names}
-    if MLM_LOGITS in asked and arrays.positions is None:
-        raise InputError(
-            f"{MLM_LOGITS} are computed at single positions: pass {POSITIONS}, integers [batch, positions], with the "
-            "inputs"
-        )
-    computed = _computed(arrays, list(dict.fromkeys(itertools.chain.from_iterable(asked.values()))), stages)
+    made = ArrayCall.of(inputs, stages.checkpoint, names)
+    return made.finish(_computed(made.arrays, made.outputs, stages))
 
-    def finished(name: str, outputs: Sequence[Output]) -> Any:
+
+@dataclass(frozen=True, eq=False)
+class ArrayCall:
+    """A call with arrays, before and after it is computed: `asked` are the outputs that each name needs."""
+
+    arrays: ArrayInputs
+    asked: Mapping[str, Sequence[Output]]
+    checkpoint: Checkpoint
+
+    @classmethod
+    def of(cls, inputs: Any, checkpoint: Checkpoint, names: Sequence[str] | None = None) -> "ArrayCall":
+        """Check the inputs and the names of a call; `InputError` for those that the model does not take."""
+        config, vocabulary = checkpoint.config, checkpoint.vocabulary
+        arrays = array_inputs(inputs, config, pad=vocabulary.ids[vocabulary.pad])
+        if names is None:
+            left_out = {EMBEDDING}
+            if not config.has_pooled_output:
+                left_out |= {"default", "pooled_output"}
+            if arrays.positions is None:
+                left_out.add(MLM_LOGITS)
+            names = [name for name in _NAMES if name not in left_out]
+        names = _known(names, config)
+        asked = {name: _needed(name, checkpoint) for name in names}
+        if MLM_LOGITS in asked and arrays.positions is None:
+            raise InputError(
+                f"{MLM_LOGITS} are computed at single positions: pass {POSITIONS}, integers [batch, positions], with "
+                "the inputs"
+            )
+        if MLM_LOGITS not in asked:
+            # An engine takes positions only for what is computed there.
+            arrays = dataclasses.replace(arrays, positions=None)
+        return cls(arrays, asked, checkpoint)
+
+    @property
+    def outputs(self) -> list[Output]:
+        """What is computed, each output once."""
+        return list(dict.fromkeys(itertools.chain.from_iterable(self.asked.values())))
+
+    def finish(self, computed: Computed) -> dict[str, Any]:
+        """The arrays under their names."""
+        return {name: self._finished(name, outputs, computed) for name, outputs in self.asked.items()}
+
+    def _finished(self, name: str, outputs: Sequence[Output], computed: Computed) -> Any:
         match name:
             case "encoder_outputs":
                 return [computed[output] for output in outputs]
             case "embedding":
-                return embedding(computed, Request.of_vectors(checkpoint))
+                return embedding(computed, Request.of_vectors(self.checkpoint))
             case _:
                 return computed[outputs[0]]
-
-    return {name: finished(name, outputs) for name, outputs in asked.items()}
 
 
 def _known(names: Sequence[str], config: EncoderConfig) -> Sequence[str]:
@@ -90,9 +115,6 @@ def _needed(name: str, checkpoint: Checkpoint) -> Sequence[Output]:
 
 def _computed(arrays: ArrayInputs, outputs: Sequence[Output], stages: Stages) -> Computed:
     (count, width), config = arrays.ids.shape, stages.checkpoint.config
-    if not any(output.mlm for output in outputs):
-        # An engine takes positions only for what is computed there.
-        arrays = dataclasses.replace(arrays, positions=None)
     at = 0 if arrays.positions is None else arrays.positions.shape[1]
 
     def shape(output: Output) -> tuple[int, ...]:

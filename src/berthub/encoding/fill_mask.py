@@ -1,19 +1,23 @@
 """Predict the pieces for `[MASK]` with a masked-language model."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import decoders
 
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.prediction import softmax
-from berthub.engines.engine import Engine, PaddedBatch
+from berthub.engines.engine import Engine, Floats, PaddedBatch
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
 from berthub.tokenization.tokenizer import Tokenizer
 from berthub.vocabulary import CONTINUED, Vocabulary
 
-__all__ = ["Filling", "fill_mask"]
+__all__ = ["Filling", "Masked", "fill_mask"]
+
+Ints = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -31,40 +35,64 @@ def fill_mask(text: str, *, top_k: int, checkpoint: Checkpoint, tokenizer: Token
 
     `InputError` for a text with no mask, or with several, for one that is too long, and for a model without the head.
     """
-    wanted = Output(mlm=True).resolved(checkpoint.config)
-    vocabulary = checkpoint.vocabulary
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= len(vocabulary):
-        raise InputError(f"top_k must be a whole number from 1 to {len(vocabulary)}, not {top_k!r}")
-    if not isinstance(text, str) or text.count(vocabulary.mask) != 1:
-        raise InputError(
-            f"the text must be a string that holds {vocabulary.mask} once; it is {text!r}. For several masks in a text "
-            "call the model with arrays and masked_lm_positions"
-        )
-    left, right = text.split(vocabulary.mask)
-    ids, position = _ids(left, right, tokenizer)
+    masked = Masked.of(text, top_k=top_k, checkpoint=checkpoint, tokenizer=tokenizer)
     batch = PaddedBatch(
-        ids=ids[None],
-        mask=np.ones_like(ids)[None],
-        type_ids=np.zeros_like(ids)[None],
+        ids=masked.ids[None],
+        mask=np.ones_like(masked.ids)[None],
+        type_ids=np.zeros_like(masked.ids)[None],
         rows=np.zeros(1, np.int64),
-        positions=np.array([[position]], np.int32),
+        positions=np.array([[masked.position]], np.int32),
     )
-    (result,) = engine.run([batch], [wanted])
-    # A padded table has rows without a piece, which are no answers.
-    probabilities = softmax(result.outputs[0][0])[0][: len(vocabulary)]
-    best = np.argsort(-probabilities, kind="stable")[:top_k].tolist()
-    return [
-        Filling(
-            vocabulary.pieces[index],
-            index,
-            float(probabilities[index]),
-            _filled(left, vocabulary.pieces[index], right, vocabulary),
-        )
-        for index in best
-    ]
+    (result,) = engine.run([batch], [masked.wanted])
+    return masked.finish(result.outputs[0][0])
 
 
-def _ids(left: str, right: str, tokenizer: Tokenizer) -> tuple[np.ndarray[tuple[int], np.dtype[np.int32]], int]:
+@dataclass(frozen=True, eq=False, repr=False)
+class Masked:
+    """A text with one mask, before and after it is computed: `ids` int32 [s] with the mask at `position`."""
+
+    ids: Ints
+    position: int
+    wanted: Output
+    left: str
+    right: str
+    top_k: int
+    vocabulary: Vocabulary
+
+    @classmethod
+    def of(cls, text: str, *, top_k: int, checkpoint: Checkpoint, tokenizer: Tokenizer) -> Self:
+        """Tokenize the text; the errors are those of `fill_mask`."""
+        wanted = Output(mlm=True).resolved(checkpoint.config)
+        vocabulary = checkpoint.vocabulary
+        if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= len(vocabulary):
+            raise InputError(f"top_k must be a whole number from 1 to {len(vocabulary)}, not {top_k!r}")
+        if not isinstance(text, str) or text.count(vocabulary.mask) != 1:
+            raise InputError(
+                f"the text must be a string that holds {vocabulary.mask} once; it is {text!r}. For several masks in a "
+                "text call the model with arrays and masked_lm_positions"
+            )
+        left, right = text.split(vocabulary.mask)
+        ids, position = _ids(left, right, tokenizer)
+        return cls(ids, position, wanted, left, right, top_k, vocabulary)
+
+    def finish(self, logits: Floats) -> list[Filling]:
+        """The likeliest pieces, by the logits at the mask: float32 [1, vocabulary]."""
+        vocabulary = self.vocabulary
+        # A padded table has rows without a piece, which are no answers.
+        probabilities = softmax(logits)[0][: len(vocabulary)]
+        best = np.argsort(-probabilities, kind="stable")[: self.top_k].tolist()
+        return [
+            Filling(
+                vocabulary.pieces[index],
+                index,
+                float(probabilities[index]),
+                _filled(self.left, vocabulary.pieces[index], self.right, vocabulary),
+            )
+            for index in best
+        ]
+
+
+def _ids(left: str, right: str, tokenizer: Tokenizer) -> tuple[Ints, int]:
     """The ids of the text, `[CLS]` and `[SEP]` included, and where the mask stands."""
     vocabulary = tokenizer.vocabulary
     # A blank before the mask belongs to the piece that is looked for.

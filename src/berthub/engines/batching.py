@@ -12,7 +12,7 @@ from berthub.engines.engine import AnyBatch, Batch, Limits, PaddedBatch
 from berthub.tokenization.assemble import ranges
 from berthub.tokenization.tokens import Tokens
 
-__all__ = ["Padding", "batches", "pad", "padded", "plan", "select"]
+__all__ = ["Padding", "batches", "companions", "pad", "padded", "plan", "select"]
 
 # Padding that is taken rather than one batch more, in tokens: a batch costs about as much as 16 (MiniLM) to 27 tokens
 # (BERT-base) do, and a shape that is new 10 to 50 more, once.
@@ -71,6 +71,37 @@ def _ragged_plan(
         found.append(order[start:end])
         start, before = end, int(ends[end - 1])
     return sorted(found, key=lambda rows: -int(lengths[rows].sum()))
+
+
+def companions(lengths: npt.NDArray[np.int64], row: int, limits: Limits) -> slice:
+    """The rows, by number, that are computed in one batch with `row`, of all that wait; the longest come first.
+
+    They are neighbours of it within the limits, with the most tokens of all that would suit.
+    """
+    if not limits.padded:
+        ends = np.cumsum(lengths[row:])
+        end = row + max(1, int(np.searchsorted(ends, limits.tokens, side="right")))
+        before = np.cumsum(lengths[:row][::-1])
+        start = row - int(np.searchsorted(before, limits.tokens - int(ends[end - row - 1]), side="right"))
+        return slice(start, end)
+    best, most_tokens, start = slice(row, row + 1), 0, row
+    while start >= 0:
+        longest = max(1, int(lengths[start]))
+        most = max(1, limits.tokens // longest)
+        # All rows of that length, as far as there is room for `row` behind them.
+        first = int(np.searchsorted(-lengths, -lengths[start]))
+        start = max(first, row - most + 1)
+        padding = np.cumsum(longest - lengths[start : start + most])
+        count = int((padding <= _PADDING).sum())
+        if count <= row - start or longest != lengths[start]:
+            break
+        if limits.few_shapes and count < most:
+            count = max(_round(count, bits=3, up=False), row - start + 1)
+        tokens = int(lengths[start : start + count].sum())
+        if tokens > most_tokens:
+            best, most_tokens = slice(start, start + count), tokens
+        start = first - 1
+    return best
 
 
 def select(tokens: Tokens, rows: npt.NDArray[np.int64]) -> Batch:

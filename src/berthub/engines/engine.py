@@ -120,3 +120,10 @@ class Engine(ABC):
         takes the padded ones, which callers bring as arrays. Outputs of the masked-language-model head are for padded
         batches alone. If not all results are taken, the generator has to be closed: until then batches are computed.
         """
+
+    def run_many(self, batches: Iterable[AnyBatch], outputs: Sequence[Output]) -> Generator[Result]:
+        """As `run`, for batches that are made while it runs, and of which many will come: none is read ahead of need.
+
+        The results come in the order of the batches.
+        """
+        return self.run(batches, outputs)

@@ -1,1 +1,1 @@
-"""An encoder becomes a service: HTTP, in the dialects that clients already speak."""
+"""A model behind HTTP: requests of many clients, in the dialects that they speak already, are computed together."""

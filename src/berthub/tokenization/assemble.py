@@ -1,6 +1,7 @@
 """Pieces of texts become model inputs, such as `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, truncated to a length."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +10,12 @@ from berthub.brief import Brief
 from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["Segments", "Template", "assemble", "longest_first", "ranges"]
+__all__ = ["Segments", "Side", "Template", "assemble", "longest_first", "ranges"]
 
 Ints = npt.NDArray[np.int64]
+
+Side = Literal["left", "right"]
+"""Where a text that is too long is truncated: at its beginning, or at its end."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,11 +59,12 @@ def assemble(
     *,
     template: Template,
     max_length: int | None,
+    side: Side = "right",
 ) -> Tokens:
     """Join the pieces of each row.
 
     `second` has a segment for every row, empty where `has_second` is false. Rows longer than `max_length` are truncated
-    by `longest_first`; None keeps everything.
+    by `longest_first`, at the ends of segments, or at their beginnings with the `side` left; None keeps everything.
     """
     kept_first, kept_second = first.lengths, second.lengths
     if max_length is not None:
@@ -83,20 +88,21 @@ def assemble(
             continue
         target = ranges(begin, kept)
         whole = kept is segments.lengths or bool((kept == segments.lengths).all())
-        source = slice(None) if whole else ranges(np.cumsum(segments.lengths) - segments.lengths, kept)
+        ends = np.cumsum(segments.lengths)
+        source = slice(None) if whole else ranges(ends - (kept if side == "left" else segments.lengths), kept)
         ids[target] = segments.ids[source]
         if offsets is not None and segments.offsets is not None:
             offsets[target] = segments.offsets[source]
     if pairs:
         type_ids[ranges(begin_second[has_second], kept_second[has_second] + 1)] = template.second_type
-    ends = kept_first + 1
+    first_ends = kept_first + 1
     return Tokens(
         ids=ids,
         type_ids=type_ids,
         row_splits=row_splits,
         truncated=truncated,
         offsets=offsets,
-        bounds=np.stack([ends, np.where(has_second, ends + template.between, 1)], 1),
+        bounds=np.stack([first_ends, np.where(has_second, first_ends + template.between, 1)], 1),
     )
 
 

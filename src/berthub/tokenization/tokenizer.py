@@ -16,7 +16,7 @@ from berthub.formats import read
 from berthub.formats.vocabularies import vocabulary_at
 from berthub.sources.resolve import resolve
 from berthub.tokenization.algorithms import algorithm_of
-from berthub.tokenization.assemble import Segments, Template, assemble
+from berthub.tokenization.assemble import Segments, Side, Template, assemble
 from berthub.tokenization.beginnings import beginning
 from berthub.tokenization.tensors import check_framework, to_tensor
 from berthub.tokenization.threads import map_concurrently
@@ -162,10 +162,13 @@ class Tokenizer:
             tokenizer.max_length = tokenizer.checked_length(max_length)
         return tokenizer
 
-    def tokens(self, texts: Sequence[Text], *, max_length: int | None = None, offsets: bool = False) -> Tokens:
+    def tokens(
+        self, texts: Sequence[Text], *, max_length: int | None = None, offsets: bool = False, side: Side = "right"
+    ) -> Tokens:
         """The tokens of texts and pairs, with `[CLS]` and `[SEP]`; rows beyond `max_length` are truncated and marked.
 
-        `max_length` None keeps everything, however long. One string counts as a list of one; anything but strings and
+        `max_length` None keeps everything, however long. With the `side` left texts are truncated at their beginnings,
+        not at their ends. One string counts as a list of one; anything but strings and
         pairs raises `InputError`, which names the first one at fault.
         """
         texts = _listed(texts)
@@ -175,13 +178,15 @@ class Tokenizer:
         second = ["" if isinstance(text, str) else text[1] for text in texts] if has_second.any() else []
         if max_length is not None:
             max_length = self.checked_length(max_length, least=self.least(pairs=bool(second)))
-            first, second = self._beginnings(first, max_length), self._beginnings(second, max_length)
+            if side == "right":
+                first, second = self._beginnings(first, max_length), self._beginnings(second, max_length)
         return assemble(
             self.segments(first, offsets=offsets),
             self.segments(second, offsets=offsets) if second else _empty(len(first), offsets),
             has_second,
             template=self._template,
             max_length=max_length,
+            side=side,
         )
 
     def _beginnings(self, texts: list[str], limit: int) -> list[str]:

@@ -81,6 +81,12 @@ class OpenVinoEngine(Engine):
                 itertools.chain([batch], waiting), tuple(outputs), many=len(first) == many, alone=len(first) == 1
             )
 
+    def run_many(self, batches: Iterable[AnyBatch], outputs: Sequence[Output]) -> Generator[Result]:
+        """The outputs of every batch, in order, computed side by side; arrays hold until the next result is taken."""
+        waiting = padded(batches, self._padding)
+        for batch in waiting:
+            yield from self._session(itertools.chain([batch], waiting), tuple(outputs), many=True, alone=False)
+
     def _session(
         self, batches: Iterable[PaddedBatch], outputs: tuple[Output, ...], *, many: bool, alone: bool
     ) -> Generator[Result]:

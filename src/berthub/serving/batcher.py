@@ -1,0 +1,474 @@
+"""The batcher: merges the rows of all requests into batches as the engine becomes free. It knows of no dialect.
+
+A thread takes the row that is next by the fair queue, and computes it with rows of about the same length of whatever
+requests wait; nothing waits for a batch to fill up, unless a delay was asked for. While much waits, several batches are
+computed side by side, as `encode` does.
+"""
+
+import logging
+import threading
+import time
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from berthub.engines.batching import companions
+from berthub.engines.engine import AnyBatch, Batch, Engine, Floats, Limits, PaddedBatch, Result
+from berthub.networks.outputs import Output
+from berthub.serving.failures import DeadlineError, QueueFullError, TooLargeError, UnavailableError
+from berthub.serving.queue import FairQueue
+from berthub.serving.work import Group, Row, Work
+
+__all__ = ["Batcher", "Observer", "Settings", "Unobserved"]
+
+_LOGGER = logging.getLogger(__name__)
+
+# From how many batches that wait on, several are computed side by side; less where the engine never does.
+_NEVER = 1 << 60
+# A work of at most this share of a batch is small: somebody waits for it.
+_SMALL = 4
+# Beside small works, large ones get so small a share of a batch, and for so many seconds after the last small one came.
+_SLICE = 10
+_MEMORY = 2.0
+# How many rows are looked at for a batch, and how much a length may differ from that of the row that is next.
+_LOOKED_AT = 1024
+_NEAR = 32
+
+
+class Observer(Protocol):
+    """What is told of the work of a batcher."""
+
+    def waited(self, seconds: float) -> None:
+        """A work was begun."""
+
+    def batch_done(self, *, texts: int, tokens: int, padded_tokens: int, seconds: float) -> None:
+        """A batch was computed."""
+
+    def shared(self, texts: int) -> None:
+        """So many texts need not be computed: the same are computed for others."""
+
+    def dropped(self, reason: str, texts: int) -> None:
+        """Texts were not computed: their client had gone, or their deadline had passed."""
+
+
+class Unobserved:
+    """An observer that looks away."""
+
+    def waited(self, seconds: float) -> None:
+        """Nothing is noted."""
+
+    def batch_done(self, *, texts: int, tokens: int, padded_tokens: int, seconds: float) -> None:
+        """Nothing is noted."""
+
+    def shared(self, texts: int) -> None:
+        """Nothing is noted."""
+
+    def dropped(self, reason: str, texts: int) -> None:
+        """Nothing is noted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a batcher.
+
+    `queue_tokens` is how many tokens may wait or be computed. `batch_tokens` is the most of a batch, None for what
+    suits the engine. `delay` is how many seconds a work may wait for others to fill its batch.
+    """
+
+    queue_tokens: int = 1 << 20
+    batch_tokens: int | None = None
+    delay: float = 0.0
+
+
+class Batcher:
+    """Computes works by an engine, in a thread of its own, until it is closed; any thread can call its methods."""
+
+    def __init__(
+        self, engine: Engine, *, settings: Settings | None = None, observer: Observer | None = None, name: str = "model"
+    ) -> None:
+        self._settings = settings or Settings()
+        self._observer = observer or Unobserved()
+        self._engine = engine
+        limits = engine.limits
+        if self._settings.batch_tokens is not None:
+            limits = replace(limits, tokens=self._settings.batch_tokens)
+        self.limits: Limits = limits
+        self._small = max(1, limits.tokens // _SMALL)
+        self._slice = max(1, limits.tokens // _SLICE)
+        self._many = _NEVER if limits.concurrent_from is None else limits.concurrent_from * limits.tokens
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._queue = FairQueue()
+        # By identity: rows that wait or are computed.
+        self._rows: dict[tuple[Group, bytes], Row] = {}
+        self._admitted = 0
+        self._texts = 0
+        self._waiting_tokens = 0
+        self._last_small = -_MEMORY
+        self._rate = 0.0
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=f"berthub-batcher-{name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def tokens(self) -> int:
+        """The number of tokens that wait or are computed."""
+        return self._admitted
+
+    @property
+    def texts(self) -> int:
+        """The number of texts that wait or are computed."""
+        return self._texts
+
+    def check_room(self, tokens: int = 1) -> None:
+        """Raise the error of `submit` for a work of so many tokens: `TooLargeError`, `QueueFullError`."""
+        most = self._settings.queue_tokens
+        if tokens > most:
+            raise TooLargeError(
+                f"the request has {tokens:,} tokens, and the server takes at most {most:,} at a time: send it in parts"
+            )
+        if self._admitted + tokens > most:
+            seconds = max(1, min(60, round(self._admitted / self._rate))) if self._rate else 1
+            raise QueueFullError(
+                f"the queue is full: {self._admitted:,} of at most {most:,} tokens wait; try again in {seconds} s",
+                retry_after=seconds,
+            )
+
+    def submit(self, work: Work) -> None:
+        """Let a work be computed; its future gets the arrays, or the error.
+
+        Raises `TooLargeError`, `QueueFullError`, and `UnavailableError` when the batcher is closed.
+        """
+        rows, group = work.rows, work.rows.group(work.outputs)
+        identities = [Row.identity_of(rows, index, group) for index in range(len(rows))]
+        shared = 0
+        with self._lock:
+            if self._closing:
+                raise UnavailableError("the model is being replaced or the server stops: try again", retry_after=1)
+            self.check_room(work.tokens)
+            self._admitted += work.tokens
+            self._texts += len(rows)
+            for index, identity in enumerate(identities):
+                row = self._rows.get(identity)
+                if row is None:
+                    row = self._rows[identity] = Row(rows, index, group, identity)
+                    self._waiting_tokens += row.length
+                else:
+                    shared += 1
+                row.wanted.append((work, index))
+                work.unfinished += 1
+                if not row.taken:
+                    work.waiting += 1
+                    work.pending.append(row)
+            if work.waiting:
+                work.pending.sort(key=_length)
+                self._queue.add(work)
+                if work.tokens <= self._small:
+                    self._last_small = time.monotonic()
+                self._changed.notify()
+        # Not under the lock: a future that was cancelled meanwhile is done at once.
+        work.future.add_done_callback(lambda _: self._release(work))
+        if not len(rows):
+            _finish(work)
+        if shared:
+            self._observer.shared(shared)
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Take no more works, compute those that there are, and end; whether all are done after `timeout` seconds."""
+        with self._lock:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _release(self, work: Work) -> None:
+        """A work is done or cancelled: it takes no room any more."""
+        with self._lock:
+            self._admitted -= work.tokens
+            self._texts -= len(work.rows)
+            waited = work in self._queue
+            texts = self._leave(work) if waited else 0
+        if waited:
+            self._observer.dropped("gone", texts)
+
+    def _leave(self, work: Work) -> int:
+        """Take a work out of the queue, with the lock, and its rows that no other work wants; how many rows waited."""
+        self._queue.remove(work)
+        texts, work.waiting = work.waiting, 0
+        for row in work.pending:
+            if not row.taken and all(other is work or other.future.done() for other, _ in row.wanted):
+                self._take(row)
+                del self._rows[row.identity]
+        work.pending.clear()
+        return texts
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                while not self._queue and not self._closing:
+                    self._changed.wait()
+                if not self._queue:
+                    return
+                if left := self._delay_left():
+                    self._changed.wait(left)
+                    continue
+            rows: list[Row] = []
+            try:
+                rows = self._next()
+                if rows:
+                    self._compute(rows)
+            except BaseException as error:
+                # Whatever it was: nobody waits for ever, and the next batch has its chance.
+                _LOGGER.exception("a batch failed")
+                self._fail(rows or self._all(), error)
+
+    def _delay_left(self) -> float:
+        """How many seconds are left to wait for more works, with the lock."""
+        if not self._settings.delay or self._closing or self._waiting_tokens >= self.limits.tokens:
+            return 0.0
+        first = min(work.arrived for work in self._queue.ahead())
+        return max(0.0, first + self._settings.delay - time.monotonic())
+
+    def _compute(self, rows: list[Row]) -> None:
+        """Compute rows, and while much waits, those after them."""
+        group = rows[0].group
+        if not self._much_waits():
+            self._one(rows)
+            return
+        running: deque[tuple[list[Row], float]] = deque()
+
+        def feed() -> Iterator[AnyBatch]:
+            now: list[Row] | None = rows
+            while now:
+                running.append((now, time.monotonic()))
+                yield _batch(now)
+                now = self._next(group) if self._much_waits(stop=True) else None
+
+        try:
+            with closing(self._engine.run_many(feed(), group[0])) as results:
+                last = time.monotonic()
+                for result in results:
+                    taken, began = running[0]
+                    self._done(taken, result, max(last, began))
+                    running.popleft()
+                    last = time.monotonic()
+        except Exception:
+            _LOGGER.exception("batches failed that were computed side by side: they are computed one by one")
+            for taken, _ in running:
+                self._one(taken)
+
+    def _one(self, rows: list[Row]) -> None:
+        """Compute rows in one batch; where that fails, those of each work by themselves, so that one alone fails."""
+        try:
+            began = time.monotonic()
+            with closing(self._engine.run([_batch(rows)], rows[0].group[0])) as results:
+                for result in results:
+                    self._done(rows, result, began)
+        except Exception as error:
+            works = list(dict.fromkeys(row.wanted[0][0] for row in rows if row.wanted))
+            if len(works) < 2:
+                _LOGGER.exception("a batch failed")
+                self._fail(rows, error)
+                return
+            for work in works:
+                self._one([row for row in rows if row.wanted and row.wanted[0][0] is work])
+
+    def _much_waits(self, *, stop: bool = False) -> bool:
+        """Whether so much waits that batches are computed side by side, or with `stop`, that this goes on."""
+        if time.monotonic() - self._last_small < _MEMORY and self._waiting_tokens > 0 and self._has_large():
+            # Those who wait for a small work would wait for all batches that are under way.
+            return False
+        return self._waiting_tokens >= (self.limits.tokens if stop else self._many)
+
+    def _has_large(self) -> bool:
+        with self._lock:
+            head = self._queue.first()
+            return head is not None and head.tokens > self._small
+
+    def _next(self, group: Group | None = None) -> list[Row]:
+        """Take the rows of the next batch, the longest first; none where none of `group` is next."""
+        expired: list[tuple[Work, int]] = []
+        with self._lock:
+            now = time.monotonic()
+            head = self._queue.first()
+            while head is not None and head.expired(now):
+                expired.append((head, self._leave(head)))
+                head = self._queue.first()
+            rows = [] if head is None else self._chosen(head, group, now)
+            for row, work in rows:
+                if not work.started:
+                    work.started = True
+                    self._observer.waited(now - work.arrived)
+                self._take(row)
+                self._queue.charge(work, row.length)
+        for work, texts in expired:
+            self._observer.dropped("deadline", texts)
+            _set_error(work, DeadlineError("the request's time was over before it was computed"))
+        return [row for row, _ in rows]
+
+    def _chosen(self, head: Work, group: Group | None, now: float) -> list[tuple[Row, Work]]:
+        """The rows to compute with the head's longest, each with the work that it is taken from; with the lock."""
+        first = head.longest()
+        if group is not None and first.group != group:
+            return []
+        small = head.tokens <= self._small
+        mixed = now - self._last_small < _MEMORY
+        limits = replace(self.limits, tokens=self._slice) if mixed and not small else self.limits
+        found: dict[Row, Work] = {first: head}
+        large: list[Work] = []
+        for work in self._queue.ahead():
+            if small and work.tokens > self._small:
+                large.append(work)
+                continue
+            for row in _near(work, first):
+                found.setdefault(row, work)
+            if len(found) >= _LOOKED_AT:
+                break
+        # Large works fill up what small ones leave of a small batch.
+        room = self._slice - sum(row.length for row in found)
+        for row, owner in ((row, work) for work in large for row in _near(work, first)):
+            if room < row.length:
+                break
+            if row not in found:
+                found[row] = owner
+                room -= row.length
+        rows = sorted(found.items(), key=lambda pair: -pair[0].length)
+        lengths = np.fromiter((row.length for row, _ in rows), np.int64, len(rows))
+        place = next(index for index, (row, _) in enumerate(rows) if row is first)
+        return rows[companions(lengths, place, limits)]
+
+    def _take(self, row: Row) -> None:
+        """Mark a row as taken, with the lock: works of which no row waits leave the queue."""
+        row.taken = True
+        self._waiting_tokens -= row.length
+        for work, _ in row.wanted:
+            work.waiting -= 1
+            if not work.waiting and work in self._queue:
+                self._queue.remove(work)
+
+    def _done(self, rows: list[Row], result: Result, began: float) -> None:
+        """Give every work what was computed of its rows."""
+        seconds = time.monotonic() - began
+        tokens = sum(row.length for row in rows)
+        if seconds > 0:
+            self._rate = tokens / seconds if not self._rate else 0.8 * self._rate + 0.2 * tokens / seconds
+        outputs = rows[0].group[0]
+        finished: list[Work] = []
+        with self._lock:
+            for row in rows:
+                self._rows.pop(row.identity, None)
+        by_row = [
+            result.outputs[number] if output.pooling or output.mlm else list(result.by_row(number))
+            for number, output in enumerate(outputs)
+        ]
+        for place, row in enumerate(rows):
+            for work, index in row.wanted:
+                if work.future.done():
+                    continue
+                for output, arrays in zip(outputs, by_row, strict=True):
+                    _put(work, output, index, arrays[place])
+                work.unfinished -= 1
+                if not work.unfinished:
+                    finished.append(work)
+        for work in finished:
+            _finish(work)
+        batch = result.batch
+        padded = batch.ids.size
+        self._observer.batch_done(texts=len(rows), tokens=tokens, padded_tokens=padded, seconds=seconds)
+
+    def _fail(self, rows: Sequence[Row], error: BaseException) -> None:
+        with self._lock:
+            for row in rows:
+                self._rows.pop(row.identity, None)
+                if not row.taken:
+                    self._take(row)
+            works = {work for row in rows for work, _ in row.wanted}
+        for work in works:
+            _set_error(work, error)
+
+    def _all(self) -> list[Row]:
+        with self._lock:
+            return list(self._rows.values())
+
+
+def _length(row: Row) -> int:
+    return row.length
+
+
+def _near(work: Work, first: Row) -> Iterator[Row]:
+    """The rows of a work that may be computed with `first`: of its group, and about as long."""
+    pending = work.pending
+    if not pending or pending[-1].group != first.group:
+        return
+    if len(pending) == 1:
+        row = pending[0]
+        if not row.taken and abs(row.length - first.length) <= _NEAR:
+            yield row
+        return
+    start = bisect_left(pending, first.length - _NEAR, key=_length)
+    end = bisect_right(pending, first.length + _NEAR, key=_length)
+    taken = 0
+    for place in range(end - 1, start - 1, -1):
+        row = pending[place]
+        if row.taken:
+            taken += 1
+        else:
+            yield row
+    if taken > _NEAR:
+        pending[start:end] = [row for row in pending[start:end] if not row.taken]
+
+
+def _batch(rows: Sequence[Row]) -> AnyBatch:
+    """The rows as a batch, padded where they are."""
+    numbers = np.arange(len(rows))
+    if rows[0].mask is None:
+        splits = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([row.length for row in rows], out=splits[1:])
+        return Batch(
+            ids=np.concatenate([row.ids for row in rows]),
+            type_ids=np.concatenate([row.type_ids for row in rows]),
+            offsets=splits,
+            rows=numbers,
+        )
+    positions = [row.positions for row in rows if row.positions is not None]
+    return PaddedBatch(
+        ids=np.stack([row.ids for row in rows]),
+        mask=np.stack([row.mask for row in rows if row.mask is not None]),
+        type_ids=np.stack([row.type_ids for row in rows]),
+        rows=numbers,
+        positions=np.stack(positions) if positions else None,
+    )
+
+
+def _put(work: Work, output: Output, index: int, row: Floats) -> None:
+    """Copy an output of a row, [hidden], [length, hidden] or [positions, vocabulary], into the work's arrays."""
+    array = work.arrays.get(output)
+    if output.mlm or output.pooling is None:
+        rows = work.rows
+        if output.mlm:
+            count = 0 if rows.positions is None else rows.positions.shape[1]
+            start, end, total = index * count, (index + 1) * count, len(rows) * count
+        else:
+            start, end, total = int(rows.splits[index]), int(rows.splits[index + 1]), work.tokens
+        if array is None:
+            array = work.arrays[output] = np.empty((total, row.shape[-1]), np.float32)
+        array[start:end] = row[: end - start]
+        return
+    if array is None:
+        array = work.arrays[output] = np.empty((len(work.rows), row.shape[-1]), np.float32)
+    array[index] = row
+
+
+def _finish(work: Work) -> None:
+    if work.future.set_running_or_notify_cancel():
+        work.future.set_result(work.arrays)
+
+
+def _set_error(work: Work, error: BaseException) -> None:
+    if not work.future.done() and work.future.set_running_or_notify_cancel():
+        work.future.set_exception(error)

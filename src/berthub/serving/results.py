@@ -1,0 +1,83 @@
+"""What becomes of the texts of a request: their arrays, in the order of the request."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from berthub.encoding.finish import embedding
+from berthub.encoding.prepare import Prepared
+from berthub.encoding.request import Request
+from berthub.engines.engine import Floats
+from berthub.networks.outputs import Output
+from berthub.serving.work import Arrays
+from berthub.tokenization.tokens import Tokens
+
+__all__ = ["Encoded", "TaggedText", "TaggedWord"]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """The encodings of `n` texts. Equal texts share what was computed for them."""
+
+    prepared: Prepared
+    request: Request
+    arrays: Arrays
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens of the texts, which tell how many there are and which texts were truncated."""
+        return self.prepared.tokens
+
+    @property
+    def truncated(self) -> int:
+        """How many texts were truncated."""
+        return int(self.tokens.truncated.sum())
+
+    def vectors(self, output: Output) -> Floats:
+        """A pooled output: float32 [n, hidden]."""
+        which = self.prepared.which
+        return self.arrays[output] if which is None else self.arrays[output][which]
+
+    def embedding(self) -> Floats:
+        """The sentence vectors that the request asks for: float32 [n, hidden], or more where layers are joined."""
+        return embedding({output: self.vectors(output) for output in self.request.embedding}, self.request)
+
+    def token_rows(self, output: Output) -> Sequence[Floats]:
+        """The token vectors of each text, as views: float32 [tokens, hidden] each."""
+        which = self.prepared.which
+        rows = np.split(self.arrays[output], self.prepared.distinct.row_splits[1:-1])
+        return rows if which is None else [rows[index] for index in which.tolist()]
+
+    def padded(self, output: Output, *, width: int | None = None) -> Floats:
+        """The token vectors as one array with zeros after a text's last token: float32 [n, width, hidden].
+
+        `width` None is the length of the longest text.
+        """
+        rows = self.token_rows(output)
+        longest = max((len(row) for row in rows), default=0)
+        hidden = self.arrays[output].shape[-1]
+        array = np.zeros((len(rows), longest if width is None else width, hidden), np.float32)
+        for place, row in enumerate(rows):
+            array[place, : len(row)] = row
+        return array
+
+
+@dataclass(frozen=True)
+class TaggedWord:
+    """A word of a text with its label: the characters from `start` to `end`, and the number of its first token."""
+
+    label: str
+    score: float
+    word: str
+    start: int
+    end: int
+    index: int
+
+
+@dataclass(frozen=True)
+class TaggedText:
+    """The words of a text with their labels, and whether the text was truncated: the words after that have none."""
+
+    words: Sequence[TaggedWord]
+    truncated: bool

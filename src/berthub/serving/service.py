@@ -1,0 +1,356 @@
+"""One loaded model as a service: texts of a request in, arrays out, computed together with those of other requests.
+
+The three stages of `encoding/` overlap: while the batcher's thread computes, texts of other requests are tokenized, and
+answers are made, in the threads of a pool, or at once where there is little to do.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+import numpy as np
+
+from berthub.encoding.array_call import ArrayCall
+from berthub.encoding.encoder import Encoder
+from berthub.encoding.fill_mask import Filling, Masked
+from berthub.encoding.prediction import Logits, require_head, softmax
+from berthub.encoding.prepare import Prepared, rows_of
+from berthub.encoding.request import Request
+from berthub.engines.engine import Floats
+from berthub.errors import InputError
+from berthub.networks.outputs import Output
+from berthub.serving.batcher import Batcher, Settings, Unobserved
+from berthub.serving.batcher import Observer as BatchObserver
+from berthub.serving.failures import TooLargeError, UnprocessableError
+from berthub.serving.results import Encoded, TaggedText, TaggedWord
+from berthub.serving.work import Arrays, Rows, Terms, Work
+from berthub.tokenization.alignment import word_ids
+from berthub.tokenization.tokenizer import Text, Tokenizer
+from berthub.tokenization.tokens import Tokens
+
+__all__ = ["Observer", "Service", "Truncation"]
+
+T = TypeVar("T")
+
+Truncation = Literal["refuse", "right", "left"]
+"""What is done with a text that is too long: it is refused, or its end or its beginning is dropped."""
+
+# So little is done at once, by the event loop: to hand it to another thread takes longer.
+_FEW_TEXTS = 16
+_FEW_CHARACTERS = 4096
+_FEW_TOKENS = 4096
+
+
+class Observer(BatchObserver, Protocol):
+    """What is told of the work of a service."""
+
+    def tokenized(self, *, texts: int, tokens: int, seconds: float) -> None:
+        """Texts were tokenized."""
+
+
+class _Unobserved(Unobserved):
+    def tokenized(self, *, texts: int, tokens: int, seconds: float) -> None:
+        """Nothing is noted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """The most that one request may ask for: bytes of arrays."""
+
+    result_bytes: int = 1 << 28
+
+
+class Service:
+    """A model that serves; the methods are for the event loop's thread."""
+
+    def __init__(
+        self,
+        name: str,
+        encoder: Encoder,
+        *,
+        pool: Executor,
+        settings: Settings | None = None,
+        bounds: Bounds | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.name = name
+        self.encoder = encoder
+        # How many requests hold it: a service that is replaced goes on until there are none.
+        self.users = 0
+        self._stages = encoder.stages
+        self._observer = observer or _Unobserved()
+        self._pool = pool
+        self._bounds = bounds or Bounds()
+        self.batcher = Batcher(self._stages.engine, settings=settings, observer=self._observer, name=name)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer."""
+        return self._stages.tokenizer
+
+    async def encode(
+        self, texts: Sequence[Text], request: Request, *, terms: Terms, truncation: Truncation = "refuse"
+    ) -> Encoded:
+        """The outputs that `request` asks for, for texts or pairs of them."""
+
+        def begin() -> tuple[Prepared, Work]:
+            prepared = self._prepare(texts, truncation)
+            return prepared, self._submit(Rows.of(prepared.distinct), request.distinct, terms)
+
+        prepared, work = await self._begin(begin, texts)
+        return Encoded(prepared, request, await self._arrays(work))
+
+    async def encode_tokens(self, rows: Sequence[Sequence[int]], request: Request, *, terms: Terms) -> Encoded:
+        """As `encode`, for texts that are given as the ids of their pieces, without special tokens or with them."""
+        prepared = self._prepare_ids(rows)
+        work = self._submit(Rows.of(prepared.distinct), request.distinct, terms)
+        return Encoded(prepared, request, await self._arrays(work))
+
+    async def logits(self, texts: Sequence[Text], *, terms: Terms, truncation: Truncation = "refuse") -> Logits:
+        """The outputs of the model's head for texts; `InputError` for a model without one, and for one of words."""
+        head = self._head()
+        if head.task == "tag":
+            raise InputError("this model labels words: its predictions are those of `tags`")
+        output = Output(pooling=head.pooling).resolved(self.encoder.config)
+        encoded = await self.encode(texts, Request({"head": output}), terms=terms, truncation=truncation)
+        return Logits(head, encoded.vectors(output) @ head.kernel + head.bias, encoded.tokens.truncated)
+
+    async def tags(
+        self, texts: Sequence[str], *, terms: Terms, truncation: Truncation = "refuse"
+    ) -> Sequence[TaggedText]:
+        """The words of texts with their labels, of a model that labels words.
+
+        Words are those of BERT's basic tokenization: split at blanks, punctuation marks by themselves. The label is
+        read at the first piece, as in training.
+        """
+        head = self._head()
+        if head.task != "tag":
+            raise InputError(f"this model is for {head.task}, and labels whole texts")
+        output = Output().resolved(self.encoder.config)
+        encoded = await self.encode(texts, Request({"head": output}), terms=terms, truncation=truncation)
+
+        def finish() -> Sequence[TaggedText]:
+            tokens = self.tokenizer.tokens(texts, max_length=self.tokenizer.max_length, offsets=True)
+            if truncation == "left" and tokens.truncated.any():
+                raise UnprocessableError("words of texts that are truncated at their beginning cannot be told")
+            shares = [softmax(rows @ head.kernel + head.bias) for rows in encoded.token_rows(output)]
+            return _tagged(texts, tokens, shares, head.labels, self)
+
+        return await self.in_pool(finish)
+
+    async def call(self, inputs: Any, names: Sequence[str] | None, *, terms: Terms) -> dict[str, Any]:
+        """The arrays that `Encoder.__call__` returns for arrays, computed together with other requests."""
+
+        def begin() -> tuple[ArrayCall, list[Output], Work]:
+            call = ArrayCall.of(inputs, self._stages.checkpoint, names)
+            if not len(call.arrays.ids):
+                raise UnprocessableError("there are no rows: the inputs are empty")
+            outputs = call.outputs
+            return call, outputs, self._submit(self._array_rows(call, outputs), outputs, terms)
+
+        call, outputs, work = await self.in_pool(begin)
+        arrays = await self._arrays(work)
+        count = len(call.arrays.ids)
+
+        def shaped(output: Output) -> Floats:
+            array = arrays[output]
+            return array if output.pooling else array.reshape(count, -1, array.shape[-1])
+
+        return call.finish({output: shaped(output) for output in outputs})
+
+    async def fill_mask(self, text: str, *, top_k: int, terms: Terms) -> list[Filling]:
+        """The likeliest pieces in the place of the one mask of a text, as `Encoder.fill_mask` gives them."""
+        masked = Masked.of(text, top_k=top_k, checkpoint=self.encoder.checkpoint, tokenizer=self.tokenizer)
+        rows = Rows(
+            ids=masked.ids,
+            type_ids=np.zeros_like(masked.ids),
+            splits=np.array([0, len(masked.ids)], np.int64),
+            mask=np.ones_like(masked.ids),
+            positions=np.array([[masked.position]], np.int32),
+        )
+        arrays = await self._arrays(self._submit(rows, [masked.wanted], terms))
+        return masked.finish(arrays[masked.wanted])
+
+    async def tokenize(self, texts: Sequence[Text], *, max_length: int | None = None) -> Tokens:
+        """The tokens of texts, with their offsets; `max_length` None keeps all of them."""
+
+        def tokens() -> Tokens:
+            return self.tokenizer.tokens(texts, max_length=max_length, offsets=True)
+
+        return await self._begin(tokens, texts)
+
+    async def in_pool(self, function: Callable[[], T]) -> T:
+        """What a function returns that takes its time, computed in a thread of the pool."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+    def warm_up(self) -> None:
+        """Compute texts of all lengths, so that the first request does not pay for what is done once."""
+        encoder = self.encoder
+        head = encoder.head
+        wanted: list[Sequence[Output]] = []
+        if not encoder.checkpoint.embedding.unsupported:
+            wanted.append(Request.of_vectors(encoder.checkpoint).distinct)
+        if head is not None:
+            wanted.append([Output(pooling=head.pooling).resolved(encoder.config)])
+        if not wanted:
+            wanted.append([Output().resolved(encoder.config)])
+        longest = self.tokenizer.max_length
+        lengths = sorted({min(length, longest) for length in (4, 8, 16, 32, 64, 128, longest)})
+        for outputs in wanted:
+            for length in lengths:
+                self._submit(_blank(encoder, length), outputs, Terms()).future.result()
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Compute what there is, and end; whether that took less than `timeout` seconds."""
+        return self.batcher.close(timeout)
+
+    async def _begin(self, begin: Callable[[], T], texts: Sequence[Text]) -> T:
+        """What `begin` returns, at once for a few short texts, else by a thread of the pool."""
+        if len(texts) <= _FEW_TEXTS and sum(map(_characters, texts)) <= _FEW_CHARACTERS:
+            return begin()
+        self.batcher.check_room()
+        return await self.in_pool(begin)
+
+    async def _arrays(self, work: Work) -> Arrays:
+        return await asyncio.wrap_future(work.future)
+
+    def _submit(self, rows: Rows, outputs: Sequence[Output], terms: Terms) -> Work:
+        self._check_bytes(rows, outputs)
+        work = Work(rows=rows, outputs=tuple(outputs), terms=terms)
+        self.batcher.submit(work)
+        return work
+
+    def _check_bytes(self, rows: Rows, outputs: Sequence[Output]) -> None:
+        config = self.encoder.config
+        tokens, most = int(rows.splits[-1]), self._bounds.result_bytes
+        at = 0 if rows.positions is None else rows.positions.size
+        floats = sum(
+            at * config.vocab_size if output.mlm else (len(rows) if output.pooling else tokens) * config.hidden_size
+            for output in outputs
+        )
+        if 4 * floats > most:
+            raise TooLargeError(
+                f"the outputs that are asked for have {4 * floats / 1e6:,.0f} MB, and at most {most / 1e6:,.0f} MB are "
+                "computed for one request: ask for fewer texts or outputs at a time"
+            )
+
+    def _prepare(self, texts: Sequence[Text], truncation: Truncation) -> Prepared:
+        began = time.perf_counter()
+        tokenizer = self.tokenizer
+        longest = tokenizer.max_length
+        if truncation == "left":
+            tokens = tokenizer.tokens(texts, max_length=longest, side="left")
+        else:
+            tokens = tokenizer.tokens(texts, max_length=None if truncation == "refuse" else longest)
+        too_long = np.flatnonzero(tokens.lengths > longest)
+        if len(too_long):
+            row = int(too_long[0])
+            raise UnprocessableError(
+                f"text {row} has {tokens.lengths[row]:,} tokens, and the model takes at most {longest}"
+                + (f"; {len(too_long):,} of {len(texts):,} texts are too long" if len(too_long) > 1 else "")
+                + ": shorten it, or ask for truncation"
+            )
+        prepared = rows_of(texts, tokens, tokenizer, window=None)
+        seconds = time.perf_counter() - began
+        self._observer.tokenized(texts=len(texts), tokens=len(tokens.ids), seconds=seconds)
+        return prepared
+
+    def _prepare_ids(self, rows: Sequence[Sequence[int]]) -> Prepared:
+        """Rows of ids; special tokens are added where the first is not `[CLS]`."""
+        vocabulary, longest = self.tokenizer.vocabulary, self.tokenizer.max_length
+        classify, separate = (vocabulary.ids[piece] for piece in (vocabulary.classify, vocabulary.separate))
+        known = len(vocabulary)
+        flat: list[int] = []
+        splits = [0]
+        for index, row in enumerate(rows):
+            ids = list(row)
+            wrong = next((each for each in ids if not 0 <= each < known), None)
+            if wrong is not None:
+                raise UnprocessableError(
+                    f"{wrong} is no id of a token of this model, whose vocabulary has {known:,}; ids of another "
+                    "model's tokens (tiktoken's, which openai's and LangChain's clients may send) mean nothing here: "
+                    "send texts (in LangChain check_embedding_ctx_length=False)",
+                    where=f"input[{index}]",
+                )
+            if not ids or ids[0] != classify:
+                ids = [classify, *ids, separate]
+            if len(ids) > longest:
+                raise UnprocessableError(
+                    f"input[{index}] has {len(ids):,} tokens, and the model takes at most {longest}: shorten it",
+                    where=f"input[{index}]",
+                )
+            flat.extend(ids)
+            splits.append(len(flat))
+        tokens = Tokens(
+            ids=np.array(flat, np.int32),
+            type_ids=np.zeros(len(flat), np.int32),
+            row_splits=np.array(splits, np.int64),
+            truncated=np.zeros(len(rows), np.bool_),
+        )
+        return rows_of([""] * len(rows), tokens, self.tokenizer, window=None)
+
+    def _array_rows(self, call: ArrayCall, outputs: Sequence[Output]) -> Rows:
+        """The rows of arrays: without their padding where nothing of it is asked for."""
+        arrays, config = call.arrays, self.encoder.config
+        count, width = arrays.ids.shape
+        lengths = arrays.mask.sum(1)
+        prefix = np.arange(width) < lengths[:, None]
+        pooled = all(output.pooling for output in outputs)
+        if pooled and not config.sees_padding and lengths.all() and (prefix == arrays.mask).all():
+            splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+            return Rows(ids=arrays.ids[prefix], type_ids=arrays.type_ids[prefix], splits=splits)
+        return Rows(
+            ids=arrays.ids.reshape(-1),
+            type_ids=arrays.type_ids.reshape(-1),
+            splits=np.arange(count + 1, dtype=np.int64) * width,
+            mask=arrays.mask.reshape(-1),
+            positions=arrays.positions,
+        )
+
+    def _head(self) -> Any:
+        return require_head(self.encoder.head, unread=self.encoder.checkpoint.origin.unread_head)
+
+
+def _characters(text: Text) -> int:
+    return len(text) if isinstance(text, str) else sum(map(len, text))
+
+
+def _blank(encoder: Encoder, length: int) -> Rows:
+    """A row of so many tokens that mean nothing."""
+    vocabulary = encoder.vocabulary
+    ids = np.full(length, vocabulary.ids[vocabulary.unknown], np.int32)
+    ids[0], ids[-1] = vocabulary.ids[vocabulary.classify], vocabulary.ids[vocabulary.separate]
+    return Rows(ids=ids, type_ids=np.zeros_like(ids), splits=np.array([0, length], np.int64))
+
+
+def _tagged(
+    texts: Sequence[str], tokens: Tokens, shares: Sequence[Floats], labels: Sequence[str], service: Service
+) -> list[TaggedText]:
+    """The words of each text, each with the likeliest label of its first piece; `shares` are [tokens, labels]."""
+    assert tokens.offsets is not None, "the tokens were made with offsets"
+    offsets = np.split(tokens.offsets, tokens.row_splits[1:-1])
+    words = word_ids(tokens, texts, service.tokenizer.vocabulary)
+    found = []
+    for row, text in enumerate(texts):
+        tagged: list[TaggedWord] = []
+        places = offsets[row].tolist()
+        last: int | None = None
+        for index, word in enumerate(words[row]):
+            if word is None:
+                continue
+            start, end = places[index]
+            if word != last:
+                best = int(shares[row][index].argmax())
+                score = float(shares[row][index][best])
+                tagged.append(TaggedWord(labels[best], score, text[start:end], start, end, index))
+            else:
+                first = tagged[-1]
+                tagged[-1] = TaggedWord(
+                    first.label, first.score, text[first.start : end], first.start, end, first.index
+                )
+            last = word
+        found.append(TaggedText(tagged, bool(tokens.truncated[row])))
+    return found
