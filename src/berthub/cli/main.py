@@ -23,6 +23,7 @@ from berthub.cli.inspect import inspect
 from berthub.cli.job import job
 from berthub.cli.models import models
 from berthub.cli.predict import predict
+from berthub.cli.serve import serve
 from berthub.cli.tokenize import tokenize
 
 __all__ = ["app", "main"]
@@ -60,6 +61,7 @@ def _about(
       berthub predict RUN reviews.csv -o predicted.csv
       berthub evaluate RUN test.csv
       berthub job status vectors/
+      berthub serve HANDLE
 
     Exit status: 0 done; 1 a bug in berthub; 2 wrong usage or input; 3 the model was not found or could not be
     fetched; 4 the model cannot be read; 5 a library is missing; 6 the output cannot be written; 130 interrupted;
@@ -78,7 +80,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback(help=help_text(_about))(_about)
-for command in (models, inspect, tokenize, encode, predict, evaluate, export):
+for command in (models, inspect, tokenize, encode, predict, evaluate, export, serve):
     about = help_text(command)
     # One line in the list of commands: what stands before the first colon.
     app.command(cls=Command, help=about, short_help=about.partition("\n")[0].partition(":")[0].rstrip(".") + ".")(

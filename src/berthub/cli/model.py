@@ -36,7 +36,7 @@ class ModelOptions:
 
         return public_spelling(self.handle or DEFAULT_HANDLE)
 
-    def for_task(self, computing: Computing, *, max_length: int | None) -> Model:
+    def for_task(self, computing: Computing, *, max_length: int | None, threads: int | None = None) -> Model:
         """The model as jobs take it."""
         from berthub.jobs.tasks import Model
 
@@ -46,6 +46,7 @@ class ModelOptions:
             precision=computing.precision,
             max_length=max_length,
             settings=self.settings,
+            threads=threads,
             **self.fetching.arguments,
         )
 
@@ -63,10 +64,12 @@ def load_checkpoint(options: ModelOptions) -> Checkpoint:
     return read(resolve(options.handle, **options.fetching.arguments), settings=options.settings)
 
 
-def load_encoder(options: ModelOptions, computing: Computing, *, max_length: int | None) -> Encoder:
+def load_encoder(
+    options: ModelOptions, computing: Computing, *, max_length: int | None, threads: int | None = None
+) -> Encoder:
     """The model, ready to encode."""
     with calibration_shown():
-        return options.for_task(computing, max_length=max_length).load()
+        return options.for_task(computing, max_length=max_length, threads=threads).load()
 
 
 def load_fine_tuned(options: ModelOptions, computing: Computing, *, max_length: int | None) -> tuple[Encoder, Head]:

@@ -303,6 +303,7 @@ class Batcher:
             for row, work in rows:
                 if not work.started:
                     work.started = True
+                    work.terms.ledger.queue += now - work.arrived
                     self._observer.waited(now - work.arrived)
                 self._take(row)
                 self._queue.charge(work, row.length)
@@ -466,6 +467,8 @@ def _put(work: Work, output: Output, index: int, row: Floats) -> None:
 
 def _finish(work: Work) -> None:
     if work.future.set_running_or_notify_cancel():
+        ledger = work.terms.ledger
+        ledger.inference = max(0.0, time.monotonic() - work.arrived - ledger.queue)
         work.future.set_result(work.arrays)
 
 

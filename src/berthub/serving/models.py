@@ -73,7 +73,7 @@ class Models:
         """The model of that name, None for the default; `UnknownModelError` names those that there are."""
         if name is None:
             return self.default
-        model = self._models.get(name)
+        model = self._models.get(name) or next((each for each in self if each.source.handle == name), None)
         if model is None:
             raise UnknownModelError(
                 f"there is no model {name[:200]!r}; this server has {', '.join(map(repr, self._models))}", where="model"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from berthub.encoding.array_call import ArrayCall
 from berthub.encoding.encoder import Encoder
@@ -47,12 +48,12 @@ _FEW_TOKENS = 4096
 class Observer(BatchObserver, Protocol):
     """What is told of the work of a service."""
 
-    def tokenized(self, *, texts: int, tokens: int, seconds: float) -> None:
-        """Texts were tokenized."""
+    def tokenized(self, *, texts: int, tokens: int, seconds: float, lengths: npt.NDArray[np.int64]) -> None:
+        """Texts were tokenized; `lengths` int64 [n] are their numbers of tokens."""
 
 
 class _Unobserved(Unobserved):
-    def tokenized(self, *, texts: int, tokens: int, seconds: float) -> None:
+    def tokenized(self, *, texts: int, tokens: int, seconds: float, lengths: npt.NDArray[np.int64]) -> None:
         """Nothing is noted."""
 
 
@@ -97,7 +98,7 @@ class Service:
         """The outputs that `request` asks for, for texts or pairs of them."""
 
         def begin() -> tuple[Prepared, Work]:
-            prepared = self._prepare(texts, truncation)
+            prepared = self._prepare(texts, truncation, terms)
             return prepared, self._submit(Rows.of(prepared.distinct), request.distinct, terms)
 
         prepared, work = await self._begin(begin, texts)
@@ -106,6 +107,7 @@ class Service:
     async def encode_tokens(self, rows: Sequence[Sequence[int]], request: Request, *, terms: Terms) -> Encoded:
         """As `encode`, for texts that are given as the ids of their pieces, without special tokens or with them."""
         prepared = self._prepare_ids(rows)
+        _note(terms, prepared, 0.0)
         work = self._submit(Rows.of(prepared.distinct), request.distinct, terms)
         return Encoded(prepared, request, await self._arrays(work))
 
@@ -237,7 +239,7 @@ class Service:
                 "computed for one request: ask for fewer texts or outputs at a time"
             )
 
-    def _prepare(self, texts: Sequence[Text], truncation: Truncation) -> Prepared:
+    def _prepare(self, texts: Sequence[Text], truncation: Truncation, terms: Terms) -> Prepared:
         began = time.perf_counter()
         tokenizer = self.tokenizer
         longest = tokenizer.max_length
@@ -255,7 +257,8 @@ class Service:
             )
         prepared = rows_of(texts, tokens, tokenizer, window=None)
         seconds = time.perf_counter() - began
-        self._observer.tokenized(texts=len(texts), tokens=len(tokens.ids), seconds=seconds)
+        self._observer.tokenized(texts=len(texts), tokens=len(tokens.ids), seconds=seconds, lengths=tokens.lengths)
+        _note(terms, prepared, seconds)
         return prepared
 
     def _prepare_ids(self, rows: Sequence[Sequence[int]]) -> Prepared:
@@ -312,6 +315,14 @@ class Service:
 
     def _head(self) -> Any:
         return require_head(self.encoder.head, unread=self.encoder.checkpoint.origin.unread_head)
+
+
+def _note(terms: Terms, prepared: Prepared, seconds: float) -> None:
+    """Note in the ledger of a request what was tokenized for it."""
+    ledger = terms.ledger
+    ledger.texts += len(prepared.tokens)
+    ledger.tokens += len(prepared.tokens.ids)
+    ledger.tokenization += seconds
 
 
 def _characters(text: Text) -> int:

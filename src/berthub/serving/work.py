@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from berthub.engines.engine import Floats
 from berthub.networks.outputs import Output
 from berthub.tokenization.tokens import Tokens
 
-__all__ = ["Arrays", "Group", "Row", "Rows", "Terms", "Work"]
+__all__ = ["Arrays", "Group", "Ledger", "Row", "Rows", "Terms", "Work"]
 
 Ints = npt.NDArray[np.int32]
 
@@ -24,21 +25,34 @@ Arrays = Mapping[Output, Floats]
 [n * positions, vocabulary], one row after the other, of the others."""
 
 
+@dataclass(eq=False)
+class Ledger:
+    """What a request came to, for logs and metrics: texts, tokens, and the seconds of each stage.
+
+    `single`: it was one text by itself, and no list.
+    """
+
+    task: Literal["embed", "predict"] | None = None
+    single: bool = False
+    texts: int = 0
+    tokens: int = 0
+    tokenization: float = 0.0
+    queue: float = 0.0
+    inference: float = 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """On what terms a request is served: whose it is, before which others of the same key, and until when.
 
-    `key` is whom the work is charged to. A smaller `priority` is sooner. `deadline` is of `time.monotonic`.
+    `key` is whom the work is charged to. A smaller `priority` is sooner. `deadline` is of `time.monotonic`. The
+    `ledger` is where it is noted what was done.
     """
 
     key: str = ""
     priority: int = 0
     deadline: float | None = None
-
-    @property
-    def left(self) -> float | None:
-        """The seconds until the deadline; None without one."""
-        return None if self.deadline is None else self.deadline - time.monotonic()
+    ledger: Ledger = field(default_factory=Ledger, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

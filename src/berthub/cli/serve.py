@@ -1,0 +1,77 @@
+"""`berthub serve`: serve models over HTTP."""
+
+from typing import Annotated
+
+import typer
+
+from berthub.cli.model_options import Computing, Fetching, LowerCase
+from berthub.cli.option_groups import with_groups
+from berthub.cli.serve_options import Addressing, Bounding, Operating
+from berthub.cli.text_options import MaxLength
+
+__all__ = ["serve"]
+
+Handles = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[HANDLE...]",
+        help="The models, as in all commands; the first is the one that requests get which name none. Default: "
+        "all-MiniLM-L6-v2.",
+        show_default=False,
+    ),
+]
+
+
+@with_groups
+def serve(
+    *,
+    handles: Handles = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            metavar="NAME=HANDLE",
+            help="A model under a name of your own (may be repeated). Others are called as the last part of their "
+            "handle.",
+            show_default=False,
+        ),
+    ] = None,
+    addressing: Addressing,
+    max_length: MaxLength = None,
+    bounding: Bounding,
+    operating: Operating,
+    computing: Computing,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", metavar="N", help="How many threads compute. Default: one a core.", min=1),
+    ] = None,
+    lower_case: LowerCase = None,
+    fetching: Fetching,
+) -> None:
+    """Serve models over HTTP, for the clients that people have: OpenAI's, TEI's, TensorFlow Serving's, KServe's.
+
+    Texts of all clients are computed together, as fast as the library does. A page to look at the model is at /, the
+    description of all paths at /openapi.json, metrics at /metrics. It needs pip install 'berthub[serve]'.
+
+      berthub serve
+      berthub serve HANDLE --port 8080
+      berthub serve --name bert=HANDLE --name reviews=RUN --api-key-file keys.txt
+
+      curl localhost:8080/v1/embeddings -H 'Content-Type: application/json' -d '{"input": ["A sentence."]}'
+
+    SIGTERM ends it when what it took is done, SIGHUP loads all models anew without losing a request.
+    """
+    from berthub.cli.serve_run import run_server
+
+    run_server(
+        handles=handles or (),
+        names=name or (),
+        addressing=addressing,
+        bounding=bounding,
+        operating=operating,
+        computing=computing,
+        max_length=max_length,
+        threads=threads,
+        lower_case=lower_case,
+        fetching=fetching,
+    )

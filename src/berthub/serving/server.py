@@ -1,0 +1,245 @@
+"""The server: uvicorn with this application, its signals, and its end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import uvicorn
+
+from berthub.encoding.encoder import Encoder
+from berthub.errors import InputError
+from berthub.serving.app import create_app
+from berthub.serving.batcher import Settings
+from berthub.serving.bounds import Bounds
+from berthub.serving.keys import ApiKeys
+from berthub.serving.logs import configure_logs
+from berthub.serving.metrics import Metrics
+from berthub.serving.models import Models, ModelSource
+from berthub.serving.protocol import bounded_protocol
+from berthub.serving.service import Service
+from berthub.serving.state import Limits, ServerState
+
+__all__ = ["Options", "serve"]
+
+_LOGGER = logging.getLogger(__name__)
+
+# Threads that tokenize and make answers beside the batcher's.
+_THREADS = 4
+_TICK = 0.02
+# At its end the server answers so long after the last request, so that clients learn that it goes.
+_QUIET = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of a server; `drain_seconds` is how long it finishes what it took when it is to stop."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    batching: Settings = field(default_factory=Settings)
+    limits: Limits = field(default_factory=Limits)
+    bounds: Bounds = field(default_factory=Bounds)
+    drain_seconds: float = 30.0
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    origins: Sequence[str] = ()
+    page: bool = True
+    model_control: bool = False
+    log_format: Literal["json", "text"] = "text"
+    log_level: int = logging.INFO
+
+
+def serve(
+    sources: Sequence[ModelSource],
+    options: Options,
+    *,
+    keys: ApiKeys | None = None,
+    started: Callable[[str], None] | None = None,
+) -> None:
+    """Serve models until SIGTERM or SIGINT comes; `started` is told the address when all models are loaded.
+
+    Raises what loading a model raises at the start, and `InputError` for an address that cannot be had.
+    """
+    with listening(options.host, options.port) as listener:
+        undo = configure_logs(options.log_format, level=options.log_level)
+        try:
+            Server(sources, options, keys=keys, started=started).run_on(listener)
+        finally:
+            undo()
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket at an address; port 0 is any that is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise InputError(
+                f"cannot listen at {host}:{port}: {reason}; --host and --port name another address"
+            ) from error
+        yield listener
+    finally:
+        listener.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which ends in peace: it answers that it goes, and finishes what it took."""
+
+    def __init__(
+        self,
+        sources: Sequence[ModelSource],
+        options: Options,
+        *,
+        keys: ApiKeys | None = None,
+        started: Callable[[str], None] | None = None,
+    ) -> None:
+        self._options = options
+        self._told = started
+        self._failure: BaseException | None = None
+        self._ends: asyncio.Task[None] | None = None
+        self.address = ""
+        metrics = Metrics()
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="berthub-serving")
+
+        def made(name: str, encoder: Encoder) -> Service:
+            return Service(name, encoder, pool=pool, settings=options.batching, observer=_Told(metrics, name))
+
+        names: dict[str, ModelSource] = {source.name: source for source in sources}
+        self.state = ServerState(
+            models=Models(names, serve=made),
+            metrics=metrics,
+            pool=pool,
+            limits=options.limits,
+            keys=keys,
+            model_control=options.model_control,
+            on_failure=self._failed,
+        )
+        app = create_app(self.state, origins=options.origins)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=bounded_protocol(options.bounds),
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                ssl_certfile=options.tls_certificate,
+                ssl_keyfile=options.tls_key,
+                timeout_graceful_shutdown=max(1, round(options.drain_seconds)),
+            )
+        )
+
+    def run_on(self, listener: socket.socket) -> None:
+        """Serve at a listening socket until a signal comes."""
+        host, port = listener.getsockname()[:2]
+        scheme = "http" if self._options.tls_certificate is None else "https"
+        self.address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        try:
+            self.run(sockets=[listener])
+        finally:
+            self.state.pool.shutdown(wait=False, cancel_futures=True)
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End, from any thread, as SIGTERM does."""
+        self.loop.call_soon_threadsafe(self._end)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while the server runs: SIGTERM and SIGINT end it, a second one at once; SIGHUP reloads."""
+        self.loop = asyncio.get_running_loop()
+        handlers = {signal.SIGTERM: self._end, signal.SIGINT: self._end}
+        if hasattr(signal, "SIGHUP"):
+            handlers[signal.SIGHUP] = self._reload
+        added: list[signal.Signals] = []
+        watch = self.loop.create_task(self._tell())
+        try:
+            for number, handler in handlers.items():
+                # Signals are for the main thread; on Windows the loop has none.
+                with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+                    self.loop.add_signal_handler(number, handler)
+                    added.append(number)
+            yield
+        finally:
+            watch.cancel()
+            for number in added:
+                self.loop.remove_signal_handler(number)
+
+    async def _tell(self) -> None:
+        """Tell when all models are there."""
+        while not (self.started and self.state.models.ready):
+            await asyncio.sleep(_TICK)
+        _LOGGER.info("serving at %s", self.address)
+        if self._told is not None:
+            self._told(self.address)
+
+    def _failed(self, error: BaseException) -> None:
+        self._failure = error
+        self.should_exit = True
+
+    def _end(self) -> None:
+        if self._ends is not None:
+            self.force_exit = True
+            self.should_exit = True
+            return
+        self.state.draining = True
+        _LOGGER.info("ending: %d requests are under way", self.state.in_flight)
+        self._ends = self.loop.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        state, until = self.state, time.monotonic() + self._options.drain_seconds
+        while time.monotonic() < until:
+            quiet = time.monotonic() - state.last_request > _QUIET
+            if not state.in_flight and (quiet or not self.server_state.connections):
+                break
+            await asyncio.sleep(_TICK)
+        if state.in_flight:
+            _LOGGER.warning("%d requests were not finished in time", state.in_flight)
+        self.should_exit = True
+
+    def _reload(self) -> None:
+        for model in self.state.models:
+            task = self.loop.create_task(self.state.models.load(model.name))
+            # A failure is logged where it happens, and the old model serves on.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+@dataclass(frozen=True)
+class _Told:
+    """The metrics, told of one model."""
+
+    metrics: Metrics
+    model: str
+
+    def tokenized(self, *, texts: int, tokens: int, seconds: float, lengths: npt.NDArray[np.int64]) -> None:
+        self.metrics.tokenized(self.model, seconds, texts, tokens, lengths)
+
+    def waited(self, seconds: float) -> None:
+        self.metrics.waited(self.model, seconds)
+
+    def batch_done(self, *, texts: int, tokens: int, padded_tokens: int, seconds: float) -> None:
+        self.metrics.batch_done(self.model, texts, tokens, padded_tokens, seconds)
+
+    def shared(self, texts: int) -> None:
+        self.metrics.shared(self.model, texts)
+
+    def dropped(self, reason: str, texts: int) -> None:
+        self.metrics.dropped(self.model, reason, texts)

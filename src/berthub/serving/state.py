@@ -1,0 +1,61 @@
+"""The state of a server: its options, its models, and what is under way; for the event loop's thread alone."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from berthub.serving.failures import QueueFullError
+from berthub.serving.keys import ApiKeys
+from berthub.serving.metrics import Metrics
+from berthub.serving.models import Models
+
+__all__ = ["Limits", "ServerState"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The bounds on requests.
+
+    `body_bytes` and `texts` are the most of one request; `bytes` the most of all bodies that are in memory at a time.
+    `seconds` is how long a request may take that names no time of its own; None for any time. With `truncate` texts
+    that are too long are truncated where a request does not say what it wants.
+    """
+
+    body_bytes: int = 8 << 20
+    texts: int = 8192
+    bytes: int = 256 << 20
+    seconds: float | None = None
+    truncate: bool = False
+
+
+@dataclass(eq=False, kw_only=True)
+class ServerState:
+    """What the endpoints share."""
+
+    models: Models
+    metrics: Metrics
+    pool: ThreadPoolExecutor
+    limits: Limits = field(default_factory=Limits)
+    keys: ApiKeys | None = None
+    model_control: bool = False
+    # Told when a model could not be loaded at the start.
+    on_failure: Callable[[BaseException], None] | None = None
+    draining: bool = False
+    in_flight: int = 0
+    last_request: float = 0.0
+    body_bytes: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are taken."""
+        return not self.draining and self.models.ready
+
+    def hold(self, size: int) -> None:
+        """Take room for so many bytes of a body; `QueueFullError` where there is none."""
+        if self.body_bytes + size > self.limits.bytes:
+            raise QueueFullError("too many large requests are under way: try again", retry_after=1)
+        self.body_bytes += size
+
+    def release(self, size: int) -> None:
+        """Give room back."""
+        self.body_bytes -= size
