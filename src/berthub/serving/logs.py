@@ -45,6 +45,7 @@ class Access:
     tokens: int | None = None
     key: str | None = None
     client: str | None = None
+    trace_id: str | None = None
 
 
 _ACCESS = tuple(each.name for each in fields(Access))
