@@ -104,9 +104,11 @@ def test_dropped_texts_and_requests_without_a_model() -> None:
     metrics.dropped("m", "disconnected", 1)
     metrics.request_started("/health")
     metrics.request_ended("/health", "", 404, 0.001)
+    metrics.refused(431)
     values = _values(metrics)
     assert values["berthub_dropped_texts_total{model=m,reason=deadline}"] == 4
     assert values["te_request_failure{err=dropped}"] == 5
+    assert values["berthub_refused_requests_total{status=431}"] == 1
     assert values["berthub_requests_total{model=,route=/health,status=404}"] == 1
     assert not any(name.startswith("te_request_count") for name in values)
 

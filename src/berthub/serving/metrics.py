@@ -68,6 +68,8 @@ class Metrics:
         self._requests = series.counter("berthub_requests", "Answered requests.", ("route", "model", "status"))
         about = "Seconds from a request's headers to the end of its answer."
         self._request_seconds = series.histogram("berthub_request_seconds", about, ("route", "model"), bounds=_SECONDS)
+        about = "Connections and requests that were refused before they reached a route."
+        self._refused = series.counter("berthub_refused_requests", about, ("status",))
         about = "Requests that are not answered yet."
         self._in_flight = series.gauge("berthub_requests_in_flight", about, ("route",))
 
@@ -135,6 +137,11 @@ class Metrics:
                 self._te_failure.add(1, (_TE_ERRORS[status],))
             if computed is not None:
                 self._te_request(status, seconds, computed)
+
+    def refused(self, status: int) -> None:
+        """The protocol refused a request: it was no HTTP, too large, too slow, or there were too many connections."""
+        with self._lock:
+            self._refused.add(1, (str(status),))
 
     def tokenized(
         self, model: str, seconds: float, texts: int, tokens: int, lengths: Sequence[int] | np.ndarray = ()
