@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthub.engines.batching import Padding, batches, pad, padded, plan, select
+from berthub.engines.batching import Padding, batches, companions, pad, padded, plan, select
 from berthub.engines.engine import Batch, Limits, PaddedBatch
 from berthub.engines.openvino import OpenVinoEngine
 from berthub.tokenization.tokens import Tokens
@@ -147,3 +147,36 @@ class TestPadding:
                 size += batch.ids.size
         assert len(shapes) < 500
         assert size < 1.05 * tokens
+
+
+class TestCompanions:
+    @given(
+        st.lists(st.integers(1, 60), min_size=1, max_size=80),
+        st.data(),
+        st.integers(1, 300),
+        st.booleans(),
+        st.booleans(),
+    )
+    def test_a_batch_has_the_row_and_keeps_to_the_limits(
+        self, lengths: list[int], data: st.DataObject, tokens: int, padded: bool, few_shapes: bool
+    ) -> None:
+        ordered = np.array(sorted(lengths, reverse=True), np.int64)
+        row = data.draw(st.integers(0, len(ordered) - 1))
+        chosen = companions(ordered, row, Limits(tokens=tokens, padded=padded, few_shapes=few_shapes))
+        found = ordered[chosen]
+        assert chosen.start <= row < chosen.stop
+        if padded:
+            assert len(found) == 1 or len(found) * found[0] <= tokens
+            assert (found[0] - found).sum() <= 32
+        else:
+            assert len(found) == 1 or found.sum() <= tokens
+
+    def test_as_many_as_there_is_room_for(self) -> None:
+        lengths = np.array([40, 21, 20, 20, 20, 20, 19, 5], np.int64)
+        limits = Limits(tokens=80, padded=True)
+        assert companions(lengths, 2, limits) == slice(2, 6)
+        assert companions(lengths, 6, limits) == slice(3, 7)
+        assert companions(lengths, 0, limits) == slice(0, 2)
+        assert companions(lengths, 7, limits) == slice(4, 8)
+        assert companions(np.full(100, 7, np.int64), 99, limits) == slice(89, 100)
+        assert companions(lengths, 7, Limits(tokens=30, padded=False)) == slice(6, 8)

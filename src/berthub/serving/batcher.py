@@ -8,68 +8,29 @@ computed side by side, as `encode` does.
 import logging
 import threading
 import time
-from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
-from berthub.engines.batching import companions
 from berthub.engines.engine import AnyBatch, Batch, Engine, Floats, Limits, PaddedBatch, Result
 from berthub.networks.outputs import Output
+from berthub.serving.choosing import Choice, by_length
 from berthub.serving.failures import DeadlineError, QueueFullError, TooLargeError, UnavailableError
+from berthub.serving.observer import Observer, Unobserved
 from berthub.serving.queue import FairQueue
 from berthub.serving.work import Group, Row, Work
 
-__all__ = ["Batcher", "Observer", "Settings", "Unobserved"]
+__all__ = ["Batcher", "Settings"]
 
 _LOGGER = logging.getLogger(__name__)
 
 # From how many batches that wait on, several are computed side by side; less where the engine never does.
 _NEVER = 1 << 60
-# A work of at most this share of a batch is small: somebody waits for it.
-_SMALL = 4
-# Beside small works, large ones get so small a share of a batch, and for so many seconds after the last small one came.
-_SLICE = 10
-_MEMORY = 2.0
-# How many rows are looked at for a batch, and how much a length may differ from that of the row that is next.
-_LOOKED_AT = 1024
-_NEAR = 32
-
-
-class Observer(Protocol):
-    """What is told of the work of a batcher."""
-
-    def waited(self, seconds: float) -> None:
-        """A work was begun."""
-
-    def batch_done(self, *, texts: int, tokens: int, padded_tokens: int, seconds: float) -> None:
-        """A batch was computed."""
-
-    def shared(self, texts: int) -> None:
-        """So many texts need not be computed: the same are computed for others."""
-
-    def dropped(self, reason: str, texts: int) -> None:
-        """Texts were not computed: their client had gone, or their deadline had passed."""
-
-
-class Unobserved:
-    """An observer that looks away."""
-
-    def waited(self, seconds: float) -> None:
-        """Nothing is noted."""
-
-    def batch_done(self, *, texts: int, tokens: int, padded_tokens: int, seconds: float) -> None:
-        """Nothing is noted."""
-
-    def shared(self, texts: int) -> None:
-        """Nothing is noted."""
-
-    def dropped(self, reason: str, texts: int) -> None:
-        """Nothing is noted."""
+# Small works come, if the last one came so few seconds ago.
+_MEMORY = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +59,7 @@ class Batcher:
         if self._settings.batch_tokens is not None:
             limits = replace(limits, tokens=self._settings.batch_tokens)
         self.limits: Limits = limits
-        self._small = max(1, limits.tokens // _SMALL)
-        self._slice = max(1, limits.tokens // _SLICE)
+        self._choice = Choice(limits)
         self._many = _NEVER if limits.concurrent_from is None else limits.concurrent_from * limits.tokens
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -166,9 +126,9 @@ class Batcher:
                     work.waiting += 1
                     work.pending.append(row)
             if work.waiting:
-                work.pending.sort(key=_length)
+                work.pending.sort(key=by_length)
                 self._queue.add(work)
-                if work.tokens <= self._small:
+                if self._choice.is_small(work):
                     self._last_small = time.monotonic()
                 self._changed.notify()
         # Not under the lock: a future that was cancelled meanwhile is done at once.
@@ -288,7 +248,7 @@ class Batcher:
     def _has_large(self) -> bool:
         with self._lock:
             head = self._queue.first()
-            return head is not None and head.tokens > self._small
+            return head is not None and not self._choice.is_small(head)
 
     def _next(self, group: Group | None = None) -> list[Row]:
         """Take the rows of the next batch, the longest first; none where none of `group` is next."""
@@ -299,7 +259,9 @@ class Batcher:
             while head is not None and head.expired(now):
                 expired.append((head, self._leave(head)))
                 head = self._queue.first()
-            rows = [] if head is None else self._chosen(head, group, now)
+            rows: list[tuple[Row, Work]] = []
+            if head is not None and (group is None or head.longest().group == group):
+                rows = self._choice.rows(head, self._queue, mixed=now - self._last_small < _MEMORY)
             for row, work in rows:
                 if not work.started:
                     work.started = True
@@ -311,37 +273,6 @@ class Batcher:
             self._observer.dropped("deadline", texts)
             _set_error(work, DeadlineError("the request's time was over before it was computed"))
         return [row for row, _ in rows]
-
-    def _chosen(self, head: Work, group: Group | None, now: float) -> list[tuple[Row, Work]]:
-        """The rows to compute with the head's longest, each with the work that it is taken from; with the lock."""
-        first = head.longest()
-        if group is not None and first.group != group:
-            return []
-        small = head.tokens <= self._small
-        mixed = now - self._last_small < _MEMORY
-        limits = replace(self.limits, tokens=self._slice) if mixed and not small else self.limits
-        found: dict[Row, Work] = {first: head}
-        large: list[Work] = []
-        for work in self._queue.ahead():
-            if small and work.tokens > self._small:
-                large.append(work)
-                continue
-            for row in _near(work, first):
-                found.setdefault(row, work)
-            if len(found) >= _LOOKED_AT:
-                break
-        # Large works fill up what small ones leave of a small batch.
-        room = self._slice - sum(row.length for row in found)
-        for row, owner in ((row, work) for work in large for row in _near(work, first)):
-            if room < row.length:
-                break
-            if row not in found:
-                found[row] = owner
-                room -= row.length
-        rows = sorted(found.items(), key=lambda pair: -pair[0].length)
-        lengths = np.fromiter((row.length for row, _ in rows), np.int64, len(rows))
-        place = next(index for index, (row, _) in enumerate(rows) if row is first)
-        return rows[companions(lengths, place, limits)]
 
     def _take(self, row: Row) -> None:
         """Mark a row as taken, with the lock: works of which no row waits leave the queue."""
@@ -395,33 +326,6 @@ class Batcher:
     def _all(self) -> list[Row]:
         with self._lock:
             return list(self._rows.values())
-
-
-def _length(row: Row) -> int:
-    return row.length
-
-
-def _near(work: Work, first: Row) -> Iterator[Row]:
-    """The rows of a work that may be computed with `first`: of its group, and about as long."""
-    pending = work.pending
-    if not pending or pending[-1].group != first.group:
-        return
-    if len(pending) == 1:
-        row = pending[0]
-        if not row.taken and abs(row.length - first.length) <= _NEAR:
-            yield row
-        return
-    start = bisect_left(pending, first.length - _NEAR, key=_length)
-    end = bisect_right(pending, first.length + _NEAR, key=_length)
-    taken = 0
-    for place in range(end - 1, start - 1, -1):
-        row = pending[place]
-        if row.taken:
-            taken += 1
-        else:
-            yield row
-    if taken > _NEAR:
-        pending[start:end] = [row for row in pending[start:end] if not row.taken]
 
 
 def _batch(rows: Sequence[Row]) -> AnyBatch:

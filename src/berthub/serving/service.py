@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from berthub.encoding.array_call import ArrayCall
 from berthub.encoding.encoder import Encoder
@@ -23,16 +22,16 @@ from berthub.encoding.request import Request
 from berthub.engines.engine import Floats
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
-from berthub.serving.batcher import Batcher, Settings, Unobserved
-from berthub.serving.batcher import Observer as BatchObserver
+from berthub.serving.batcher import Batcher, Settings
 from berthub.serving.failures import TooLargeError, UnprocessableError
+from berthub.serving.observer import Observer, Unobserved
 from berthub.serving.results import Encoded, TaggedText, TaggedWord
 from berthub.serving.work import Arrays, Rows, Terms, Work
 from berthub.tokenization.alignment import word_ids
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 
-__all__ = ["Observer", "Service", "Truncation"]
+__all__ = ["Bounds", "Service", "Truncation"]
 
 T = TypeVar("T")
 
@@ -43,18 +42,6 @@ Truncation = Literal["refuse", "right", "left"]
 _FEW_TEXTS = 16
 _FEW_CHARACTERS = 4096
 _FEW_TOKENS = 4096
-
-
-class Observer(BatchObserver, Protocol):
-    """What is told of the work of a service."""
-
-    def tokenized(self, *, texts: int, tokens: int, seconds: float, lengths: npt.NDArray[np.int64]) -> None:
-        """Texts were tokenized; `lengths` int64 [n] are their numbers of tokens."""
-
-
-class _Unobserved(Unobserved):
-    def tokenized(self, *, texts: int, tokens: int, seconds: float, lengths: npt.NDArray[np.int64]) -> None:
-        """Nothing is noted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +69,7 @@ class Service:
         # How many requests hold it: a service that is replaced goes on until there are none.
         self.users = 0
         self._stages = encoder.stages
-        self._observer = observer or _Unobserved()
+        self._observer = observer or Unobserved()
         self._pool = pool
         self._bounds = bounds or Bounds()
         self.batcher = Batcher(self._stages.engine, settings=settings, observer=self._observer, name=name)
