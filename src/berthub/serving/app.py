@@ -56,7 +56,7 @@ def create_app(state: ServerState, *, page: Sequence[BaseRoute] = (), origins: S
         lifespan=lifespan,
     )
     app.state.server = state
-    state.last_request = time.monotonic()
+    state.last_request = time.perf_counter()
     return app
 
 

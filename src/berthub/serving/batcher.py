@@ -129,7 +129,7 @@ class Batcher:
                 work.pending.sort(key=by_length)
                 self._queue.add(work)
                 if self._choice.is_small(work):
-                    self._last_small = time.monotonic()
+                    self._last_small = time.perf_counter()
                 self._changed.notify()
         # Not under the lock: a future that was cancelled meanwhile is done at once.
         work.future.add_done_callback(lambda _: self._release(work))
@@ -192,7 +192,7 @@ class Batcher:
         if not self._settings.delay or self._closing or self._waiting_tokens >= self.limits.tokens:
             return 0.0
         first = min(work.arrived for work in self._queue.ahead())
-        return max(0.0, first + self._settings.delay - time.monotonic())
+        return max(0.0, first + self._settings.delay - time.perf_counter())
 
     def _compute(self, rows: list[Row]) -> None:
         """Compute rows, and while much waits, those after them."""
@@ -205,18 +205,18 @@ class Batcher:
         def feed() -> Iterator[AnyBatch]:
             now: list[Row] | None = rows
             while now:
-                running.append((now, time.monotonic()))
+                running.append((now, time.perf_counter()))
                 yield _batch(now)
                 now = self._next(group) if self._much_waits(stop=True) else None
 
         try:
             with closing(self._engine.run_many(feed(), group[0])) as results:
-                last = time.monotonic()
+                last = time.perf_counter()
                 for result in results:
                     taken, began = running[0]
                     self._done(taken, result, max(last, began))
                     running.popleft()
-                    last = time.monotonic()
+                    last = time.perf_counter()
         except Exception:
             _LOGGER.exception("batches failed that were computed side by side: they are computed one by one")
             for taken, _ in running:
@@ -225,7 +225,7 @@ class Batcher:
     def _one(self, rows: list[Row]) -> None:
         """Compute rows in one batch; where that fails, those of each work by themselves, so that one alone fails."""
         try:
-            began = time.monotonic()
+            began = time.perf_counter()
             with closing(self._engine.run([_batch(rows)], rows[0].group[0])) as results:
                 for result in results:
                     self._done(rows, result, began)
@@ -240,7 +240,7 @@ class Batcher:
 
     def _much_waits(self, *, stop: bool = False) -> bool:
         """Whether so much waits that batches are computed side by side, or with `stop`, that this goes on."""
-        if time.monotonic() - self._last_small < _MEMORY and self._waiting_tokens > 0 and self._has_large():
+        if time.perf_counter() - self._last_small < _MEMORY and self._waiting_tokens > 0 and self._has_large():
             # Those who wait for a small work would wait for all batches that are under way.
             return False
         return self._waiting_tokens >= (self.limits.tokens if stop else self._many)
@@ -254,7 +254,7 @@ class Batcher:
         """Take the rows of the next batch, the longest first; none where none of `group` is next."""
         expired: list[tuple[Work, int]] = []
         with self._lock:
-            now = time.monotonic()
+            now = time.perf_counter()
             head = self._queue.first()
             while head is not None and head.expired(now):
                 expired.append((head, self._leave(head)))
@@ -265,7 +265,7 @@ class Batcher:
             for row, work in rows:
                 if not work.started:
                     work.started = True
-                    work.terms.ledger.queue += now - work.arrived
+                    work.begun = now
                     self._observer.waited(now - work.arrived)
                 self._take(row)
                 self._queue.charge(work, row.length)
@@ -285,7 +285,7 @@ class Batcher:
 
     def _done(self, rows: list[Row], result: Result, began: float) -> None:
         """Give every work what was computed of its rows."""
-        seconds = time.monotonic() - began
+        seconds = time.perf_counter() - began
         tokens = sum(row.length for row in rows)
         if seconds > 0:
             self._rate = tokens / seconds if not self._rate else 0.8 * self._rate + 0.2 * tokens / seconds
@@ -371,8 +371,9 @@ def _put(work: Work, output: Output, index: int, row: Floats) -> None:
 
 def _finish(work: Work) -> None:
     if work.future.set_running_or_notify_cancel():
-        ledger = work.terms.ledger
-        ledger.inference = max(0.0, time.monotonic() - work.arrived - ledger.queue)
+        # Rows that were computed for others already did not wait.
+        begun = work.begun or work.arrived
+        work.terms.ledger.stages += [("queue", work.arrived, begun), ("compute", begun, time.perf_counter())]
         work.future.set_result(work.arrays)
 
 

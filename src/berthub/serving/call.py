@@ -52,7 +52,7 @@ class Call:
         """The terms of the request: what its body says of priority and time stands above the headers."""
         deadline = self.deadline
         if seconds is not None:
-            soon = time.monotonic() + seconds
+            soon = time.perf_counter() + seconds
             deadline = soon if deadline is None else min(soon, deadline)
         return Terms(
             key=self.key,
@@ -94,7 +94,7 @@ class Call:
         if seconds is None:
             seconds = self.state.limits.seconds
         if seconds is not None:
-            self.deadline = time.monotonic() + seconds
+            self.deadline = time.perf_counter() + seconds
 
     def _number(self, header: str, least: float, most: float, *, whole: bool = False) -> float | None:
         text = self.headers.get(header)

@@ -85,16 +85,18 @@ class Endpoint:
         )
         key: str | None = None
         state.metrics.request_started(self.path)
-        state.last_request = time.monotonic()
+        state.last_request = time.perf_counter()
         state.in_flight += not self.always
         status = _GONE
+        span = state.tracing.start(scope["method"], headers)
+        answered = None
         try:
             try:
                 key = self._admit(call)
                 answer = await self._answer(call, receive)
             except Exception as error:
                 answer = self._failed(error, call)
-            status = answer.status
+            status, answered = answer.status, time.perf_counter()
             await _send(answer, call, send)
         except (_GoneError, asyncio.CancelledError) as error:
             status = _GONE
@@ -102,7 +104,8 @@ class Endpoint:
                 raise
         finally:
             state.in_flight -= not self.always
-            seconds = time.perf_counter() - began
+            ended = time.perf_counter()
+            seconds = ended - began
             for service in call.using:
                 service.users -= 1
             ledger = call.ledger
@@ -112,22 +115,30 @@ class Endpoint:
                     task=ledger.task,
                     single=ledger.single,
                     texts=ledger.texts,
-                    tokenization=ledger.tokenization,
-                    queue=ledger.queue,
-                    inference=ledger.inference,
+                    tokenization=ledger.seconds("tokenize"),
+                    queue=ledger.seconds("queue"),
+                    inference=ledger.seconds("compute"),
                 )
+            for stage in ledger.stages if span.trace_id else ():
+                span.stage(*stage)
+            if answered is not None:
+                span.stage("serialize", answered, ended)
+            about: dict[str, Any] = {
+                "request_id": identity,
+                "model": call.model or None,
+                "texts": ledger.texts or None,
+                "tokens": ledger.tokens or None,
+            }
+            span.end(route=self.path, status=status, **about)
             state.metrics.request_ended(self.path, call.model, status, seconds, computed)
             log_access(
                 Access(
-                    request_id=identity,
                     method=scope["method"],
                     path=scope["path"],
                     status=status,
                     seconds=seconds,
                     route=self.path,
-                    model=call.model or None,
-                    texts=ledger.texts or None,
-                    tokens=ledger.tokens or None,
+                    **about,
                     key=key,
                     client=client[0] if client else None,
                 )
@@ -168,7 +179,7 @@ class Endpoint:
             gone = asyncio.ensure_future(_gone(receive))
             gone.add_done_callback(lambda ended: None if ended.cancelled() else task.cancel())
             try:
-                left = None if call.deadline is None else call.deadline - time.monotonic()
+                left = None if call.deadline is None else call.deadline - time.perf_counter()
                 async with asyncio.timeout(left):
                     return await self.handler(call)
             except TimeoutError:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import time
@@ -28,6 +29,7 @@ from berthub.serving.models import Models, ModelSource
 from berthub.serving.protocol import bounded_protocol
 from berthub.serving.service import Service
 from berthub.serving.state import Limits, ServerState
+from berthub.serving.tracing import load_tracing
 
 __all__ = ["Options", "serve"]
 
@@ -126,6 +128,7 @@ class Server(uvicorn.Server):
             pool=pool,
             limits=options.limits,
             keys=keys,
+            tracing=load_tracing(os.environ),
             model_control=options.model_control,
             on_failure=self._failed,
         )
@@ -133,7 +136,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=bounded_protocol(options.bounds),
+                http=bounded_protocol(options.bounds, metrics.refused),
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -155,6 +158,7 @@ class Server(uvicorn.Server):
             self.run(sockets=[listener])
         finally:
             self.state.pool.shutdown(wait=False, cancel_futures=True)
+            self.state.tracing.close()
         if self._failure is not None:
             raise self._failure
 
@@ -205,9 +209,9 @@ class Server(uvicorn.Server):
         self._ends = self.loop.create_task(self._drain())
 
     async def _drain(self) -> None:
-        state, until = self.state, time.monotonic() + self._options.drain_seconds
-        while time.monotonic() < until:
-            quiet = time.monotonic() - state.last_request > _QUIET
+        state, until = self.state, time.perf_counter() + self._options.drain_seconds
+        while time.perf_counter() < until:
+            quiet = time.perf_counter() - state.last_request > _QUIET
             if not state.in_flight and (quiet or not self.server_state.connections):
                 break
             await asyncio.sleep(_TICK)

@@ -93,8 +93,9 @@ class Service:
 
     async def encode_tokens(self, rows: Sequence[Sequence[int]], request: Request, *, terms: Terms) -> Encoded:
         """As `encode`, for texts that are given as the ids of their pieces, without special tokens or with them."""
+        began = time.perf_counter()
         prepared = self._prepare_ids(rows)
-        _note(terms, prepared, 0.0)
+        _note(terms, prepared, began)
         work = self._submit(Rows.of(prepared.distinct), request.distinct, terms)
         return Encoded(prepared, request, await self._arrays(work))
 
@@ -245,7 +246,7 @@ class Service:
         prepared = rows_of(texts, tokens, tokenizer, window=None)
         seconds = time.perf_counter() - began
         self._observer.tokenized(texts=len(texts), tokens=len(tokens.ids), seconds=seconds, lengths=tokens.lengths)
-        _note(terms, prepared, seconds)
+        _note(terms, prepared, began)
         return prepared
 
     def _prepare_ids(self, rows: Sequence[Sequence[int]]) -> Prepared:
@@ -304,12 +305,12 @@ class Service:
         return require_head(self.encoder.head, unread=self.encoder.checkpoint.origin.unread_head)
 
 
-def _note(terms: Terms, prepared: Prepared, seconds: float) -> None:
+def _note(terms: Terms, prepared: Prepared, began: float) -> None:
     """Note in the ledger of a request what was tokenized for it."""
     ledger = terms.ledger
     ledger.texts += len(prepared.tokens)
     ledger.tokens += len(prepared.tokens.ids)
-    ledger.tokenization += seconds
+    ledger.stages.append(("tokenize", began, time.perf_counter()))
 
 
 def _characters(text: Text) -> int:

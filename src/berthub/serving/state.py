@@ -8,6 +8,7 @@ from berthub.serving.failures import QueueFullError
 from berthub.serving.keys import ApiKeys
 from berthub.serving.metrics import Metrics
 from berthub.serving.models import Models
+from berthub.serving.tracing import Tracing
 
 __all__ = ["Limits", "ServerState"]
 
@@ -37,6 +38,7 @@ class ServerState:
     pool: ThreadPoolExecutor
     limits: Limits = field(default_factory=Limits)
     keys: ApiKeys | None = None
+    tracing: Tracing = field(default_factory=Tracing)
     model_control: bool = False
     # Told when a model could not be loaded at the start.
     on_failure: Callable[[BaseException], None] | None = None

@@ -13,7 +13,7 @@ from berthub.engines.engine import Floats
 from berthub.networks.outputs import Output
 from berthub.tokenization.tokens import Tokens
 
-__all__ = ["Arrays", "Group", "Ledger", "Row", "Rows", "Terms", "Work"]
+__all__ = ["Arrays", "Group", "Ledger", "Row", "Rows", "Stage", "Terms", "Work"]
 
 Ints = npt.NDArray[np.int32]
 
@@ -25,9 +25,12 @@ Arrays = Mapping[Output, Floats]
 [n * positions, vocabulary], one row after the other, of the others."""
 
 
+Stage = Literal["compute", "queue", "tokenize"]
+
+
 @dataclass(eq=False)
 class Ledger:
-    """What a request came to, for logs and metrics: texts, tokens, and the seconds of each stage.
+    """What a request came to, for logs, metrics and traces: texts, tokens, and its stages.
 
     `single`: it was one text by itself, and no list.
     """
@@ -36,16 +39,19 @@ class Ledger:
     single: bool = False
     texts: int = 0
     tokens: int = 0
-    tokenization: float = 0.0
-    queue: float = 0.0
-    inference: float = 0.0
+    # Name, beginning and end of each, by `time.perf_counter`.
+    stages: list[tuple[Stage, float, float]] = field(default_factory=list)
+
+    def seconds(self, stage: Stage) -> float:
+        """How long a stage took, of all that the request asked for."""
+        return sum(end - begin for name, begin, end in self.stages if name == stage)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """On what terms a request is served: whose it is, before which others of the same key, and until when.
 
-    `key` is whom the work is charged to. A smaller `priority` is sooner. `deadline` is of `time.monotonic`. The
+    `key` is whom the work is charged to. A smaller `priority` is sooner. `deadline` is of `time.perf_counter`. The
     `ledger` is where it is noted what was done.
     """
 
@@ -125,13 +131,14 @@ class Work:
     outputs: tuple[Output, ...]
     terms: Terms
     future: Future[Arrays] = field(default_factory=Future)
-    arrived: float = field(default_factory=time.monotonic)
+    arrived: float = field(default_factory=time.perf_counter)
     # Rows that wait, the longest last; a row that is taken may still be among them.
     pending: list[Row] = field(default_factory=list)
     waiting: int = 0
     unfinished: int = 0
     virtual: float = 0.0
     started: bool = False
+    begun: float = 0.0
     arrays: dict[Output, Floats] = field(default_factory=dict)
 
     @property
