@@ -7,9 +7,10 @@ import pytest
 import fuzz_server
 from berthub.serving.bounds import Bounds
 from support.bounded_server import BoundedServer
+from support.needs import needs
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=needs("uvloop"))])
 def test_damaged_and_random_requests(loop: str) -> None:
     outcomes: Counter[str] = Counter()
     with BoundedServer(Bounds(header_count=50), loop) as server:

@@ -12,7 +12,9 @@ import pytest
 
 from berthub.serving.bounds import Bounds
 from support.bounded_server import LARGE, BoundedServer, read_answers
+from support.needs import needs
 
+_LOOPS = ["asyncio", pytest.param("uvloop", marks=needs("uvloop"))]
 _HOST = b"Host: here\r\n"
 _BOUNDS = Bounds(header_bytes=8192, header_count=20, pipelined=10, unread_bytes=100_000)
 # For clients that are too slow; what is not slow in these tests takes milliseconds.
@@ -31,14 +33,14 @@ def _answered(connection: socket.socket) -> bool:
     return content.startswith(b"HTTP/1.1 200")
 
 
-@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+@pytest.fixture(scope="module", params=_LOOPS)
 def server(request: pytest.FixtureRequest) -> Iterator[BoundedServer]:
     with BoundedServer(_BOUNDS, request.param) as server:
         yield server
         assert server.serves()
 
 
-@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+@pytest.fixture(scope="module", params=_LOOPS)
 def impatient(request: pytest.FixtureRequest) -> Iterator[BoundedServer]:
     with BoundedServer(_IMPATIENT, request.param) as server:
         yield server
@@ -176,6 +178,18 @@ def test_what_is_refused_waits_for_the_answers_before(server: BoundedServer) -> 
     assert "More than 10 requests" in answers[-1][1]
 
 
+def test_the_request_that_runs_is_told_that_its_client_left(server: BoundedServer) -> None:
+    """Also when others wait behind it; uvicorn tells the last one."""
+    del server.seen[:]
+    with server.connect() as connection:
+        connection.sendall(_get(b"/left") * 3)
+        time.sleep(0.05)
+    until = time.monotonic() + 20
+    while not server.seen and time.monotonic() < until:
+        time.sleep(0.01)
+    assert server.seen == ["gone /left"]
+
+
 def test_a_body_that_breaks_ends_its_request(server: BoundedServer) -> None:
     del server.seen[:]
     assert server.answers(_post(_CHUNKED, b"1\r\na\r\n", b"/broken"), b"zz\r\n", pause=0.1)[0][0] == 400
@@ -264,7 +278,7 @@ def test_a_client_that_reads_gets_all(server: BoundedServer) -> None:
     assert size > LARGE
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("loop", _LOOPS)
 def test_connections_are_bounded(loop: str) -> None:
     with BoundedServer(dataclasses.replace(_BOUNDS, connections=3, linger_seconds=0.2), loop) as server:
         with contextlib.ExitStack() as stack:

@@ -68,6 +68,11 @@ class BoundedServer:
         if path == "/early":
             await self._answer(send, 413, b"too large")
             return
+        if path == "/left":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            self.seen.append("gone /left")
+            return
         if path == "/wait":
             while not self.go_on.is_set():
                 await asyncio.sleep(0.01)

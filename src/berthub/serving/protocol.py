@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from berthub.serving.bounds import Bounds, Watch
 
@@ -74,6 +74,7 @@ class _BoundedProtocol(HttpToolsProtocol):
         # The write buffer's size, and when it was that; it has to become smaller.
         self._written: tuple[float, int, object] | None = None
         self._closing_since: float | None = None
+        self._running: RequestResponseCycle | None = None
 
     # What asyncio calls.
 
@@ -89,6 +90,10 @@ class _BoundedProtocol(HttpToolsProtocol):
         self.watch.connections.discard(self)
         if self._phase is _Phase.END:
             self.watch.lingering -= 1
+        # uvicorn tells the request that came last, while the first of those in a row is the one that runs.
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def resume_writing(self) -> None:
@@ -213,6 +218,10 @@ class _BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._refusal is not None and self._phase is not _Phase.END and not others:
             self._answer()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     # What the timer calls.
 
