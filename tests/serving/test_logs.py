@@ -122,6 +122,7 @@ def test_probes_are_quiet_while_they_succeed(style: str, stream: io.StringIO) ->
 
 def test_uvicorn_and_warnings_are_logged_too(style: str, stream: io.StringIO) -> None:
     logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    logging.getLogger("uvicorn.error").info("Waiting for application startup.")
     # It would write query strings.
     logging.getLogger("uvicorn.access").info("GET /?secret=1")
     assert not logging.getLogger("uvicorn.access").propagate

@@ -83,7 +83,7 @@ def configure_logs(
         # The children of `uvicorn` reach its handler.
         logger.handlers = [handler] if "." not in name or name == "py.warnings" else []
         logger.propagate = "." in name and name not in ("py.warnings", _SILENT)
-        logger.setLevel(level if "." not in name else logging.NOTSET)
+        logger.setLevel(_level(name, level))
     logging.captureWarnings(True)
 
     def undo() -> None:
@@ -94,6 +94,13 @@ def configure_logs(
         handler.close()
 
     return undo
+
+
+def _level(name: str, level: int) -> int:
+    if "." in name:
+        return logging.NOTSET
+    # At the level INFO uvicorn tells of its own starting and ending, in several lines.
+    return max(level, logging.WARNING) if name == "uvicorn" and level == logging.INFO else level
 
 
 class JsonFormatter(logging.Formatter):
