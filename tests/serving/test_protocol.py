@@ -245,7 +245,7 @@ def test_a_client_that_sends_its_body_slowly(impatient: BoundedServer) -> None:
 def test_a_request_may_take_its_time(impatient: BoundedServer) -> None:
     """Deadlines are about clients: not while the application computes, or has not asked for the body yet."""
     impatient.go_on.clear()
-    later = threading.Timer(1.0, impatient.go_on.set)
+    later = threading.Timer(0.7, impatient.go_on.set)
     later.start()
     with impatient.connect() as connection:
         body = b"x" * 500_000

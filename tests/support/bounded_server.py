@@ -7,10 +7,12 @@ import re
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from berthub.serving.accepting import AcceptingServer
 from berthub.serving.bounds import Bounds
 from berthub.serving.protocol import bounded_protocol
 
@@ -22,7 +24,9 @@ LARGE = 64 << 20
 class BoundedServer:
     """uvicorn with the bounded protocol in a thread, and an application that says what it was asked."""
 
-    def __init__(self, bounds: Bounds, loop: str, *, broken: bool = False) -> None:
+    def __init__(
+        self, bounds: Bounds, loop: str, *, broken: bool = False, tls: tuple[Path, Path] | None = None
+    ) -> None:
         self._broken = broken
         self.escaped: list[str] = []
         self._errors = logging.Handler(logging.ERROR)
@@ -34,16 +38,18 @@ class BoundedServer:
             self._app,
             interface="asgi3",
             proxy_headers=False,
-            host="127.0.0.1",
-            port=0,
             http=bounded_protocol(bounds, self.refused.append),
             loop=loop,  # type: ignore[arg-type]
             lifespan="off",
             log_config=None,
             timeout_keep_alive=60,
+            ssl_certfile=None if tls is None else tls[0],
+            ssl_keyfile=None if tls is None else tls[1],
         )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
+        self._server = AcceptingServer(config, bounds)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],))
 
     def __enter__(self) -> "BoundedServer":
         # What escapes from a protocol is logged by the event loop, and nowhere else.
@@ -51,7 +57,6 @@ class BoundedServer:
         self._thread.start()
         while not self._server.started:
             time.sleep(0.01)
-        self.port = self._server.servers[0].sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *error: object) -> None:
