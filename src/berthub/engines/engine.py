@@ -121,9 +121,10 @@ class Engine(ABC):
         batches alone. If not all results are taken, the generator has to be closed: until then batches are computed.
         """
 
-    def run_many(self, batches: Iterable[AnyBatch], outputs: Sequence[Output]) -> Generator[Result]:
+    def run_many(self, batches: Iterable[AnyBatch | None], outputs: Sequence[Output]) -> Generator[Result]:
         """As `run`, for batches that are made while it runs, and of which many will come: none is read ahead of need.
 
-        The results come in the order of the batches.
+        The results come in the order of the batches. None among them says that there is no batch now: the result of the
+        oldest comes before anything else is read.
         """
-        return self.run(batches, outputs)
+        return self.run((batch for batch in batches if batch is not None), outputs)

@@ -6,6 +6,7 @@ computed side by side, as `encode` does.
 """
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -27,7 +28,7 @@ __all__ = ["Batcher", "Settings"]
 
 _LOGGER = logging.getLogger(__name__)
 
-# From how many batches that wait on, several are computed side by side; less where the engine never does.
+# So many batches never wait.
 _NEVER = 1 << 60
 # Small works come, if the last one came so few seconds ago.
 _MEMORY = 30.0
@@ -60,7 +61,8 @@ class Batcher:
             limits = replace(limits, tokens=self._settings.batch_tokens)
         self.limits: Limits = limits
         self._choice = Choice(limits)
-        self._many = _NEVER if limits.concurrent_from is None else limits.concurrent_from * limits.tokens
+        # From so many batches that wait on, they are computed side by side: with few cores, two suffice.
+        self._many = _NEVER if limits.concurrent_from is None else min(limits.concurrent_from, _cores(engine))
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._queue = FairQueue()
@@ -71,6 +73,8 @@ class Batcher:
         self._waiting_tokens = 0
         self._last_small = -_MEMORY
         self._rate = 0.0
+        # The tokens that batches have, of late.
+        self._usual = float(limits.tokens)
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"berthub-batcher-{name}", daemon=True)
         self._thread.start()
@@ -197,17 +201,18 @@ class Batcher:
     def _compute(self, rows: list[Row]) -> None:
         """Compute rows, and while much waits, those after them."""
         group = rows[0].group
-        if not self._much_waits():
+        if not self._side_by_side(batches=self._many):
             self._one(rows)
             return
         running: deque[tuple[list[Row], float]] = deque()
 
-        def feed() -> Iterator[AnyBatch]:
-            now: list[Row] | None = rows
-            while now:
-                running.append((now, time.perf_counter()))
-                yield _batch(now)
-                now = self._next(group) if self._much_waits(stop=True) else None
+        def feed() -> Iterator[AnyBatch | None]:
+            now = rows
+            while now or running:
+                if now:
+                    running.append((now, time.perf_counter()))
+                yield _batch(now) if now else None
+                now = self._next(group) if self._side_by_side() else []
 
         try:
             with closing(self._engine.run_many(feed(), group[0])) as results:
@@ -238,17 +243,18 @@ class Batcher:
             for work in works:
                 self._one([row for row in rows if row.wanted and row.wanted[0][0] is work])
 
-    def _much_waits(self, *, stop: bool = False) -> bool:
-        """Whether so much waits that batches are computed side by side, or with `stop`, that this goes on."""
-        if time.perf_counter() - self._last_small < _MEMORY and self._waiting_tokens > 0 and self._has_large():
-            # Those who wait for a small work would wait for all batches that are under way.
-            return False
-        return self._waiting_tokens >= (self.limits.tokens if stop else self._many)
+    def _side_by_side(self, *, batches: int = 0) -> bool:
+        """Whether batches are computed side by side: so many wait, of the size that they have now.
 
-    def _has_large(self) -> bool:
+        Not while small works come beside large ones: a small one would wait for all batches that are under way.
+        """
         with self._lock:
-            head = self._queue.first()
-            return head is not None and not self._choice.is_small(head)
+            if self._waiting_tokens < batches * self._usual:
+                return False
+            return not (self._mixed() and any(not self._choice.is_small(work) for work in self._queue.ahead()))
+
+    def _mixed(self) -> bool:
+        return time.perf_counter() - self._last_small < _MEMORY
 
     def _next(self, group: Group | None = None) -> list[Row]:
         """Take the rows of the next batch, the longest first; none where none of `group` is next."""
@@ -261,7 +267,7 @@ class Batcher:
                 head = self._queue.first()
             rows: list[tuple[Row, Work]] = []
             if head is not None and (group is None or head.longest().group == group):
-                rows = self._choice.rows(head, self._queue, mixed=now - self._last_small < _MEMORY)
+                rows = self._choice.rows(head, self._queue, mixed=self._mixed())
             for row, work in rows:
                 if not work.started:
                     work.started = True
@@ -289,6 +295,7 @@ class Batcher:
         tokens = sum(row.length for row in rows)
         if seconds > 0:
             self._rate = tokens / seconds if not self._rate else 0.8 * self._rate + 0.2 * tokens / seconds
+        self._usual = 0.8 * self._usual + 0.2 * tokens
         outputs = rows[0].group[0]
         finished: list[Work] = []
         with self._lock:
@@ -326,6 +333,12 @@ class Batcher:
     def _all(self) -> list[Row]:
         with self._lock:
             return list(self._rows.values())
+
+
+def _cores(engine: Engine) -> int:
+    """How many cores compute."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return there if engine.threads is None else min(there, engine.threads)
 
 
 def _batch(rows: Sequence[Row]) -> AnyBatch:

@@ -81,14 +81,18 @@ class OpenVinoEngine(Engine):
                 itertools.chain([batch], waiting), tuple(outputs), many=len(first) == many, alone=len(first) == 1
             )
 
-    def run_many(self, batches: Iterable[AnyBatch], outputs: Sequence[Output]) -> Generator[Result]:
+    def run_many(self, batches: Iterable[AnyBatch | None], outputs: Sequence[Output]) -> Generator[Result]:
         """The outputs of every batch, in order, computed side by side; arrays hold until the next result is taken."""
-        waiting = padded(batches, self._padding)
+        waiting = (
+            None if batch is None else next(padded([batch], self._padding))
+            for batch in batches  # each is padded when it is read
+        )
         for batch in waiting:
-            yield from self._session(itertools.chain([batch], waiting), tuple(outputs), many=True, alone=False)
+            if batch is not None:
+                yield from self._session(itertools.chain([batch], waiting), tuple(outputs), many=True, alone=False)
 
     def _session(
-        self, batches: Iterable[PaddedBatch], outputs: tuple[Output, ...], *, many: bool, alone: bool
+        self, batches: Iterable[PaddedBatch | None], outputs: tuple[Output, ...], *, many: bool, alone: bool
     ) -> Generator[Result]:
         """Run batches until they end, or until a thread waits to fork; nothing of the graph is held after it."""
         packing = contextlib.ExitStack()
@@ -98,13 +102,15 @@ class OpenVinoEngine(Engine):
                 compiled = self._model(outputs, many=many, packing=packing)
                 taken = 0
                 for batch in batches:
-                    if len(running) == compiled.in_flight:
+                    if running and (batch is None or len(running) == compiled.in_flight):
                         done = running.popleft()
                         yield _result(done)
                         compiled.idle.append(done.request)
                         taken += 1
                         if taken == compiled.in_flight:
                             packing.close()
+                    if batch is None:
+                        continue
                     running.append(_start(compiled.request(), batch, alone=alone))
                     if GATE.wanted:
                         break
