@@ -51,7 +51,7 @@ def serve(
     """Serve models over HTTP, for the clients that people have: OpenAI's, TEI's, TensorFlow Serving's, KServe's.
 
     Texts of all clients are computed together, as fast as the library does. A page to look at the model is at /, the
-    description of all paths at /openapi.json, metrics at /metrics. It needs pip install 'berthub[serve]'.
+    description of all paths at /openapi.json, metrics at /metrics. It needs the extra serve of berthub.
 
       berthub serve
       berthub serve HANDLE --port 8080

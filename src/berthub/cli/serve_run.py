@@ -94,7 +94,7 @@ def run_server(
     def started(address: str) -> None:
         what = ", ".join(each.name for each in sources)
         where = f"; the page is at {address}/" if operating.page else ""
-        typer.echo(f"berthub serves {what} at {address}{where} (Ctrl-C ends it)", err=True)
+        typer.echo(f"berthub serves {what} at {address}{where} (Ctrl-C ends it)")
 
     serve(sources, options, keys=keys, started=started)
 

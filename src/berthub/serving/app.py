@@ -19,12 +19,15 @@ from berthub.serving.answers import Answer, as_json
 from berthub.serving.call import Call
 from berthub.serving.dialects import openai
 from berthub.serving.endpoint import Endpoint
+from berthub.serving.logs import Access, log_access, request_id
 from berthub.serving.openapi import document
 from berthub.serving.state import ServerState
 
 __all__ = ["create_app"]
 
 _DIALECTS = (openai,)
+# What is asked for under other paths than those of the endpoints, in logs and metrics.
+_NO_ROUTE = "(none)"
 
 
 def create_app(state: ServerState, *, page: Sequence[BaseRoute] = (), origins: Sequence[str] = ()) -> Starlette:
@@ -87,5 +90,19 @@ async def _no_route(request: Request, error: Exception) -> Response:
         if error.status_code == 405
         else "nothing is served under this path; /openapi.json lists what is"
     )
-    content = as_json({"error": message})
-    return Response(content, error.status_code, headers=error.headers, media_type="application/json")
+    identity, metrics = request_id(request.headers.get("x-request-id")), request.app.state.server.metrics
+    metrics.request_started(_NO_ROUTE)
+    metrics.request_ended(_NO_ROUTE, "", error.status_code, 0.0)
+    log_access(
+        Access(
+            request_id=identity,
+            method=request.method,
+            path=request.url.path,
+            status=error.status_code,
+            seconds=0.0,
+            route=_NO_ROUTE,
+            client=request.client.host if request.client else None,
+        )
+    )
+    headers = {"x-request-id": identity, **(error.headers or {})}
+    return Response(as_json({"error": message}), error.status_code, headers=headers, media_type="application/json")

@@ -139,6 +139,7 @@ class Endpoint:
                     seconds=seconds,
                     route=self.path,
                     **about,
+                    trace_id=span.trace_id,
                     key=key,
                     client=client[0] if client else None,
                 )

@@ -19,6 +19,7 @@ import uvicorn
 
 from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError
+from berthub.serving.accepting import AcceptingServer
 from berthub.serving.app import create_app
 from berthub.serving.batcher import Settings
 from berthub.serving.bounds import Bounds
@@ -99,7 +100,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         listener.close()
 
 
-class Server(uvicorn.Server):
+class Server(AcceptingServer):
     """uvicorn's server, which ends in peace: it answers that it goes, and finishes what it took."""
 
     def __init__(
@@ -146,7 +147,8 @@ class Server(uvicorn.Server):
                 ssl_certfile=options.tls_certificate,
                 ssl_keyfile=options.tls_key,
                 timeout_graceful_shutdown=max(1, round(options.drain_seconds)),
-            )
+            ),
+            options.bounds,
         )
 
     def run_on(self, listener: socket.socket) -> None:

@@ -1,0 +1,1 @@
+"""The server under load, beside the library in one process and beside other servers."""
