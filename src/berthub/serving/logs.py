@@ -4,6 +4,7 @@ What a client sent cannot end a line or steer a terminal: control characters are
 are never logged; of a key, its name is.
 """
 
+import itertools
 import json
 import logging
 import re
@@ -27,6 +28,9 @@ _LOGGERS = ("berthub", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.acce
 # It writes query strings.
 _SILENT = "uvicorn.access"
 _encode = json.JSONEncoder(default=str).encode
+# Ids of this process: random once, and then counted, for random numbers are a call to the system each.
+_PROCESS = uuid.uuid4().hex[:20]
+_NUMBERS = itertools.count(1)
 _access = logging.getLogger("berthub.access")
 
 
@@ -53,7 +57,7 @@ _ACCESS = tuple(each.name for each in fields(Access))
 
 def request_id(header: str | None) -> str:
     """The id of a request: the client's `x-request-id` if it is 1 to 128 printable ASCII characters, else a new one."""
-    return header if header is not None and _ID.fullmatch(header) else uuid.uuid4().hex
+    return header if header is not None and _ID.fullmatch(header) else f"{_PROCESS}{next(_NUMBERS):012x}"
 
 
 def log_access(access: Access) -> None:

@@ -18,6 +18,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from berthub.serving.bounds import Bounds, Watch
+from berthub.serving.joined import JoinedWrites
 
 __all__ = ["bounded_protocol"]
 
@@ -177,6 +178,7 @@ class _BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= self.bounds.pipelined:
             self._stop(400, f"More than {self.bounds.pipelined} requests were sent without waiting for answers.")
         super().on_headers_complete()
+        self.cycle.transport = JoinedWrites(self.transport, self.loop)  # type: ignore[assignment]
         self._wait_for(_Phase.BODY)
         self._body_bytes = 0
 
