@@ -1,12 +1,13 @@
 """Which tests need a library that the core does not have: they are skipped, with the reason, where it is missing."""
 
 import importlib.util
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-__all__ = ["module_needs", "needs", "why_skipped"]
+__all__ = ["browser", "module_needs", "needs", "why_no_browser", "why_skipped"]
 
 # Those of tests/contracts/stores.txt, which have a session of their own.
 _STORES = {
@@ -29,6 +30,16 @@ def why_skipped(*libraries: str) -> str | None:
         return None
     how = "nox -s stores" if _STORES.intersection(missing) else "pip install -e '.[dev-all]'"
     return f"needs {' and '.join(missing)}: {how}"
+
+
+def browser() -> str | None:
+    """Where Chromium is; None where there is none."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def why_no_browser() -> str | None:
+    """Why a test that drives a browser is skipped; None where it can run."""
+    return why_skipped("playwright") or (None if browser() else "needs Chromium: apt-get install chromium")
 
 
 def needs(*libraries: str) -> pytest.MarkDecorator:
