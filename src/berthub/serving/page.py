@@ -40,10 +40,10 @@ def page_routes() -> list[BaseRoute]:
     """The routes `/` and `/web/{name}`, with the page's files read from the package once."""
     found = _files()
 
-    def start(request: Request) -> Response:
+    async def start(request: Request) -> Response:
         return _answer(found[_START], request)
 
-    def file(request: Request) -> Response:
+    async def file(request: Request) -> Response:
         name = request.path_params["name"]
         # The names that there are, and no path: nothing outside of the folder can be asked for.
         if name not in found or name == _START:

@@ -44,7 +44,7 @@ def test_an_error_is_said_where_it_happens(tab: Tab, base: str) -> None:
         page.locator("#tokens").get_by_role("alert").get_by_text(words).wait_for()
         assert page.locator("#tokens .status").inner_text() == ""
         assert page.locator("#tokens .piece").count() == 0
-        # The rest works, and this does after another try.
+        # Another try works.
         page.unroute("**/tokenize")
         page.locator("#tokens").get_by_role("button", name="Try again").click()
         page.locator("#tokens .piece").first.wait_for()
@@ -136,7 +136,7 @@ def _with_state(state: str) -> dict[str, Any]:
 
 
 def test_a_model_that_loads_is_waited_for(tab: Tab, base: str) -> None:
-    states = iter(["loading", "loading"])
+    states = iter(["loading"])
     tab.page.route("**/models.json", lambda route: route.fulfill(json=_with_state(next(states, "ready"))))
     page = tab.load(base)
     page.get_by_text("sentences is loading …").wait_for()

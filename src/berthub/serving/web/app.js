@@ -13,7 +13,7 @@ import { View } from "./view.js";
 
 /** @typedef {import("./api.js").Model} Model */
 
-const POLL = 2000; // ms between two looks at a model that loads
+const POLL = 1000; // ms between two looks at a model that loads
 const FUNCTIONS = { tokens, texts, pair, mask, labels };
 const TASKS = { classify: "Label", multi_label: "Labels", regress: "Value", tag: "Tagged words" };
 const POOLING = { mean: "mean of its tokens", cls: "its first token", max: "largest of its tokens", pooled: "the pooler's" };
@@ -23,6 +23,8 @@ let known = [];
 /** @type {Model|null} */
 let current = null;
 let poll = 0;
+// The function that the address names, until a model is there.
+let wanted = location.hash.slice(1);
 
 const views = Object.entries(FUNCTIONS).map(([name, parts]) => {
   return { name, view: new View(byId(name), parts, askForKey) };
@@ -92,12 +94,14 @@ function choose(model) {
   }
   byId("tab-labels").textContent = current.task ? TASKS[current.task] : "Labels";
   byId("insert-mask").textContent = `Insert ${current.mask ?? ""}`;
-  const wanted = known.length && before === null ? location.hash.slice(1) : "";
   const there = Object.keys(FUNCTIONS).filter((name) => name !== "mask" || current?.mask);
   tabList.offer(new Set(there.filter((name) => name !== "labels" || current?.task)));
-  if (wanted in FUNCTIONS) {
+  if (wanted in FUNCTIONS && current.state === "ready") {
     tabList.open(wanted);
+    wanted = "";
   }
+  // After the tabs: what this model cannot do is not asked of it.
+  views.forEach(({ view }) => view.opened());
 }
 
 /** @param {Model} model */

@@ -111,7 +111,7 @@ function tagged(text, tags) {
     nodes.push(characters.slice(at, start).join(""));
     const label = make("span", { class: "tag" }, `${kind} ${percent(score)}`);
     const colour = `colour-${kinds.indexOf(kind) % COLOURS}`;
-    nodes.push(make("mark", { class: colour }, characters.slice(start, end).join(""), " ", label));
+    nodes.push(make("mark", { class: colour }, characters.slice(start, end).join(""), "\u00a0", label));
     at = end;
   }
   nodes.push(characters.slice(at).join(""));

@@ -21,7 +21,7 @@ export class Incomplete extends Error {}
  * @property {(model: Model, question: any, place: Place) => Call[]} calls
  */
 
-const PAUSE = 250; // ms without a key press, before the server is asked
+const PAUSE = 150; // ms without a key press, before the server is asked
 const SLOW = 200; // ms until the page says that it waits
 const VERY_SLOW = 6000;
 
@@ -49,14 +49,15 @@ export class View {
     panel.addEventListener("input", () => this.later());
   }
 
-  /** Ask again, with this model: at once where the panel is open, else when it is opened. @param {Model|null} model */
+  /** Ask this model when the panel is opened next; `opened` does so where it is open. @param {Model} model */
   use(model) {
     this.model = model;
+    this.stale = true;
+    clearTimeout(this.pause);
     this.request.abort();
     if (this.panel.hidden) {
       this.empty("");
     }
-    this.refresh();
   }
 
   /** Ask again, where the panel is open. */
@@ -67,9 +68,9 @@ export class View {
     }
   }
 
-  /** The panel has been opened. */
+  /** The panel may have been opened: ask, where there is anything new to ask for. */
   opened() {
-    if (this.stale) {
+    if (this.stale && !this.panel.hidden) {
       void this.run();
     }
   }
