@@ -13,8 +13,8 @@ from support.needs import why_no_browser, why_skipped
 if (reason := why_skipped("starlette", "uvicorn") or why_no_browser()) is not None:
     pytest.skip(reason, allow_module_level=True)
 
-from serving.page.conftest import Tab
 from support.page_server import MOST, application, served, token_vectors, tokens
+from support.tab import Tab
 
 CHECKS = (Path(__file__).parent / "checks.js").read_text(encoding="utf-8")
 _SIZES = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 740}}

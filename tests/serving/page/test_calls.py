@@ -14,8 +14,8 @@ from support.needs import why_no_browser, why_skipped
 if (reason := why_skipped("starlette", "uvicorn") or why_no_browser()) is not None:
     pytest.skip(reason, allow_module_level=True)
 
-from serving.page.conftest import Tab
 from support.page_server import tokens
+from support.tab import Tab
 
 HOSTILE = [
     "plain",

@@ -10,8 +10,8 @@ from support.needs import why_no_browser, why_skipped
 if (reason := why_skipped("starlette", "uvicorn") or why_no_browser()) is not None:
     pytest.skip(reason, allow_module_level=True)
 
-from serving.page.conftest import Tab
 from support.page_server import MODELS, application, served
+from support.tab import Tab
 
 _ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"status": 422, "json": {"error": "inputs[0] is none", "error_type": "Validation"}}, "inputs[0] is none"),
@@ -145,13 +145,28 @@ def test_a_model_that_loads_is_waited_for(tab: Tab, base: str) -> None:
     assert page.get_by_text("sentences is loading …").count() == 0
 
 
-def test_a_model_that_failed_leaves_the_others(tab: Tab, base: str) -> None:
-    tab.page.route("**/models.json", lambda route: route.fulfill(json=_with_state("failed")))
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("failed", "sentences could not be loaded. The server's log says why."),
+        ("unloaded", "sentences is not loaded."),
+    ],
+)
+def test_a_model_that_is_not_there_leaves_the_others(tab: Tab, base: str, state: str, words: str) -> None:
+    tab.page.route("**/models.json", lambda route: route.fulfill(json=_with_state(state)))
     page = tab.load(base)
-    page.get_by_text("sentences could not be loaded. The server's log says why.").wait_for()
+    page.get_by_text(words).wait_for()
     page.select_option("#model", "masked")
     page.locator("#tokens .piece").first.wait_for()
-    assert page.get_by_text("could not be loaded").count() == 0
+    assert page.get_by_text(words).count() == 0
+
+
+def test_vectors_that_are_not_computed_are_not_offered(tab: Tab, base: str) -> None:
+    model = {**MODELS[0], "pooling": None, "normalize": False}
+    tab.page.route("**/models.json", lambda route: route.fulfill(json={"models": [model], "version": "0.1.0"}))
+    page = tab.load(base)
+    page.get_by_text("as its files define it, which is not computed").wait_for()
+    assert page.get_by_role("tab").all_inner_texts() == ["Tokens", "Words in context"]
 
 
 def test_one_model_needs_no_choice(tab: Tab, base: str) -> None:

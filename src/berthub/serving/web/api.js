@@ -5,7 +5,7 @@
  * @typedef {object} Model
  * @property {string} name
  * @property {string} handle
- * @property {"ready"|"loading"|"failed"} state
+ * @property {"ready"|"loading"|"failed"|"unloaded"} state
  * @property {boolean} default
  * @property {string} architecture
  * @property {number} hidden_size
@@ -15,7 +15,7 @@
  * @property {null|"classify"|"multi_label"|"regress"|"tag"} task
  * @property {string[]|null} labels
  * @property {string|null} mask
- * @property {string} pooling
+ * @property {string|null} pooling null where berthub does not compute the vectors that the model's files define
  * @property {boolean} normalize
  * @property {string} precision
  * @property {string} engine

@@ -84,6 +84,8 @@ function choose(model) {
     poll = setTimeout(load, POLL);
   } else if (current.state === "failed") {
     report(`${current.name} could not be loaded. The server's log says why.`, true);
+  } else if (current.state === "unloaded") {
+    report(`${current.name} is not loaded.`, true);
   }
   if (before?.name === current.name && before.state === current.state && current.state !== "ready") {
     return;
@@ -94,8 +96,7 @@ function choose(model) {
   }
   byId("tab-labels").textContent = current.task ? TASKS[current.task] : "Labels";
   byId("insert-mask").textContent = `Insert ${current.mask ?? ""}`;
-  const there = Object.keys(FUNCTIONS).filter((name) => name !== "mask" || current?.mask);
-  tabList.offer(new Set(there.filter((name) => name !== "labels" || current?.task)));
+  tabList.offer(offered(current));
   if (wanted in FUNCTIONS && current.state === "ready") {
     tabList.open(wanted);
     wanted = "";
@@ -104,9 +105,15 @@ function choose(model) {
   views.forEach(({ view }) => view.opened());
 }
 
+/** The functions that make sense for a model. @param {Model} model */
+function offered({ state, mask: piece, task, pooling }) {
+  const can = { tokens: true, texts: state !== "ready" || pooling !== null, pair: true, mask: piece, labels: task };
+  return new Set(Object.keys(FUNCTIONS).filter((name) => can[/** @type {keyof typeof can} */ (name)]));
+}
+
 /** @param {Model} model */
 function facts(model) {
-  const pooling = POOLING[/** @type {keyof typeof POOLING} */ (model.pooling)] ?? model.pooling;
+  const pooling = POOLING[/** @type {keyof typeof POOLING} */ (model.pooling)] ?? "as its files define it, which is not computed";
   return [
     ["Architecture", `${model.architecture}, ${model.num_layers} layers of ${count(model.hidden_size)}`],
     ["Reads", `${count(model.max_length)} tokens at most`],
