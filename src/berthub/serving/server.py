@@ -27,6 +27,7 @@ from berthub.serving.keys import ApiKeys
 from berthub.serving.logs import configure_logs
 from berthub.serving.metrics import Metrics
 from berthub.serving.models import Models, ModelSource
+from berthub.serving.page import page_routes
 from berthub.serving.protocol import bounded_protocol
 from berthub.serving.service import Service
 from berthub.serving.state import Limits, ServerState
@@ -133,7 +134,7 @@ class Server(AcceptingServer):
             model_control=options.model_control,
             on_failure=self._failed,
         )
-        app = create_app(self.state, origins=options.origins)
+        app = create_app(self.state, page=page_routes() if options.page else (), origins=options.origins)
         super().__init__(
             uvicorn.Config(
                 app,

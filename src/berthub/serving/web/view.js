@@ -105,6 +105,7 @@ export class View {
       return;
     }
     this.code.replaceChildren(...copyBlocks(this.parts.calls(model, question, { base: BASE, key: hasKey() })));
+    this.result.setAttribute("aria-busy", "true");
     const waiting = [
       setTimeout(() => this.waits("The model computes …"), SLOW),
       setTimeout(() => this.waits("Still waiting: the server is busy, or the text is long …"), VERY_SLOW),
@@ -121,15 +122,20 @@ export class View {
     } finally {
       waiting.forEach(clearTimeout);
       if (this.request === request) {
-        this.result.removeAttribute("aria-busy");
+        this.rests();
       }
     }
   }
 
   /** @param {string} words */
   waits(words) {
-    this.result.setAttribute("aria-busy", "true");
+    this.result.classList.add("waits");
     this.status.textContent = words;
+  }
+
+  rests() {
+    this.result.removeAttribute("aria-busy");
+    this.result.classList.remove("waits");
   }
 
   /**
@@ -168,7 +174,7 @@ export class View {
   empty(words) {
     this.problem.hidden = true;
     this.status.textContent = words;
-    this.result.removeAttribute("aria-busy");
+    this.rests();
     this.result.replaceChildren();
     this.code.replaceChildren();
   }
