@@ -38,14 +38,23 @@ MODELS: list[dict[str, Any]] = [
 
 def tokens(text: str) -> list[dict[str, Any]]:
     """Words, of which long ones have several pieces; signs of their own; and what is not known."""
-    found = [{"id": 101, "text": "[CLS]", "special": True, "start": None, "stop": None}]
+    found = [{"id": 101, "piece": "[CLS]", "text": "[CLS]", "special": True, "start": None, "stop": None}]
     for word in re.finditer(r"\w+|[^\w\s]", text):
         for start in range(word.start(), word.end(), 5):
             stop = min(start + 5, word.end())
             part = text[start:stop].lower()
             piece = "[UNK]" if ord(part[0]) > 0xFFFF else part if start == word.start() else f"##{part}"
-            found.append({"id": _number(piece), "text": piece, "special": False, "start": start, "stop": stop})
-    return [*found, {"id": 102, "text": "[SEP]", "special": True, "start": None, "stop": None}]
+            found.append(
+                {
+                    "id": _number(piece),
+                    "piece": piece,
+                    "text": text[start:stop],
+                    "special": False,
+                    "start": start,
+                    "stop": stop,
+                }
+            )
+    return [*found, {"id": 102, "piece": "[SEP]", "text": "[SEP]", "special": True, "start": None, "stop": None}]
 
 
 def token_vectors(text: str) -> np.ndarray:

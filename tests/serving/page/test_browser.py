@@ -100,7 +100,7 @@ def test_tokens_have_their_ids_and_characters(page: Any) -> None:
     page.get_by_role("textbox", name="Text", exact=True).fill(text)
     wanted = tokens(text)
     result = _said(page, "tokens", f"{len(wanted)} tokens")
-    assert result.locator(".piece .text").all_inner_texts() == [token["text"] for token in wanted]
+    assert result.locator(".piece .text").all_inner_texts() == [token["piece"] for token in wanted]
     assert result.locator(".piece .id").all_text_contents() == [f"id {token['id']}" for token in wanted]
     places = [f"characters {token['start']}–{token['stop']}" for token in wanted if not token["special"]]
     assert result.locator(".piece:not(.special) .place").all_text_contents() == places

@@ -108,7 +108,7 @@ function chosen({ tokens, classes, vectors }, special) {
 
 /** @param {Side} side */
 function heads({ tokens, classes }) {
-  return tokens.map(({ text }, at) => make("span", { class: classes[at] }, ...markedPiece(text)));
+  return tokens.map(({ piece }, at) => make("span", { class: classes[at] }, ...markedPiece(piece)));
 }
 
 /**
@@ -118,8 +118,8 @@ function heads({ tokens, classes }) {
  * @param {number[][]} values
  */
 function sentence(first, second, values) {
-  const pairs = first.tokens.flatMap(({ text: one }, row) =>
-    second.tokens.map(({ text: other }, column) => ({ one, other, value: values[row][column] })),
+  const pairs = first.tokens.flatMap(({ piece: one }, row) =>
+    second.tokens.map(({ piece: other }, column) => ({ one, other, value: values[row][column] })),
   );
   pairs.sort((earlier, later) => later.value - earlier.value);
   // A sign says less than a word.

@@ -2,10 +2,12 @@
 
 import { post } from "./api.js";
 import { count, counted, make, spoken } from "./dom.js";
-import { codePoints } from "./quote.js";
 
 /** @typedef {import("./api.js").Model} Model */
-/** @typedef {{id: number, text: string, special: boolean, start: number|null, stop: number|null}} Token */
+/**
+ * A piece of the vocabulary, and what it stands for in the text: its characters from `start` to `stop`.
+ * @typedef {{id: number, piece: string, text: string, special: boolean, start: number|null, stop: number|null}} Token
+ */
 
 const COLOURS = 6;
 const UNKNOWN = new Set(["[UNK]", "<unk>"]);
@@ -46,7 +48,7 @@ export function truncation(model, tokens) {
  * @param {Token} token
  */
 export function isUnknown(token) {
-  return UNKNOWN.has(token.text) && token.stop !== null;
+  return UNKNOWN.has(token.piece) && token.stop !== null;
 }
 
 /**
@@ -67,7 +69,7 @@ export function isRead(tokens, most) {
  */
 export function words(tokens) {
   // SentencePiece and byte pairs mark what begins a word, WordPiece what continues one.
-  const marksBeginnings = tokens.some(({ text }) => /^[\u2581\u0120]/u.test(text));
+  const marksBeginnings = tokens.some(({ piece }) => /^[\u2581\u0120]/u.test(piece));
   let word = -1;
   let before = /** @type {Token|null} */ (null);
   return tokens.map((token) => {
@@ -76,7 +78,7 @@ export function words(tokens) {
       return -1;
     }
     const touches = before !== null && before.stop === token.start;
-    const continues = marksBeginnings ? touches && !/^[\u2581\u0120]/u.test(token.text) : token.text.startsWith("##");
+    const continues = marksBeginnings ? touches && !/^[\u2581\u0120]/u.test(token.piece) : token.piece.startsWith("##");
     word += before !== null && continues ? 0 : 1;
     before = token;
     return word;
@@ -97,15 +99,6 @@ export function kinds(tokens) {
     }
     return token.special ? "piece special" : `piece colour-${word % COLOURS}${joined}`;
   });
-}
-
-/**
- * What a token stands for in its text.
- * @param {string[]} characters the text's
- * @param {Token} token
- */
-export function meant(characters, { start, stop }) {
-  return start === null || stop === null ? "" : characters.slice(start, stop).join("");
 }
 
 /**
@@ -130,7 +123,7 @@ export function pieceList(tokens, read) {
     const item = make(
       "li",
       { class: read[at] ? classes[at] : `${classes[at]} dropped` },
-      make("span", { class: "text" }, ...markedPiece(token.text)),
+      make("span", { class: "text" }, ...markedPiece(token.piece)),
       make("span", { class: "id" }, spoken("id "), String(token.id)),
       make("span", { class: "place" }, place && spoken("characters "), place || "\u00a0"),
       read[at] ? null : spoken("not read"),
@@ -148,22 +141,20 @@ function stop(read) {
 
 /**
  * The tokens as a table, for who wants to look closely.
- * @param {string} text
  * @param {Token[]} tokens
  * @param {boolean[]} read
  */
-export function pieceTable(text, tokens, read) {
-  const characters = codePoints(text);
+export function pieceTable(tokens, read) {
   const heads = ["", "Piece", "Id", "Characters", "Stands for"].map((head) => make("th", { scope: "col" }, head || "#"));
   const rows = tokens.map((token, at) =>
     make(
       "tr",
       { class: read[at] ? null : "dropped" },
       make("td", { class: "number" }, String(at)),
-      make("td", { class: "code" }, token.text),
+      make("td", { class: "code" }, token.piece),
       make("td", { class: "number" }, String(token.id)),
       make("td", { class: "number" }, token.start === null ? "" : `${token.start}\u2013${token.stop}`),
-      make("td", { class: "code" }, token.special ? "" : meant(characters, token)),
+      make("td", { class: "code" }, token.special ? "" : token.text),
     ),
   );
   const caption = make("caption", { class: "spoken" }, "The tokens of the text");

@@ -26,11 +26,11 @@ export const tokens = {
     return (await tokenized(model, [text], signal))[0];
   },
 
-  show(model, text, answer) {
+  show(model, _, answer) {
     const all = /** @type {Token[]} */ (answer);
     const read = isRead(all, model.max_length);
     const shown = all.slice(0, Math.min(model.max_length + DROPPED, READ));
-    const nodes = [pieceList(shown, read), tableOnDemand(text, shown, read)];
+    const nodes = [pieceList(shown, read), tableOnDemand(shown, read)];
     if (shown.length < all.length) {
       nodes.splice(1, 0, make("p", { class: "note" }, `The first ${count(shown.length)} of them are shown.`));
     }
@@ -67,15 +67,14 @@ function sentence(all, read, most) {
 
 /**
  * The tokens as a table, which is made when it is opened.
- * @param {string} text
  * @param {Token[]} shown
  * @param {boolean[]} read
  */
-function tableOnDemand(text, shown, read) {
+function tableOnDemand(shown, read) {
   const details = make("details", {}, make("summary", {}, "The tokens as a table"));
   const fill = () => {
     const options = { class: "scrolls", tabindex: 0, role: "region", "aria-label": "The tokens as a table" };
-    details.append(make("div", options, pieceTable(text, shown, read)));
+    details.append(make("div", options, pieceTable(shown, read)));
   };
   details.addEventListener("toggle", fill, { once: true });
   return details;
