@@ -9,7 +9,7 @@ import orjson
 from berthub.serving.failures import BadRequestError, TooLargeError
 from berthub.tokenization.tokenizer import Text
 
-__all__ = ["Fields", "is_text", "json_value", "text_of", "texts_of"]
+__all__ = ["Fields", "is_text", "json_value", "shown", "text_of", "texts_of"]
 
 _SHOWN = 60
 
@@ -36,7 +36,7 @@ class Fields:
         """The fields of a value; `BadRequestError` where it is no object."""
         if not isinstance(value, dict):
             raise BadRequestError(
-                f"{where or 'the body'} must be a JSON object, and is {_shown(value)}", where=where or None
+                f"{where or 'the body'} must be a JSON object, and is {shown(value)}", where=where or None
             )
         return cls(value, where)
 
@@ -70,7 +70,7 @@ class Fields:
         if not fits or (least is not None and value < least) or (most is not None and value > most):
             bounds = "".join([f" from {least}" if least is not None else "", f" to {most}" if most is not None else ""])
             raise BadRequestError(
-                f"{self.place(name)} must be a whole number{bounds}, and is {_shown(value)}", where=self.place(name)
+                f"{self.place(name)} must be a whole number{bounds}, and is {shown(value)}", where=self.place(name)
             )
         return cast("int", value)
 
@@ -83,13 +83,13 @@ class Fields:
             if value.lower() == choice.lower():
                 return choice
         raise BadRequestError(
-            f"{self.place(name)} must be one of {', '.join(choices)}, and is {_shown(value)}", where=self.place(name)
+            f"{self.place(name)} must be one of {', '.join(choices)}, and is {shown(value)}", where=self.place(name)
         )
 
     def _typed(self, name: str, kind: type, words: str) -> Any:
         value = self.values.get(name)
         if value is not None and not isinstance(value, kind):
-            raise BadRequestError(f"{self.place(name)} must be {words}, and is {_shown(value)}", where=self.place(name))
+            raise BadRequestError(f"{self.place(name)} must be {words}, and is {shown(value)}", where=self.place(name))
         return value
 
 
@@ -107,14 +107,14 @@ def text_of(value: Any, where: str, *, pairs: bool = False) -> Text:
     if pairs and is_text(value):
         return (value[0], value[1])
     raise BadRequestError(
-        f"{where} must be a string{' or a list of two strings' if pairs else ''}, and is {_shown(value)}", where=where
+        f"{where} must be a string{' or a list of two strings' if pairs else ''}, and is {shown(value)}", where=where
     )
 
 
 def texts_of(value: Any, where: str, *, most: int, pairs: bool = False) -> list[Text]:
     """A list of texts; `TooLargeError` for more than `most`."""
     if not isinstance(value, list):
-        raise BadRequestError(f"{where} must be a list of strings, and is {_shown(value)}", where=where)
+        raise BadRequestError(f"{where} must be a list of strings, and is {shown(value)}", where=where)
     if len(value) > most:
         raise TooLargeError(
             f"{where} has {len(value):,} texts, and at most {most:,} are taken at a time: send them in parts",
@@ -125,7 +125,8 @@ def texts_of(value: Any, where: str, *, most: int, pairs: bool = False) -> list[
     return [text_of(each, f"{where}[{index}]", pairs=pairs) for index, each in enumerate(value)]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as messages show it: short."""
     if isinstance(value, list):
         return f"a list of {len(value):,}"
     if isinstance(value, dict):

@@ -6,7 +6,7 @@ answers are made, in the threads of a pool, or at once where there is little to 
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -21,6 +21,7 @@ from berthub.encoding.prepare import Prepared, rows_of
 from berthub.encoding.request import Request
 from berthub.engines.engine import Floats
 from berthub.errors import InputError
+from berthub.networks.interface import MLM_LOGITS
 from berthub.networks.outputs import Output
 from berthub.serving.batcher import Batcher, Settings
 from berthub.serving.failures import TooLargeError, UnprocessableError
@@ -71,7 +72,7 @@ class Service:
         self._stages = encoder.stages
         self._observer = observer or Unobserved()
         self._pool = pool
-        self._bounds = bounds or Bounds()
+        self.bounds = bounds or Bounds()
         self.batcher = Batcher(self._stages.engine, settings=settings, observer=self._observer, name=name)
 
     @property
@@ -133,12 +134,24 @@ class Service:
 
     async def call(self, inputs: Any, names: Sequence[str] | None, *, terms: Terms) -> dict[str, Any]:
         """The arrays that `Encoder.__call__` returns for arrays, computed together with other requests."""
+        call, arrays = await self._called(inputs, names, None, terms)
+        return call.finish(arrays)
 
-        def begin() -> tuple[ArrayCall, list[Output], Work]:
+    async def outputs(self, inputs: Any, outputs: Sequence[Output], *, terms: Terms) -> Mapping[Output, Floats]:
+        """As `call`, for outputs that are resolved: those that have no name, such as single layers, too."""
+        names = [MLM_LOGITS] if any(output.mlm for output in outputs) else ["sequence_output"]
+        return (await self._called(inputs, names, outputs, terms))[1]
+
+    async def _called(
+        self, inputs: Any, names: Sequence[str] | None, chosen: Sequence[Output] | None, terms: Terms
+    ) -> tuple[ArrayCall, Mapping[Output, Floats]]:
+        def begin() -> tuple[ArrayCall, Sequence[Output], Work]:
             call = ArrayCall.of(inputs, self._stages.checkpoint, names)
             if not len(call.arrays.ids):
                 raise UnprocessableError("there are no rows: the inputs are empty")
-            outputs = call.outputs
+            outputs = call.outputs if chosen is None else chosen
+            terms.ledger.texts += len(call.arrays.ids)
+            terms.ledger.tokens += int(call.arrays.mask.sum())
             return call, outputs, self._submit(self._array_rows(call, outputs), outputs, terms)
 
         call, outputs, work = await self.in_pool(begin)
@@ -149,7 +162,7 @@ class Service:
             array = arrays[output]
             return array if output.pooling else array.reshape(count, -1, array.shape[-1])
 
-        return call.finish({output: shaped(output) for output in outputs})
+        return call, {output: shaped(output) for output in outputs}
 
     async def fill_mask(self, text: str, *, top_k: int, terms: Terms) -> list[Filling]:
         """The likeliest pieces in the place of the one mask of a text, as `Encoder.fill_mask` gives them."""
@@ -215,7 +228,7 @@ class Service:
 
     def _check_bytes(self, rows: Rows, outputs: Sequence[Output]) -> None:
         config = self.encoder.config
-        tokens, most = int(rows.splits[-1]), self._bounds.result_bytes
+        tokens, most = int(rows.splits[-1]), self.bounds.result_bytes
         at = 0 if rows.positions is None else rows.positions.size
         floats = sum(
             at * config.vocab_size if output.mlm else (len(rows) if output.pooling else tokens) * config.hidden_size

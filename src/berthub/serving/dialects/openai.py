@@ -16,6 +16,7 @@ from berthub.serving.endpoint import Endpoint
 from berthub.serving.failures import BadRequestError, Kind, RequestError, TooLargeError, UnprocessableError
 from berthub.serving.results import Encoded
 from berthub.serving.service import Service
+from berthub.serving.versions import version_status
 
 __all__ = ["ENDPOINTS", "SCHEMAS"]
 
@@ -109,8 +110,9 @@ async def models(call: Call) -> Answer:
 
 
 async def model(call: Call) -> Answer:
-    """One model."""
-    return json_answer(_about(call.state.models.model(call.path["name"]).name))
+    """One model, with TensorFlow Serving's status of it, which has the same path."""
+    model = call.state.models.model(call.path["name"])
+    return json_answer({**_about(model.name), **version_status(model)})
 
 
 def _about(name: str) -> Mapping[str, Any]:
