@@ -41,6 +41,22 @@ def test_all(session: nox.Session) -> None:
 
 
 @nox.session
+def cluster(session: nox.Session) -> None:
+    """Run the tests that lose workers and nodes of a Ray cluster, and those that take minutes there."""
+    session.install("-e", ".[dev,ray]")
+    # One after the other: each has a cluster of its own.
+    session.run("pytest", "-n", "0", "-m", "cluster", *session.posargs, env={"BERTHUB_TESTS": "cluster"})
+
+
+@nox.session
+def backends(session: nox.Session) -> None:
+    """Run the tests of the Keras side on each backend that Keras has, not only on the one that it has by itself."""
+    session.install("-e", ".[dev-all]")
+    # They start processes of their own.
+    session.run("pytest", "-n", "0", "-m", "backends", *session.posargs, env={"BERTHUB_TESTS": "backends"})
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Run what the documents show, and follow their links."""
     session.install("-e", ".[dev-all]")

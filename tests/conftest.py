@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from berthub.networks.bert import BertConfig
+from support.needs import why_elsewhere
 
 _ROOT = Path(__file__).parent.parent
 
@@ -20,6 +21,13 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # No test asserts a time, and on a busy machine any example can take long: to compute, or to be drawn.
 settings.register_profile("berthub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("berthub")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that have a session of their own, unless this is it."""
+    for item in items:
+        if reason := why_elsewhere(item):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.needs import needs, why_skipped
+import pytest
+
+from support.needs import SESSIONS, VARIABLE, needs, why_elsewhere, why_skipped
 
 _TESTS = Path(__file__).parent.parent
 
@@ -15,6 +17,24 @@ def test_missing_libraries_are_named_and_none_is_imported() -> None:
     assert why_skipped("sys", "nolib", "nolib2") == "needs nolib and nolib2: pip install -e '.[dev-all]'"
     assert needs("sys").args == (False,)
     assert needs("nolib").args == (True,)
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_what_takes_minutes_is_skipped_outside_of_its_session(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = request.node
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert why_elsewhere(item) is None
+    item.add_marker(name)
+    assert why_elsewhere(item) == f"takes minutes: nox -s {name}"
+    monkeypatch.setenv(VARIABLE, "another")
+    assert why_elsewhere(item) == f"takes minutes: nox -s {name}"
+    monkeypatch.setenv(VARIABLE, f"another,{name}")
+    assert why_elsewhere(item) is None
+    session = (_TESTS.parent / "noxfile.py").read_text(encoding="utf-8").split(f"def {name}(")[1].split("@nox")[0]
+    assert f'"-m", "{name}"' in session
+    assert f'env={{"{VARIABLE}": "{name}"}}' in session
 
 
 def test_modules_of_a_folder_are_skipped_before_they_are_imported(tmp_path: Path) -> None:

@@ -1,13 +1,28 @@
-"""Which tests need a library that the core does not have: they are skipped, with the reason, where it is missing."""
+"""Which tests are skipped, with the reason: their library is missing, or they have a session of their own."""
 
 import importlib.util
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-__all__ = ["browser", "module_needs", "needs", "why_no_browser", "why_skipped"]
+__all__ = [
+    "SESSIONS",
+    "VARIABLE",
+    "browser",
+    "module_needs",
+    "needs",
+    "why_elsewhere",
+    "why_no_browser",
+    "why_skipped",
+]
+
+SESSIONS = ("backends", "cluster")
+"""The marks of tests that take minutes. Each is the name of the nox session that runs these tests, too."""
+VARIABLE = "BERTHUB_TESTS"
+"""The environment variable by which a session runs its tests: the mark's name, or several with commas."""
 
 # Those of tests/contracts/stores.txt, which have a session of their own.
 _STORES = {
@@ -64,6 +79,15 @@ def module_needs(*libraries: str) -> Callable[[Path, pytest.Collector], pytest.M
         return skipped
 
     return make_module
+
+
+def why_elsewhere(item: pytest.Item) -> str | None:
+    """Why a test with the mark of a session is skipped outside of that session; None where it is run."""
+    wanted = os.environ.get(VARIABLE, "").split(",")
+    for name in SESSIONS:
+        if item.get_closest_marker(name) is not None and name not in wanted:
+            return f"takes minutes: nox -s {name}"
+    return None
 
 
 class _Skipped(pytest.Module):
