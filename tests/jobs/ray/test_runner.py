@@ -1,13 +1,12 @@
 """Jobs on Ray: the same files as without it, also when workers and nodes are killed."""
 
-import contextlib
 import hashlib
 import os
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ import pytest
 
 import berthub as hub
 from berthub.errors import InputError
-from berthub.jobs.claims import Claims, runner_notes
+from berthub.jobs.claims import Claims
 from berthub.jobs.folder import LocalFolder
+from berthub.jobs.ray.worker import ShardWorker, Work
+from berthub.jobs.records import ATTEMPTS, record_name
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +70,7 @@ def test_files_are_the_same_and_nothing_else_stays(
     assert len(steps) == 20
 
 
+@pytest.mark.cluster
 def test_a_job_goes_on_with_another_runner(
     job: hub.EncodeJob, expected: dict[str, str], cluster: Any, tmp_path: Path
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_job_goes_on_with_another_runner(
         job = replace(job, output_folder=tmp_path / "again")
 
 
+@pytest.mark.cluster
 def test_shards_of_other_runners_are_waited_for(job: hub.EncodeJob, expected: dict[str, str], cluster: Any) -> None:
     done: list[Any] = []
 
@@ -101,9 +104,12 @@ def test_shards_of_other_runners_are_waited_for(job: hub.EncodeJob, expected: di
         assert other.take(3, names[3])
         thread = threading.Thread(target=run)
         thread.start()
-        _until(lambda: len(list(Path(job.output_folder).glob("*.parquet"))) == 19)
-        time.sleep(1)
-        assert not done
+        while len(list(Path(job.output_folder).glob("*.parquet"))) < 19:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        # It ends no sooner than the last shard is there, however long that takes.
+        thread.join(1)
+        assert thread.is_alive()
         other.release(3)
         thread.join()
     assert done
@@ -133,46 +139,66 @@ def test_another_machine_is_refused_by_its_workers(
     with pytest.raises(
         InputError, match=r"on the machine .*: this is not the job that was planned: processor was anoth"
     ):
-        job.run(runner="ray")
+        replace(job, shard_rows=ROWS).run(runner="ray")
     assert not list(Path(job.output_folder).glob("*.parquet"))
 
 
-def _until(true: Callable[[], Any], seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.02)
-    return found
+# The moments of a shard at which its worker is killed, and the shard.
+MOMENTS = {"claimed": 2, "recorded": 7, "named": 12, "finished": 17}
 
 
-def _workers(job: hub.EncodeJob) -> list[int]:
-    """The processes that compute a shard now."""
-    notes = runner_notes(LocalFolder(Path(job.output_folder)))
-    # Of one that was killed the note stays until its shard is taken over.
-    return [note.process for note in notes if note.process != os.getpid() and Path(f"/proc/{note.process}").exists()]
+class DyingFolder(LocalFolder):
+    """Kills the process that computes a shard: when it has claimed it, before its file has its name, and after that."""
+
+    def note(self, name: str, data: bytes) -> None:
+        super().note(name, data)
+        if name == f"{ATTEMPTS}/{MOMENTS['claimed']:06}":
+            self.die_once("claimed")
+
+    def write(self, name: str, data: bytes) -> None:
+        super().write(name, data)
+        if name == record_name(MOMENTS["recorded"]):
+            self.die_once("recorded")
+
+    def remove(self, name: str) -> None:
+        if name == f"{ATTEMPTS}/{MOMENTS['named']:06}":
+            self.die_once("named")
+        super().remove(name)
+
+    def die_once(self, moment: str) -> None:
+        try:
+            _killed(self.address, moment).mkdir()
+        except FileExistsError:
+            return
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _killing(job: hub.EncodeJob, times: int) -> int:
-    """Kill workers of the job while it runs; how many."""
-    killed = 0
-    for shards in range(2, 2 + 4 * times, 4):
-        _until(lambda shards=shards: len(list(Path(job.output_folder).glob("*.parquet"))) >= shards)
-        for process in _until(lambda: _workers(job) or (job.status().finished and [0])):
-            if process:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
-                    killed += 1
-                break
-    return killed
+class DyingWorker(ShardWorker):
+    """A worker with such a folder, which is killed also when it has finished a shard and has told nobody."""
+
+    def __init__(self, work: Work) -> None:
+        self._folder = DyingFolder(Path(work.folder.address))
+        super().__init__(replace(work, folder=self._folder))
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        outcomes = super().__call__(batch)
+        if MOMENTS["finished"] in batch["item"]:
+            self._folder.die_once("finished")
+        return outcomes
 
 
-def test_killed_workers_change_nothing(job: hub.EncodeJob, expected: dict[str, str], cluster: Any) -> None:
-    killed: list[int] = []
-    killer = threading.Thread(target=lambda: killed.append(_killing(job, 3)))
-    killer.start()
+def _killed(folder: str | os.PathLike[str], moment: str) -> Path:
+    """The mark, beside a job's folder, of a process that was killed."""
+    return Path(f"{os.fspath(folder)}-killed-when-{moment}")
+
+
+@pytest.mark.cluster
+def test_killed_workers_change_nothing(
+    job: hub.EncodeJob, expected: dict[str, str], cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("berthub.jobs.ray.runner.ShardWorker", DyingWorker)
     job.run(runner="ray")
-    killer.join()
-    assert killed[0] >= 2
+    assert [moment for moment in MOMENTS if _killed(job.output_folder, moment).exists()] == [*MOMENTS]
     assert _files(job.output_folder) == expected
 
 
