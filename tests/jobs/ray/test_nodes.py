@@ -14,7 +14,7 @@ import pytest
 import berthub as hub
 from support.ray_cluster import OBJECT_STORE, quiet_ray, shut_down
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(280)]
 
 ROWS = 1200
 

@@ -59,21 +59,23 @@ def test_an_object_runs_in_tasks(batch_format: str, batch_size: int | None, data
     np.testing.assert_allclose(np.array([row["mean"] for row in rows]), expected, atol=1e-5)
 
 
-def test_the_class_runs_in_actors_with_the_processors_that_they_have(dataset: Any, cluster: Any, expected: Any) -> None:
-    for processors in (1, 2):
-        made = dataset.map_batches(
-            Probed,
-            fn_constructor_args=[str(MODEL)],
-            fn_constructor_kwargs={"output": "mean", "precision": "float32"},
-            batch_size=7,
-            num_cpus=processors,
-            compute=cluster.data.ActorPoolStrategy(size=2 // processors),
-        )
-        rows = made.take_all()
-        np.testing.assert_allclose(np.array([row["mean"] for row in rows]), expected, atol=1e-5)
-        assert {row["threads"] for row in rows} == {processors}
-        loaded = {(row["pid"], row["model"]) for row in rows}
-        assert len(loaded) == len({row["pid"] for row in rows}) <= 2 // processors
+@pytest.mark.parametrize("processors", [pytest.param(1, marks=pytest.mark.cluster), 2])
+def test_the_class_runs_in_actors_with_the_processors_that_they_have(
+    processors: int, dataset: Any, cluster: Any, expected: Any
+) -> None:
+    made = dataset.map_batches(
+        Probed,
+        fn_constructor_args=[str(MODEL)],
+        fn_constructor_kwargs={"output": "mean", "precision": "float32"},
+        batch_size=7,
+        num_cpus=processors,
+        compute=cluster.data.ActorPoolStrategy(size=2 // processors),
+    )
+    rows = made.take_all()
+    np.testing.assert_allclose(np.array([row["mean"] for row in rows]), expected, atol=1e-5)
+    assert {row["threads"] for row in rows} == {processors}
+    loaded = {(row["pid"], row["model"]) for row in rows}
+    assert len(loaded) == len({row["pid"] for row in rows}) <= 2 // processors
 
 
 def test_a_process_loads_once_for_all_its_tasks(dataset: Any, cluster: Any) -> None:
