@@ -213,7 +213,10 @@ def test_states(encoder: hub.Encoder) -> None:
         ({"instances": [[[1]]]}, "instances[0][0] must be a whole number, and is a list of 1"),
         ({"instances": [[2**63]]}, "instances[0] has a number that 64 bits cannot hold"),
         ({"instances": [1, 2]}, "instances[0] must be a list of whole numbers, and is 1"),
-        ({"instances": [{"text": "a"}, "b"]}, "instances[1] must be an object with the inputs of instances[0] ('text')"),
+        (
+            {"instances": [{"text": "a"}, "b"]},
+            "instances[1] must be an object with the inputs of instances[0] ('text')",
+        ),
         ({"instances": [{"text": "a"}, {}]}, "instances[1] must be an object with the inputs of instances[0] ('text')"),
         ({"instances": [{"text": "a", "input_mask": [1]}]}, "instances must name text alone, or input_word_ids"),
         ({"instances": [{}]}, "instances must name text alone, or input_word_ids"),
@@ -248,7 +251,7 @@ def test_arrays_that_a_model_does_not_take(server: RunningServer, inputs: Any, m
 
 def test_nan_and_infinity_are_no_json(server: RunningServer) -> None:
     for token in ("NaN", "Infinity", "-Infinity"):
-        answer = server.client.post("/v1/models/tiny:predict", content='{"instances": [[%s]]}' % token)
+        answer = server.client.post("/v1/models/tiny:predict", content=f'{{"instances": [[{token}]]}}')
         assert (answer.status_code, "no JSON" in answer.json()["error"]) == (400, True)
 
 
