@@ -40,8 +40,9 @@ _LOGGER = logging.getLogger(__name__)
 # Threads that tokenize and make answers beside the batcher's.
 _THREADS = 4
 _TICK = 0.02
-# At its end the server answers so long after the last request, so that clients learn that it goes.
+# At its end the server answers so long after the last request, so that clients learn that it goes; but in all so long.
 _QUIET = 0.3
+_TELLING = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,11 +213,17 @@ class Server(AcceptingServer):
         self._ends = self.loop.create_task(self._drain())
 
     async def _drain(self) -> None:
-        state, until = self.state, time.perf_counter() + self._options.drain_seconds
-        while time.perf_counter() < until:
-            quiet = time.perf_counter() - state.last_request > _QUIET
-            if not state.in_flight and (quiet or not self.server_state.connections):
+        state, began = self.state, time.perf_counter()
+        while (now := time.perf_counter()) < began + self._options.drain_seconds:
+            told = now - state.last_request > _QUIET or now - began > _TELLING or not self.server_state.connections
+            if told and not state.in_flight:
                 break
+            await asyncio.sleep(_TICK)
+        # Nobody is let in any more; those who have just come in get their answer, too.
+        for server in self.servers:
+            server.close()
+        until = time.perf_counter() + _QUIET
+        while self.server_state.connections and time.perf_counter() < until:
             await asyncio.sleep(_TICK)
         if state.in_flight:
             _LOGGER.warning("%d requests were not finished in time", state.in_flight)
