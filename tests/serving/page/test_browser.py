@@ -117,6 +117,28 @@ def test_tokens_have_their_ids_and_characters(page: Any) -> None:
     assert table[4].endswith("🙂")
 
 
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        # WordPiece marks what continues a word, SentencePiece and byte pairs what begins one.
+        ([("[CLS]", None), ("to", (0, 2)), ("##ken", (2, 5)), (".", (5, 6)), ("[SEP]", None)], [-1, 0, 0, 1, -1]),
+        ([("[CLS]", None), ("▁to", (0, 2)), ("ken", (2, 5)), ("▁", (6, 6)), ("東", (6, 7))], [-1, 0, 0, 1, 1]),
+        (
+            [("<s>", None), ("a", (0, 1)), ("Ġ", (2, 2)), ("æ", (2, 3)), ("Ŀ", (2, 3)), ("Ġb", (4, 5))],
+            [-1, 0, 1, 1, 1, 2],
+        ),
+    ],
+)
+def test_pieces_of_one_word_are_told(
+    page: Any, pieces: list[tuple[str, tuple[int, int] | None]], words: list[int]
+) -> None:
+    listed = [
+        {"piece": piece, "special": place is None, "start": place and place[0], "stop": place and place[1]}
+        for piece, place in pieces
+    ]
+    assert page.evaluate('async (tokens) => (await import("/web/pieces.js")).words(tokens)', listed) == words
+
+
 def test_truncation_is_said_and_seen(page: Any) -> None:
     text = "word " * MOST
     page.get_by_role("textbox", name="Text", exact=True).fill(text)

@@ -77,7 +77,8 @@ export function words(tokens) {
       before = null;
       return -1;
     }
-    const touches = before !== null && before.stop === token.start;
+    // Byte pairs of one character all stand for the whole of it.
+    const touches = before !== null && (token.start ?? 0) <= (before.stop ?? 0);
     const continues = marksBeginnings ? touches && !/^[\u2581\u0120]/u.test(token.piece) : token.piece.startsWith("##");
     word += before !== null && continues ? 0 : 1;
     before = token;
