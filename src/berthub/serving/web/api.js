@@ -72,7 +72,7 @@ export function post(path, body, signal) {
 
 /**
  * @param {string} path
- * @param {RequestInit} options
+ * @param {Omit<RequestInit, "headers"> & {headers?: Record<string, string>}} options
  */
 async function answerOf(path, options) {
   /** @type {Record<string, string>} */

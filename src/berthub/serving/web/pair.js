@@ -32,7 +32,7 @@ export const pair = {
     return { sides, tokens };
   },
 
-  show(model, both, answer) {
+  show(model, _, answer) {
     const special = byId("pair-special").checked;
     const sides = /** @type {Side[]} */ (answer.sides).map((each) => chosen(each, special));
     const [first, second] = sides;

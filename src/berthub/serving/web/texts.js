@@ -42,7 +42,7 @@ export const texts = {
     const caption = "Similarity of each text with each other";
     const map = heatMap({ caption, rows, columns, values, itself: true, kind: "texts" });
     const said = [sentence(values), truncation(model, answer.tokens)].filter(Boolean).join(" ");
-    return { said, nodes: [...map, ...pictures(lines, vectors)] };
+    return { said, nodes: [...map, ...pictures(vectors)] };
   },
 
   calls(model, lines, place) {
@@ -86,10 +86,9 @@ function sentence(values) {
 
 /**
  * Each text's vector as a strip of colours, one for each number.
- * @param {string[]} lines
  * @param {number[][]} vectors
  */
-function pictures(lines, vectors) {
+function pictures(vectors) {
   const size = vectors[0].length;
   const largest = Math.max(...vectors.map((vector) => vector.reduce((most, value) => Math.max(most, Math.abs(value)), 0)), 1e-9);
   const items = vectors.map((vector, at) => {
