@@ -119,7 +119,7 @@ def test_large_answers_come_in_slices(server: RunningServer, encoder: hub.Encode
 
 
 def test_heads(server: RunningServer, heads: dict[str, hub.Encoder]) -> None:
-    texts = TEXTS[:2]
+    texts = ["A text.", "Another one."]
     for task in ("classify", "multi_label"):
         wanted = heads[task].logits(texts).probabilities()
         close(found(post(server, f"{task}:predict", instances=texts)), wanted)
@@ -213,11 +213,8 @@ def test_states(encoder: hub.Encoder) -> None:
         ({"instances": [[[1]]]}, "instances[0][0] must be a whole number, and is a list of 1"),
         ({"instances": [[2**63]]}, "instances[0] has a number that 64 bits cannot hold"),
         ({"instances": [1, 2]}, "instances[0] must be a list of whole numbers, and is 1"),
-        (
-            {"instances": [{"text": "a"}, "b"]},
-            "instances[1] must be an object with the inputs of instances[0] ('text')",
-        ),
-        ({"instances": [{"text": "a"}, {}]}, "instances[1] must be an object with the inputs of instances[0] ('text')"),
+        ({"instances": [{"text": "a"}, "b"]}, "instances[1] must be an object with the inputs of instances[0] ("),
+        ({"instances": [{"text": "a"}, {}]}, "instances[1] must be an object with the inputs of instances[0] ("),
         ({"instances": [{"text": "a", "input_mask": [1]}]}, "instances must name text alone, or input_word_ids"),
         ({"instances": [{}]}, "instances must name text alone, or input_word_ids"),
         ({"inputs": {"input_word_ids": [[1], [2, 3]]}}, "inputs.input_word_ids[1] has 2 numbers"),
@@ -270,7 +267,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(form=st.sampled_from(["instances", "inputs", "examples"]), value=_JSON, outputs=st.none() | _JSON)
 def test_any_json_is_answered_or_refused(server: RunningServer, form: str, value: Any, outputs: Any) -> None:
     verb = "classify:classify" if form == "examples" else "tiny:predict"

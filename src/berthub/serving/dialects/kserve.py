@@ -147,7 +147,8 @@ def _answer(about: Mapping[str, Any], tensors: Tensors, binary: Mapping[str, boo
     headers = {**tensors.headers, LENGTH: str(len(head))}
     if length < _LARGE:
         return Answer(b"".join([head, *raws]), "application/octet-stream", headers=headers)
-    return Answer(iter([head, *raws]), "application/octet-stream", headers={**headers, "content-length": str(length)})
+    body = (part for part in [head, *raws])
+    return Answer(body, "application/octet-stream", headers={**headers, "content-length": str(length)})
 
 
 async def index(call: Call) -> Answer:
