@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from berthub.serving import health
 from berthub.serving.answers import Answer, as_json
 from berthub.serving.call import Call
-from berthub.serving.dialects import kserve, openai, tf_serving
+from berthub.serving.dialects import kserve, openai, tei, tf_serving
 from berthub.serving.endpoint import Endpoint
 from berthub.serving.logs import Access, log_access, request_id
 from berthub.serving.openapi import document
@@ -25,7 +25,7 @@ from berthub.serving.state import ServerState
 
 __all__ = ["create_app"]
 
-_DIALECTS = (openai, tf_serving, kserve)
+_DIALECTS = (openai, tei, tf_serving, kserve)
 # What is asked for under other paths than those of the endpoints, in logs and metrics.
 _NO_ROUTE = "(none)"
 

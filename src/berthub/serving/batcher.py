@@ -80,6 +80,11 @@ class Batcher:
         self._thread.start()
 
     @property
+    def capacity(self) -> int:
+        """The most tokens that may wait or be computed."""
+        return self._settings.queue_tokens
+
+    @property
     def tokens(self) -> int:
         """The number of tokens that wait or are computed."""
         return self._admitted

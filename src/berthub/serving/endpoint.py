@@ -28,7 +28,7 @@ from berthub.serving.logs import Access, log_access, request_id
 from berthub.serving.metrics import Computed
 from berthub.serving.state import ServerState
 
-__all__ = ["Endpoint", "Handler"]
+__all__ = ["Endpoint", "Failure", "Handler"]
 
 _LOGGER = logging.getLogger(__name__)
 

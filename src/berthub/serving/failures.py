@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from berthub.errors import BerthubError, InputError
+from berthub.errors import BerthubError, InputError, UnsupportedModelError
 
 __all__ = [
     "BadRequestError",
@@ -124,6 +124,7 @@ def as_request_error(error: BaseException) -> RequestError:
     """The error that a client gets: the library's own about input become 422; of a bug nothing is told."""
     if isinstance(error, RequestError):
         return error
-    if isinstance(error, InputError):
+    # The latter of a model without vectors of texts; loading a model raises none in a request.
+    if isinstance(error, InputError | UnsupportedModelError):
         return UnprocessableError(str(error))
     return RequestError("a bug in the server; its log has more under the request's id")

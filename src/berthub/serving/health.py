@@ -6,7 +6,7 @@ from typing import Any
 from berthub.serving.answers import Answer, json_answer
 from berthub.serving.call import Call
 from berthub.serving.endpoint import Endpoint
-from berthub.serving.failures import UnavailableError
+from berthub.serving.failures import RequestError, UnavailableError
 from berthub.serving.models import Model
 from berthub.version import __version__
 
@@ -78,12 +78,19 @@ def _about(model: Model, *, default: bool) -> Mapping[str, Any]:
     }
 
 
-def _get(path: str, handler: Any, summary: str, *, open: bool = True, always: bool = True) -> Endpoint:
-    return Endpoint(path=path, method="GET", handler=handler, open=open, always=always, operation={"summary": summary})
+def _unhealthy(error: RequestError) -> Any:
+    """The body as text-embeddings-inference has it."""
+    return {"error": str(error), "error_type": "Unhealthy"}
+
+
+def _get(path: str, handler: Any, summary: str, *, open: bool = True, **more: Any) -> Endpoint:
+    return Endpoint(
+        path=path, method="GET", handler=handler, open=open, always=True, operation={"summary": summary}, **more
+    )
 
 
 ENDPOINTS = (
-    _get("/health", ready, "Whether requests are taken (text-embeddings-inference)"),
+    _get("/health", ready, "Whether requests are taken (text-embeddings-inference)", failure=_unhealthy),
     _get("/v2/health/live", live, "Whether the process lives (KServe)"),
     _get("/v2/health/ready", ready, "Whether requests are taken (KServe)"),
     _get("/metrics", metrics, "Metrics in Prometheus' format"),

@@ -41,7 +41,10 @@ def document(endpoints: Sequence[Endpoint], schemas: Mapping[str, Any]) -> Mappi
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     about = endpoint.operation
     answer = about.get("answer")
-    content = {} if answer is None else {"content": {"application/json": {"schema": _reference(answer)}}}
+    media: dict[str, Any] = {} if answer is None else {"application/json": {"schema": _reference(answer)}}
+    # Where the header Accept asks for them.
+    media |= {name: {"schema": {"type": "string", "format": "binary"}} for name in about.get("bytes", ())}
+    content = {"content": media} if media else {}
     operation: dict[str, Any] = {
         "summary": about.get("summary", endpoint.path),
         "operationId": re.sub(r"\W+", "_", f"{endpoint.method.lower()}{endpoint.path}").strip("_"),

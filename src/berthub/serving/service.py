@@ -92,10 +92,15 @@ class Service:
         prepared, work = await self._begin(begin, texts)
         return Encoded(prepared, request, await self._arrays(work))
 
-    async def encode_tokens(self, rows: Sequence[Sequence[int]], request: Request, *, terms: Terms) -> Encoded:
-        """As `encode`, for texts that are given as the ids of their pieces, without special tokens or with them."""
+    async def encode_tokens(
+        self, rows: Sequence[Sequence[int]], request: Request, *, terms: Terms, where: str = "input"
+    ) -> Encoded:
+        """As `encode`, for texts that are given as the ids of their pieces, without special tokens or with them.
+
+        `where` is the rows' place in the request, for messages.
+        """
         began = time.perf_counter()
-        prepared = self._prepare_ids(rows)
+        prepared = self._prepare_ids(rows, where)
         _note(terms, prepared, began)
         work = self._submit(Rows.of(prepared.distinct), request.distinct, terms)
         return Encoded(prepared, request, await self._arrays(work))
@@ -262,7 +267,7 @@ class Service:
         _note(terms, prepared, began)
         return prepared
 
-    def _prepare_ids(self, rows: Sequence[Sequence[int]]) -> Prepared:
+    def _prepare_ids(self, rows: Sequence[Sequence[int]], where: str) -> Prepared:
         """Rows of ids; special tokens are added where the first is not `[CLS]`."""
         vocabulary, longest = self.tokenizer.vocabulary, self.tokenizer.max_length
         classify, separate = (vocabulary.ids[piece] for piece in (vocabulary.classify, vocabulary.separate))
@@ -277,14 +282,14 @@ class Service:
                     f"{wrong} is no id of a token of this model, whose vocabulary has {known:,}; ids of another "
                     "model's tokens (tiktoken's, which openai's and LangChain's clients may send) mean nothing here: "
                     "send texts (in LangChain check_embedding_ctx_length=False)",
-                    where=f"input[{index}]",
+                    where=f"{where}[{index}]",
                 )
             if not ids or ids[0] != classify:
                 ids = [classify, *ids, separate]
             if len(ids) > longest:
                 raise UnprocessableError(
-                    f"input[{index}] has {len(ids):,} tokens, and the model takes at most {longest}: shorten it",
-                    where=f"input[{index}]",
+                    f"{where}[{index}] has {len(ids):,} tokens, and the model takes at most {longest}: shorten it",
+                    where=f"{where}[{index}]",
                 )
             flat.extend(ids)
             splits.append(len(flat))
