@@ -171,7 +171,11 @@ class Service:
 
     async def fill_mask(self, text: str, *, top_k: int, terms: Terms) -> list[Filling]:
         """The likeliest pieces in the place of the one mask of a text, as `Encoder.fill_mask` gives them."""
-        masked = Masked.of(text, top_k=top_k, checkpoint=self.encoder.checkpoint, tokenizer=self.tokenizer)
+
+        def begin() -> Masked:
+            return Masked.of(text, top_k=top_k, checkpoint=self.encoder.checkpoint, tokenizer=self.tokenizer)
+
+        masked = await self._begin(begin, [text])
         rows = Rows(
             ids=masked.ids,
             type_ids=np.zeros_like(masked.ids),

@@ -221,6 +221,17 @@ def test_tokens_and_back(server: RunningServer, encoder: hub.Encoder) -> None:
     assert whole.startswith("[CLS] ")
 
 
+def test_tokens_of_long_and_of_many_texts_come_in_slices(server: RunningServer, encoder: hub.Encoder) -> None:
+    texts = ["", "word " * 5000, *["a text"] * 3000, ""]
+    for special in (True, False):
+        answer = post(server, "/tokenize", inputs=texts, add_special_tokens=special)
+        assert answer.headers["transfer-encoding"] == "chunked"
+        ids = encoder.tokenizer(texts)["input_ids"]
+        assert [[each["id"] for each in row] for row in answer.json()] == (
+            ids if special else [row[1:-1] for row in ids]
+        )
+
+
 def test_what_the_models_are(server: RunningServer, encoders: dict[str, hub.Encoder]) -> None:
     info = server.client.get("/info").json()
     assert info["model_type"] == {"embedding": {"pooling": "mean"}}

@@ -13,7 +13,7 @@ _VECTORS = {"type": "array", "items": _VECTOR}
 _FLAG = {"type": ["boolean", "null"]}
 _NAME = {"type": ["string", "null"]}
 _WHOLE = {"type": ["integer", "null"], "minimum": 1}
-_NO_PROMPT = {"type": ["string", "null"], "description": "Prompts are not read: a name is refused with 422."}
+_NO_PROMPT = {"type": "null", "description": "Prompts are not read: a name is refused with 422."}
 
 _MODEL = {"model": {**_NAME, "description": "One of the server's models; without it the first one answers."}}
 _TRUNCATION = {

@@ -1,10 +1,9 @@
 """`/tokenize` and `/decode`: texts as tokens, and back."""
 
-import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from berthub.serving.answers import Answer, as_json, list_answer
+from berthub.serving.answers import Answer, as_json
 from berthub.serving.bodies import Fields
 from berthub.serving.call import Call
 from berthub.serving.dialects.tei.fields import EmptyError, check_prompt, service_of, strings_or_pairs
@@ -15,8 +14,8 @@ from berthub.tokenization.tokens import Tokens
 
 __all__ = ["decode", "tokenize"]
 
-# About as many numbers cost as much to write.
-_PER_TOKEN = 10
+# How many tokens are written at a time.
+_CHUNK = 4096
 
 
 async def tokenize(call: Call) -> Answer:
@@ -27,13 +26,8 @@ async def tokenize(call: Call) -> Answer:
     texts, _ = strings_or_pairs(call, fields)
     service = service_of(call, fields)
     tokens = await service.tokenize(texts)
-    pieces = service.tokenizer.vocabulary.pieces
-
-    def write(index: int, text: Text) -> bytes:
-        rows = _tokens(tokens, index, text, pieces)
-        return as_json([row for row in rows if special or not row["special"]])
-
-    return list_answer(texts, write=write, floats=_PER_TOKEN * len(tokens.ids))
+    slices = _slices(tokens, texts, service.tokenizer.vocabulary.pieces, special=special)
+    return Answer(b"".join(slices) if len(tokens.ids) <= _CHUNK else slices)
 
 
 async def decode(call: Call) -> Answer:
@@ -58,28 +52,50 @@ async def decode(call: Call) -> Answer:
     return Answer(found)
 
 
-def _tokens(tokens: Tokens, row: int, text: Text, pieces: tuple[str, ...]) -> list[Mapping[str, Any]]:
+def _slices(tokens: Tokens, texts: Sequence[Text], pieces: Sequence[str], *, special: bool) -> Iterator[bytes]:
+    """The answer in slices of some tokens each: a text can have millions."""
+    yield b"["
+    waiting: list[bytes] = []
+    held = 0
+    for row, text in enumerate(texts):
+        waiting.append(b",[" if row else b"[")
+        first = True
+        for chunk in _chunks(tokens, row, text, pieces, special=special):
+            # Without the brackets around it.
+            waiting.append((b"" if first else b",") + as_json(chunk)[1:-1])
+            first, held = False, held + len(chunk)
+            if held >= _CHUNK:
+                yield b"".join(waiting)
+                waiting, held = [], 0
+        waiting.append(b"]")
+    yield b"".join([*waiting, b"]"])
+
+
+def _chunks(
+    tokens: Tokens, row: int, text: Text, pieces: Sequence[str], *, special: bool
+) -> Iterator[list[Mapping[str, Any]]]:
+    """The tokens of a text or a pair, some at a time; special ones only if `special`."""
     assert tokens.offsets is not None, "the tokens were made with offsets"
     assert tokens.bounds is not None, "the tokens were made of texts"
-    start, end = tokens.row_splits[row : row + 2].tolist()
-    ids, places = tokens.ids[start:end].tolist(), tokens.offsets[start:end].tolist()
-    found: list[Mapping[str, Any]] = [
-        {"id": each, "text": pieces[each], "special": True, "start": None, "stop": None, "piece": pieces[each]}
-        for each in ids
-    ]
-    first_end, second = tokens.bounds[row].tolist()
-    spans = [(text, 1, end - start - 1)] if isinstance(text, str) else []
-    if not isinstance(text, str):
-        spans = [(text[0], 1, first_end), (text[1], second, end - start - 1)]
-    for part, index in itertools.chain.from_iterable(
-        ((part, index) for index in range(begin, stop)) for part, begin, stop in spans
-    ):
-        begin, stop = places[index]
-        found[index] = {
-            **found[index],
-            "text": part[begin:stop],
-            "special": False,
-            "start": begin,
-            "stop": stop,
-        }
-    return found
+    begin, end = tokens.row_splits[row : row + 2].tolist()
+    last = end - begin - 1
+    first, second = (text, "") if isinstance(text, str) else text
+    first_end, second_start = (last, last) if isinstance(text, str) else tokens.bounds[row].tolist()
+    for start in range(begin, end, _CHUNK):
+        stop = min(start + _CHUNK, end)
+        found: list[Mapping[str, Any]] = []
+        places = tokens.offsets[start:stop].tolist()
+        for at, (each, (left, right)) in enumerate(
+            zip(tokens.ids[start:stop].tolist(), places, strict=True), start - begin
+        ):
+            piece = pieces[each]
+            if 0 < at < first_end or second_start <= at < last:
+                part = first if at < first_end else second
+                words = {"text": part[left:right], "special": False, "start": left, "stop": right}
+            elif special:
+                words = {"text": piece, "special": True, "start": None, "stop": None}
+            else:
+                continue
+            found.append({"id": each, **words, "piece": piece})
+        if found:
+            yield found
