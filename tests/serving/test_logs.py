@@ -10,7 +10,7 @@ from datetime import datetime
 
 import pytest
 
-from berthub.serving.logs import Access, configure_logs, log_access, request_id
+from berthub.serving.logs import Access, JsonFormatter, TextFormatter, configure_logs, log_access, request_id
 
 _ACCESS = Access(
     request_id="abc",
@@ -25,7 +25,7 @@ _ACCESS = Access(
     key="search",
     client="127.0.0.1:5000",
 )
-_EVIL = 'x\r\n{"level":"FORGED"}\x1b[31m\x7f\x9b\u2028\u202e\ud800'
+_EVIL = 'x\r\n{"level":"FORGED"}\x1b[31m\x7f\x9b\u2028\u202e'
 
 
 @pytest.fixture
@@ -91,6 +91,13 @@ def test_nothing_breaks_out_of_its_line(style: str, stream: io.StringIO) -> None
         first, second = json.loads(lines[0]), json.loads(lines[1])
         assert first["path"] == first["model"] == _EVIL
         assert (second["level"], second["what"]) == ("WARNING", _EVIL)
+
+
+def test_half_a_surrogate_pair_can_be_written() -> None:
+    # Not through a logger: pytest keeps what is logged, and cannot send this to another process.
+    record = logging.LogRecord("berthub", logging.INFO, "", 0, "odd: %s", ("a\ud800",), None)
+    assert json.loads(JsonFormatter().format(record))["message"] == "odd: a\ud800"
+    assert TextFormatter().format(record).endswith("odd: a\\ud800")
 
 
 def test_exceptions(style: str, stream: io.StringIO) -> None:
