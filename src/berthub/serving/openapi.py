@@ -12,7 +12,9 @@ __all__ = ["document"]
 _ERRORS = {
     400: "The body is no JSON, or has the wrong shape",
     401: "No API key came, or a wrong one",
+    403: "The operator has not allowed it",
     404: "There is no such model",
+    409: "The model is being loaded",
     413: "The request is too large",
     415: "The body is in a format that is not taken",
     422: "The model cannot do it",

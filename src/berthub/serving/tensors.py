@@ -21,13 +21,15 @@ from berthub.serving.service import Service
 from berthub.serving.work import Terms
 from berthub.tokenization.tokenizer import Text
 
-__all__ = ["TEXT", "Inputs", "Spec", "Tensors", "Value", "computed", "given", "offered", "taken"]
+__all__ = ["TEXT", "Inputs", "Spec", "Tensors", "Value", "check_name", "computed", "given", "offered", "taken"]
 
 TEXT = "text"
 """The input of strings, under the name that TensorFlow's own tutorials give it."""
 
 _LAYER = "encoder_outputs_"
 _HEAD = ("logits", "probabilities", "labels", "values")
+# No input has a longer name: a message need not repeat it.
+_LONGEST_NAME = 40
 # So many numbers are put together at once, by the event loop.
 _FEW = 1 << 16
 
@@ -59,6 +61,12 @@ class Tensors:
     values: Mapping[str, Value]
     count: int
     headers: Mapping[str, str]
+
+
+def check_name(name: str, where: str) -> None:
+    """`BadRequestError` for a name that is too long for one of an input; which there are the model says."""
+    if len(name) > _LONGEST_NAME:
+        raise BadRequestError(f"{where} names an input {name[:_LONGEST_NAME]!r}..., which no model has", where=where)
 
 
 def taken(service: Service) -> list[Spec]:

@@ -221,6 +221,7 @@ def _binary(size: Any, **changes: Any) -> dict[str, Any]:
         (_ids(data=[[1, 2, 3]]), b"", None, "inputs[0].data[0] must be a list of 2, and is a list of 3"),
         (_ids(data=[2**63, 1]), b"", None, "inputs[0].data has a number that 64 bits cannot hold"),
         (_ids(data="12"), b"", None, "inputs[0].data must be a list, and is '12'"),
+        (_ids(name="x" * 10**6), b"", None, "inputs[0].name names an input 'xxx"),
         (_ids(name=7), b"", None, "inputs[0].name must be a string, and is 7"),
         (_binary(9), bytes(9), None, "inputs[0].parameters.binary_data_size is 9, and [1, 2] of INT32 have 8 bytes"),
         (_binary(8), bytes(7), None, "inputs[0].parameters.binary_data_size is 8, and 7 bytes are left of the body"),
@@ -250,6 +251,7 @@ def test_what_is_wrong_is_said(
         return
     assert answer.status_code == (413 if "says 4,611" in message else 400)
     assert answer.json()["error"].startswith(message)
+    assert len(answer.text) < 1000
 
 
 @pytest.mark.parametrize(
@@ -281,8 +283,8 @@ def test_strings_whose_lengths_lie(server: RunningServer, raw: bytes, message: s
         ({"inputs": [text_input(["a"]), _ids()]}, "inputs has text and input_word_ids"),
         ({"inputs": [_ids(), _ids()]}, "inputs[1].name is 'input_word_ids' a second time"),
         ({"inputs": [_ids()], "outputs": [{"name": "x"}]}, "outputs[0].name is 'x', which this model does not have"),
-        ({"inputs": [_ids()], "outputs": [{"name": "encoder_outputs"}]}, "outputs[0].name: encoder_outputs is one"),
-        ({"inputs": [_ids()], "outputs": [{"name": "default"}] * 2}, "outputs[1].name: default is asked for twice"),
+        ({"inputs": [_ids()], "outputs": [{"name": "encoder_outputs"}]}, "outputs[0].name: 'encoder_outputs' is one"),
+        ({"inputs": [_ids()], "outputs": [{"name": "default"}] * 2}, "outputs[1].name: 'default' is asked for twice"),
         ({"inputs": [_ids()], "outputs": {}}, None),
         ({"inputs": [_ids()], "outputs": [{"name": "default", "parameters": {"classification": 1}}]}, "outputs[0].par"),
         ({"inputs": [_ids()], "parameters": {"priority": -1}}, "parameters.priority must be a whole number from 0"),

@@ -216,6 +216,8 @@ def test_states(encoder: hub.Encoder) -> None:
         ({"instances": [{"text": "a"}, "b"]}, "instances[1] must be an object with the inputs of instances[0] ("),
         ({"instances": [{"text": "a"}, {}]}, "instances[1] must be an object with the inputs of instances[0] ("),
         ({"instances": [{"text": "a", "input_mask": [1]}]}, "instances must name text alone, or input_word_ids"),
+        ({"inputs": {"x" * 10**6: [[1]]}}, "inputs names an input 'xxx"),
+        ({"instances": [{"x" * 10**6: [1]}]}, "instances names an input 'xxx"),
         ({"instances": [{}]}, "instances must name text alone, or input_word_ids"),
         ({"inputs": {"input_word_ids": [[1], [2, 3]]}}, "inputs.input_word_ids[1] has 2 numbers"),
         ({"instances": ["a"], "signature_name": "x"}, "signature_name is 'x'; there are serving_default, tokens"),
@@ -228,6 +230,7 @@ def test_what_is_wrong_is_said(server: RunningServer, body: Any, message: str) -
     answer = post(server, **body)
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(message)
+    assert len(answer.text) < 1000
 
 
 @pytest.mark.parametrize(

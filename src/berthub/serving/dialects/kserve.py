@@ -122,7 +122,7 @@ def _wanted(fields: Fields, whole: bool) -> Mapping[str, tuple[bool, str]]:
             why = (
                 "is asked for twice" if name in wanted else "is one output a layer: ask for encoder_outputs_0 and so on"
             )
-            raise BadRequestError(f"{where}: {name} {why}", where=where)
+            raise BadRequestError(f"{where}: {shown(name)} {why}", where=where)
         wanted[name] = (parameters.boolean("binary_data", whole), where)
     return wanted
 
@@ -311,7 +311,12 @@ ENDPOINTS = (
         "POST",
         "/infer",
         infer,
-        {"summary": "The outputs of a model (KServe)", "body": "KServeRequest", "answer": "KServeAnswer"},
+        {
+            "summary": "The outputs of a model (KServe)",
+            "body": "KServeRequest",
+            "answer": "KServeAnswer",
+            "bytes": ("application/octet-stream",),
+        },
     ),
     _repository("index", index, "The models and their states", "KServeIndexRequest", "KServeIndex"),
     _repository("models/{name}/load", load, "Load a model, or load it anew", "KServeControl", "KServeDone"),

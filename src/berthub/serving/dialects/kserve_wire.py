@@ -17,7 +17,7 @@ from berthub.serving.answers import as_json, list_answer
 from berthub.serving.bodies import Fields, json_value, shown
 from berthub.serving.failures import BadRequestError, TooLargeError
 from berthub.serving.nested import flat_integers
-from berthub.serving.tensors import TEXT, Inputs, Value
+from berthub.serving.tensors import TEXT, Inputs, Value, check_name
 from berthub.tokenization.tokenizer import Text
 
 __all__ = ["DATATYPES", "LENGTH", "Binary", "read_inputs", "split_body", "written"]
@@ -81,6 +81,7 @@ def read_inputs(fields: Fields, binary: Binary, *, most: int) -> Inputs:
         elif name in arrays or name is None:
             raise BadRequestError(f"{tensor.place('name')} is {shown(name)} a second time", where=tensor.place("name"))
         else:
+            check_name(name, tensor.place("name"))
             arrays[name] = _integers(tensor, shape, binary)
     binary.end()
     if texts is not None and arrays:

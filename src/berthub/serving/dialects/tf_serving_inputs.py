@@ -10,7 +10,7 @@ from berthub.serving.bodies import Fields, shown
 from berthub.serving.call import Call
 from berthub.serving.failures import BadRequestError, TooLargeError
 from berthub.serving.nested import integer_rows
-from berthub.serving.tensors import TEXT, Inputs
+from berthub.serving.tensors import TEXT, Inputs, check_name
 from berthub.tokenization.tokenizer import Text
 
 __all__ = ["column_inputs", "row_inputs"]
@@ -111,3 +111,5 @@ def _check_rows(rows: Any, where: str, call: Call) -> None:
 def _check_names(names: Sequence[str], where: str) -> None:
     if not names or (TEXT in names and len(names) > 1):
         raise BadRequestError(f"{where} must name {TEXT} alone, or {', '.join(INPUTS)}", where=where)
+    for name in names:
+        check_name(name, where)
