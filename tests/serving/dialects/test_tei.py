@@ -15,6 +15,15 @@ import berthub as hub
 from berthub.embedding import Embedding
 from berthub.engines.create import create_engine
 from berthub.formats import read
+from berthub.serving.dialects.tei.fields import failure
+from berthub.serving.failures import (
+    DeadlineError,
+    QueueFullError,
+    RequestError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+)
 from support.heads import LABELS, with_head
 from support.server import RunningServer
 
@@ -336,6 +345,34 @@ def test_health(server: RunningServer, encoder: hub.Encoder) -> None:
         answer = starting.client.get("/health")
         may_load.set()
     assert (answer.status_code, answer.json()["error_type"]) == (503, "Unhealthy")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (QueueFullError("full"), "Overloaded"),
+        (DeadlineError("late"), "Overloaded"),
+        (UnavailableError("loading"), "Unhealthy"),
+        (TooLargeError("large"), "Validation"),
+        (UnauthorizedError("no key"), "Validation"),
+        (RequestError("a bug"), "Backend"),
+    ],
+)
+def test_errors_have_the_types_of_tei(error: RequestError, kind: str) -> None:
+    assert failure(error) == {"error": str(error), "error_type": kind}
+
+
+def test_metrics_count_what_was_asked(server: RunningServer) -> None:
+    def count(name: str) -> float:
+        lines = server.client.get("/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    names = ["te_embed_count", "te_predict_count"]
+    before = [count(name) for name in names]
+    post(server, "/embed", inputs="a")
+    post(server, "/embed_all", inputs=["a", "b"])
+    post(server, "/predict", model="classify", inputs="a")
+    assert [count(name) - was for name, was in zip(names, before, strict=True)] == [3, 1]
 
 
 def test_every_operation_is_described(server: RunningServer) -> None:
