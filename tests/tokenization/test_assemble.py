@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthub.tokenization.assemble import Segments, Template, assemble, longest_first
+from berthub.tokenization.assemble import Segments, Side, Template, assemble, longest_first
 from berthub.tokenization.tokens import pad_rows
 
 
@@ -58,3 +58,38 @@ def test_pairs_have_the_form_of_the_template(
     special = (tokens.ids == 0) | (tokens.ids == 9)
     assert ((tokens.offsets.sum(axis=1) == 0) == special).all()
     assert template.special(pairs=True) == len(ids) - sum(0 < number < 9 for number in ids)
+
+
+def _made(lengths: list[int]) -> Segments:
+    ids = np.arange(1, 1 + sum(lengths), dtype=np.int32)
+    return Segments(ids, np.array(lengths, np.int64), np.stack([ids, ids + 1], 1))
+
+
+@given(st.integers(0, 12), st.none() | st.integers(2, 14), st.sampled_from(["left", "right"]))
+def test_a_text_by_itself_is_as_it_is_among_others(length: int, max_length: int | None, side: Side) -> None:
+    template = Template(100, 101)
+    nothing = np.zeros(2, np.bool_)
+    others = assemble(_made([length, 3]), _made([0, 0]), nothing, template=template, max_length=max_length, side=side)
+    alone = assemble(_made([length]), _made([0]), nothing[:1], template=template, max_length=max_length, side=side)
+    end = int(others.row_splits[1])
+    assert alone.ids.tolist() == others.ids[:end].tolist()
+    assert alone.type_ids.tolist() == others.type_ids[:end].tolist()
+    assert alone.row_splits.tolist() == others.row_splits[:2].tolist()
+    assert alone.truncated.tolist() == others.truncated[:1].tolist()
+    assert alone.offsets is not None
+    assert others.offsets is not None
+    assert alone.offsets.tolist() == others.offsets[:end].tolist()
+    assert alone.bounds is not None
+    assert others.bounds is not None
+    assert alone.bounds.tolist() == others.bounds[:1].tolist()
+    for name in ("ids", "type_ids", "row_splits", "truncated", "offsets", "bounds"):
+        assert getattr(alone, name).dtype == getattr(others, name).dtype
+
+
+def test_the_left_side_keeps_the_ends_of_both_texts() -> None:
+    first, second = _made([4]), Segments(np.arange(11, 15, dtype=np.int32), np.array([4]), None)
+    first = Segments(first.ids, first.lengths, None)
+    tokens = assemble(first, second, np.array([True]), template=Template(0, 9), max_length=8, side="left")
+    assert tokens.ids.tolist() == [0, 2, 3, 4, 9, 13, 14, 9]
+    tokens = assemble(first, second, np.array([True]), template=Template(0, 9), max_length=8)
+    assert tokens.ids.tolist() == [0, 1, 2, 3, 9, 11, 12, 9]

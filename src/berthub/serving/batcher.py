@@ -31,7 +31,7 @@ _LOGGER = logging.getLogger(__name__)
 # So many batches never wait.
 _NEVER = 1 << 60
 # Small works come, if the last one came so few seconds ago.
-_MEMORY = 30.0
+_MEMORY = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,8 @@ class Choice:
         `mixed`: small works come beside large ones.
         """
         first = head.longest()
+        if len(queue) == 1 and len(head.pending) == 1:
+            return [(first, head)]
         small = self.is_small(head)
         a_slice = max(1, self.limits.tokens // _SLICE)
         limits = replace(self.limits, tokens=a_slice) if mixed and not small else self.limits

@@ -66,6 +66,8 @@ def assemble(
     `second` has a segment for every row, empty where `has_second` is false. Rows longer than `max_length` are truncated
     by `longest_first`, at the ends of segments, or at their beginnings with the `side` left; None keeps everything.
     """
+    if len(first.lengths) == 1 and not has_second[0]:
+        return _one(first, template=template, max_length=max_length, side=side)
     kept_first, kept_second = first.lengths, second.lengths
     if max_length is not None:
         kept_first, kept_second = longest_first(kept_first, kept_second, max_length - 2 - template.between * has_second)
@@ -103,6 +105,28 @@ def assemble(
         truncated=truncated,
         offsets=offsets,
         bounds=np.stack([first_ends, np.where(has_second, first_ends + template.between, 1)], 1),
+    )
+
+
+def _one(segment: Segments, *, template: Template, max_length: int | None, side: Side) -> Tokens:
+    """The row of a single text, as all rows are made: most calls of a server have one."""
+    length = len(segment.ids)
+    kept = length if max_length is None else min(length, max_length - 2)
+    source = slice(length - kept, length) if side == "left" else slice(0, kept)
+    ids = np.empty(kept + 2, np.int32)
+    ids[0], ids[-1] = template.classify, template.separate
+    ids[1:-1] = segment.ids[source]
+    offsets = None
+    if segment.offsets is not None:
+        offsets = np.zeros((kept + 2, 2), np.int32)
+        offsets[1:-1] = segment.offsets[source]
+    return Tokens(
+        ids=ids,
+        type_ids=np.zeros(kept + 2, np.int32),
+        row_splits=np.array([0, kept + 2], np.int64),
+        truncated=np.array([kept < length]),
+        offsets=offsets,
+        bounds=np.array([[kept + 1, 1]], np.int64),
     )
 
 

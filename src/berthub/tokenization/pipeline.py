@@ -14,12 +14,14 @@ from berthub.tokenization.assemble import Segments
 __all__ = ["run", "without_surrogates"]
 
 _forked = False
+# In characters.
+_SHORT = 1000
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def run(pipeline: Tokenizer, texts: list[str], *, offsets: bool) -> Segments:
     """The pieces that `pipeline` splits texts into, without what a post-processor adds."""
-    encode = _encoding(pipeline, offsets=offsets)
+    encode = _encoding(pipeline, texts, offsets=offsets)
     try:
         encodings = encode(texts, add_special_tokens=False)
     except (TypeError, UnicodeEncodeError):
@@ -34,9 +36,11 @@ def run(pipeline: Tokenizer, texts: list[str], *, offsets: bool) -> Segments:
     return Segments(ids, lengths, _flat(pairs, 2 * total).reshape(total, 2))
 
 
-def _encoding(pipeline: Tokenizer, *, offsets: bool) -> Callable[..., list[Any]]:
+def _encoding(pipeline: Tokenizer, texts: list[str], *, offsets: bool) -> Callable[..., list[Any]]:
     # In a forked process the library's threads are missing. It works without them there, unless this tells it not to.
-    if _forked and os.environ.get("TOKENIZERS_PARALLELISM"):
+    # One short text takes less time than it takes to let other threads run meanwhile, and to be let in again.
+    short = len(texts) == 1 and len(texts[0]) <= _SHORT
+    if short or (_forked and os.environ.get("TOKENIZERS_PARALLELISM")):
         return lambda texts, **options: [pipeline.encode(text, **options) for text in texts]
     encode: Callable[..., list[Any]] = pipeline.encode_batch if offsets else pipeline.encode_batch_fast
     return encode
