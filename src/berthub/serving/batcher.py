@@ -119,8 +119,8 @@ class Batcher:
         with self._lock:
             if self._closing:
                 raise UnavailableError("the model is being replaced or the server stops: try again", retry_after=1)
-            self.check_room(work.tokens)
-            self._admitted += work.tokens
+            self.check_room(work.size)
+            self._admitted += work.size
             self._texts += len(rows)
             for index, identity in enumerate(identities):
                 row = self._rows.get(identity)
@@ -158,7 +158,7 @@ class Batcher:
     def _release(self, work: Work) -> None:
         """A work is done or cancelled: it takes no room any more."""
         with self._lock:
-            self._admitted -= work.tokens
+            self._admitted -= work.size
             self._texts -= len(work.rows)
             waited = work in self._queue
             texts = self._leave(work) if waited else 0

@@ -34,6 +34,7 @@ class Call:
     model: str = ""
     deadline: float | None = None
     priority: int = 0
+    held: int = 0
     using: list[Service] = field(default_factory=list)
 
     def json(self) -> Any:
@@ -59,7 +60,13 @@ class Call:
             priority=self.priority if priority is None else priority,
             deadline=deadline,
             ledger=self.ledger,
+            hold=self.hold,
         )
+
+    def hold(self, size: int) -> None:
+        """Take room for so many bytes, until the request is answered; `QueueFullError` where there is none."""
+        self.state.hold(size)
+        self.held += size
 
     def texts(self, value: Any, where: str, *, pairs: bool = False) -> list[Text]:
         """A list of texts, as many as are taken at a time."""

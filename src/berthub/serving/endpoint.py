@@ -106,6 +106,7 @@ class Endpoint:
             state.in_flight -= not self.always
             ended = time.perf_counter()
             seconds = ended - began
+            state.release(call.held)
             for service in call.using:
                 service.users -= 1
             ledger = call.ledger
@@ -162,15 +163,13 @@ class Endpoint:
         return name
 
     async def _answer(self, call: Call, receive: Receive) -> Answer:
-        held = 0
         gone: asyncio.Task[None] | None = None
         try:
             if self.method == "POST":
                 self._check_media(call)
                 parts: list[bytes] = []
                 async for part in _parts(call, receive):
-                    call.state.hold(len(part))
-                    held += len(part)
+                    call.hold(len(part))
                     parts.append(part)
                 call.body = b"".join(parts)
                 parts.clear()
@@ -194,7 +193,6 @@ class Endpoint:
             if gone is not None:
                 gone.cancel()
             call.body = b""
-            call.state.release(held)
 
     def _check_media(self, call: Call) -> None:
         if call.headers.get("content-encoding", "identity").lower() != "identity":

@@ -87,7 +87,9 @@ class Service:
 
         def begin() -> tuple[Prepared, Work]:
             prepared = self._prepare(texts, truncation, terms)
-            return prepared, self._submit(Rows.of(prepared.distinct), request.distinct, terms)
+            return prepared, self._submit(
+                Rows.of(prepared.distinct), request.distinct, terms, asked=len(prepared.tokens.ids)
+            )
 
         prepared, work = await self._begin(begin, texts)
         return Encoded(prepared, request, await self._arrays(work))
@@ -102,7 +104,7 @@ class Service:
         began = time.perf_counter()
         prepared = self._prepare_ids(rows, where)
         _note(terms, prepared, began)
-        work = self._submit(Rows.of(prepared.distinct), request.distinct, terms)
+        work = self._submit(Rows.of(prepared.distinct), request.distinct, terms, asked=len(prepared.tokens.ids))
         return Encoded(prepared, request, await self._arrays(work))
 
     async def logits(self, texts: Sequence[Text], *, terms: Terms, truncation: Truncation = "refuse") -> Logits:
@@ -229,13 +231,14 @@ class Service:
     async def _arrays(self, work: Work) -> Arrays:
         return await asyncio.wrap_future(work.future)
 
-    def _submit(self, rows: Rows, outputs: Sequence[Output], terms: Terms) -> Work:
-        self._check_bytes(rows, outputs)
-        work = Work(rows=rows, outputs=tuple(outputs), terms=terms)
+    def _submit(self, rows: Rows, outputs: Sequence[Output], terms: Terms, *, asked: int = 0) -> Work:
+        terms.hold(self._result_bytes(rows, outputs))
+        work = Work(rows=rows, outputs=tuple(outputs), terms=terms, asked=asked)
         self.batcher.submit(work)
         return work
 
-    def _check_bytes(self, rows: Rows, outputs: Sequence[Output]) -> None:
+    def _result_bytes(self, rows: Rows, outputs: Sequence[Output]) -> int:
+        """The size of what is computed; `TooLargeError` where it is more than one request may have."""
         config = self.encoder.config
         tokens, most = int(rows.splits[-1]), self.bounds.result_bytes
         at = 0 if rows.positions is None else rows.positions.size
@@ -248,6 +251,7 @@ class Service:
                 f"the outputs that are asked for have {4 * floats / 1e6:,.0f} MB, and at most {most / 1e6:,.0f} MB are "
                 "computed for one request: ask for fewer texts or outputs at a time"
             )
+        return 4 * floats
 
     def _prepare(self, texts: Sequence[Text], truncation: Truncation, terms: Terms) -> Prepared:
         began = time.perf_counter()

@@ -1,5 +1,6 @@
-"""The state of a server: its options, its models, and what is under way; for the event loop's thread alone."""
+"""The state of a server: its options, its models, and what is under way; for the event loop's thread, mostly."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,14 +18,14 @@ __all__ = ["Limits", "ServerState"]
 class Limits:
     """The bounds on requests.
 
-    `body_bytes` and `texts` are the most of one request; `bytes` the most of all bodies that are in memory at a time.
+    `body_bytes` and `texts` are the most of one request; `bytes` the most of all bodies and results in memory.
     `seconds` is how long a request may take that names no time of its own; None for any time. With `truncate` texts
     that are too long are truncated where a request does not say what it wants.
     """
 
     body_bytes: int = 8 << 20
     texts: int = 8192
-    bytes: int = 256 << 20
+    bytes: int = 1 << 30
     seconds: float | None = None
     truncate: bool = False
 
@@ -45,7 +46,8 @@ class ServerState:
     draining: bool = False
     in_flight: int = 0
     last_request: float = 0.0
-    body_bytes: int = 0
+    held: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def ready(self) -> bool:
@@ -53,11 +55,13 @@ class ServerState:
         return not self.draining and self.models.ready
 
     def hold(self, size: int) -> None:
-        """Take room for so many bytes of a body; `QueueFullError` where there is none."""
-        if self.body_bytes + size > self.limits.bytes:
-            raise QueueFullError("too many large requests are under way: try again", retry_after=1)
-        self.body_bytes += size
+        """Take room for so many bytes of a body or a result, from any thread; `QueueFullError` where there is none."""
+        with self._lock:
+            if self.held + size > self.limits.bytes:
+                raise QueueFullError("too many large requests are under way: try again", retry_after=1)
+            self.held += size
 
     def release(self, size: int) -> None:
         """Give room back."""
-        self.body_bytes -= size
+        with self._lock:
+            self.held -= size

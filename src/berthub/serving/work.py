@@ -1,7 +1,7 @@
 """What the batcher computes: rows of tokens, and the arrays that become of them."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal
@@ -47,18 +47,24 @@ class Ledger:
         return sum(end - begin for name, begin, end in self.stages if name == stage)
 
 
+def _unbounded(size: int) -> None:
+    """Nobody counts."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """On what terms a request is served: whose it is, before which others of the same key, and until when.
 
     `key` is whom the work is charged to. A smaller `priority` is sooner. `deadline` is of `time.perf_counter`. The
-    `ledger` is where it is noted what was done.
+    `ledger` is where it is noted what was done. `hold` takes room for so many bytes of results until the request is
+    answered, and raises `QueueFullError` where there is none.
     """
 
     key: str = ""
     priority: int = 0
     deadline: float | None = None
     ledger: Ledger = field(default_factory=Ledger, compare=False)
+    hold: Callable[[int], None] = field(default=_unbounded, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,12 +130,14 @@ class Row:
 class Work:
     """The rows of one request on their way through the batcher, which changes it; `future` gets the arrays.
 
-    A future that is cancelled takes the work out of the queue.
+    A future that is cancelled takes the work out of the queue. `asked` is how many tokens the request has, where equal
+    texts of it are one row: what it counts in the queue.
     """
 
     rows: Rows
     outputs: tuple[Output, ...]
     terms: Terms
+    asked: int = 0
     future: Future[Arrays] = field(default_factory=Future)
     arrived: float = field(default_factory=time.perf_counter)
     # Rows that wait, the longest last; a row that is taken may still be among them.
@@ -145,6 +153,11 @@ class Work:
     def tokens(self) -> int:
         """The number of tokens of all rows."""
         return int(self.rows.splits[-1])
+
+    @property
+    def size(self) -> int:
+        """What the work counts in the queue: n texts in one request as much as n requests of one."""
+        return max(self.asked, self.tokens)
 
     def expired(self, now: float) -> bool:
         """Whether the deadline has passed."""
