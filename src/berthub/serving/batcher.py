@@ -65,7 +65,7 @@ class Batcher:
         self._many = _NEVER if limits.concurrent_from is None else min(limits.concurrent_from, _cores(engine))
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._queue = FairQueue()
+        self._queue = FairQueue(head_start=limits.tokens)
         # By identity: rows that wait or are computed.
         self._rows: dict[tuple[Group, bytes], Row] = {}
         self._admitted = 0

@@ -32,9 +32,14 @@ class _Key:
 
 
 class FairQueue:
-    """Works that wait, in a fair order. Not thread-safe: the batcher has the lock."""
+    """Works that wait, in a fair order. Not thread-safe: the batcher has the lock.
 
-    def __init__(self) -> None:
+    A new work is taken as if so many tokens of it, the `head_start`, were owed to it already: a small one beside large
+    ones, which are served in slices, is next.
+    """
+
+    def __init__(self, *, head_start: int = 0) -> None:
+        self._head_start = head_start
         self._keys: dict[str, _Key] = {}
         self._waiting: dict[str, _Key] = {}
         self._now = 0.0
@@ -58,7 +63,7 @@ class FairQueue:
         if not key.works:
             key.used = max(key.used, self._now)
             self._waiting[name] = key
-        work.virtual = key.clock
+        work.virtual = key.clock - self._head_start
         self._place(key, work)
 
     def remove(self, work: Work) -> None:
