@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,86 +89,114 @@ def share(values: Sequence[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
 
-def measure(
-    library: Library, port: int, path: str, model: str, *, kinds: dict[str, list[str]], rounds: int
-) -> dict[str, Any]:
-    """The figures of one server."""
+Figures = dict[str, float]
 
-    def bodies(texts: Sequence[str], size: int = 1) -> list[str]:
-        parts = [texts[start : start + size] for start in range(0, len(texts), size)]
-        return [
-            json.dumps({"model": model, "input": part[0] if size == 1 else part, "encoding_format": "base64"})
-            for part in map(list, parts)
-        ]
 
-    found: dict[str, Any] = {}
-    short = kinds["short"]
-    for kind, texts in kinds.items():
-        asked(port, path, bodies(texts[:512], 128), clients=4)
-        time.sleep(_PAUSE)
-        # Large requests first: for some seconds after small ones they are served in slices.
-        for name, clients, size in [("8 x 64", 8, 64), *((f"{each} x 1", each, 1) for each in _CLIENTS)]:
-            ratios, latencies = [], []
-            # Once before: shapes of batches that are new cost more.
-            asked(port, path, bodies(texts[: len(texts) // 2], size), clients=clients)
-            for _ in range(rounds):
+def bodies(model: str, texts: Sequence[str], size: int = 1) -> list[str]:
+    """Requests for so many texts each."""
+    parts = [list(texts[start : start + size]) for start in range(0, len(texts), size)]
+    return [
+        json.dumps({"model": model, "input": part[0] if size == 1 else part, "encoding_format": "base64"})
+        for part in parts
+    ]
+
+
+@dataclass
+class Bench:
+    """One server, and the library to compare it with."""
+
+    library: Library
+    port: int
+    path: str
+    model: str
+    kinds: dict[str, list[str]]
+    rounds: int
+
+    def ask(self, texts: Sequence[str], size: int = 1, **plan: Any) -> dict[str, Any]:
+        return asked(self.port, self.path, bodies(self.model, texts, size), **plan)
+
+    def throughput(self) -> Figures:
+        """Clients that ask as fast as they get answers, against one call of `embed` with all texts."""
+        found: Figures = {}
+        for kind, texts in self.kinds.items():
+            # Large requests first: for some seconds after small ones they are served in slices.
+            for name, clients, size in [("8 x 64", 8, 64), *((f"{each} x 1", each, 1) for each in _CLIENTS)]:
+                ratios, latencies = [], []
                 part = texts[: max(64, len(texts) // 8)] if clients == 1 else texts
-                before = library.texts_per_second(part)
-                result = asked(port, path, bodies(part, size), clients=clients)
-                after = library.texts_per_second(part)
-                ratios.append(len(part) / result["wall"] / statistics.mean([before, after]))
-                latencies += result["seconds"]
-            found[f"{kind}, {name}: throughput / encode"] = statistics.median(ratios)
-            found[f"{kind}, {name}: p50 ms"] = 1e3 * share(latencies, 0.5)
-            found[f"{kind}, {name}: p99 ms"] = 1e3 * share(latencies, 0.99)
+                # Once before: shapes of batches that are new cost more.
+                self.ask(part, size, clients=clients)
+                for _ in range(self.rounds):
+                    before = self.library.texts_per_second(part)
+                    result = self.ask(part, size, clients=clients)
+                    after = self.library.texts_per_second(part)
+                    ratios.append(len(part) / result["wall"] / statistics.mean([before, after]))
+                    latencies += result["seconds"]
+                found[f"{kind}, {name}: throughput / encode"] = statistics.median(ratios)
+                found[f"{kind}, {name}: p50 ms"] = 1e3 * share(latencies, 0.5)
+                found[f"{kind}, {name}: p99 ms"] = 1e3 * share(latencies, 0.99)
+            time.sleep(_PAUSE)
+        return found
 
-    overheads = []
-    part = short[:200]
-    for _ in range(rounds):
-        alone = library.one_by_one(part)
-        served = asked(port, path, bodies(part), clients=1)["seconds"]
-        overheads.append(1e3 * (share(served, 0.5) - share(alone, 0.5)))
-    found["one text at a time: ms over the call in the process"] = statistics.median(overheads)
-    found["one text at a time: ms of the call in the process"] = 1e3 * share(alone, 0.5)
+    def one_by_one(self) -> Figures:
+        """One client with one text at a time, against the call in the process."""
+        part, over, calls = self.kinds["short"][:150], [], []
+        self.ask(part, clients=1)
+        for _ in range(2 * self.rounds):
+            before = self.library.one_by_one(part)
+            served = self.ask(part, clients=1)["seconds"]
+            after = self.library.one_by_one(part)
+            calls.append(1e3 * share(before + after, 0.5))
+            over.append(1e3 * share(served, 0.5) - calls[-1])
+        return {
+            "one text at a time: ms over the call in the process": statistics.median(over),
+            "one text at a time: ms of the call in the process": statistics.median(calls),
+        }
 
-    # Texts of one length, at 70% of what was answered at most.
-    lengths = [len(text.split()) for text in short]
-    common = statistics.mode(length for length in lengths if length > 5)
-    same = [text for text, length in zip(short, lengths, strict=True) if length == common]
-    same = (same * (1 + 400 // len(same)))[:400]
-    same = [f"{text} {number}" for number, text in enumerate(same)]
-    most = len(same) / asked(port, path, bodies(same), clients=64)["wall"]
-    result = asked(port, path, bodies([f"{text} again" for text in same]), rate=_LOAD * most)
-    found["70% load: p50 ms"] = 1e3 * share(result["seconds"], 0.5)
-    found["70% load: p99 ms"] = 1e3 * share(result["seconds"], 0.99)
-    found["70% load: p99 / p50"] = share(result["seconds"], 0.99) / share(result["seconds"], 0.5)
+    def load(self) -> Figures:
+        """Texts of one length at random moments, at 70% of what is answered at most."""
+        lengths = [len(text.split()) for text in self.kinds["short"]]
+        common = statistics.mode(length for length in lengths if length > 5)
+        same = [text for text, length in zip(self.kinds["short"], lengths, strict=True) if length == common]
+        same = [f"{text} {number}" for number, text in enumerate((same * (1 + 400 // len(same)))[:400])]
+        self.ask(same, clients=64)
+        most = len(same) / self.ask(same, clients=64)["wall"]
+        one = self.ask(same[:100], clients=1)["seconds"]
+        seconds = self.ask([f"{text} again" for text in same], rate=_LOAD * most)["seconds"]
+        return {
+            "70% load: requests a second": _LOAD * most,
+            "70% load: p50 ms": 1e3 * share(seconds, 0.5),
+            "70% load: p99 ms": 1e3 * share(seconds, 0.99),
+            "70% load: p99 / p50": share(seconds, 0.99) / share(seconds, 0.5),
+            "no load: p50 ms": 1e3 * share(one, 0.5),
+        }
 
-    # Somebody with few texts beside somebody with many.
-    part = bodies([f"{text} alone" for text in short[:150]])
-    alone = asked(port, path, part, clients=1, headers="x-api-key: few-few-few\r\n")["seconds"]
-    many = json.dumps(
-        {"port": port, "path": path, "clients": 2, "headers": "x-api-key: many-many\r\n", "seconds": 60}
-        | {"bodies": bodies([f"{text} {number}" for number in range(40) for text in short], 2048)}
-    )
-    client = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.serving.client"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert client.stdin is not None, "a pipe was asked for"
-    client.stdin.write(many)
-    client.stdin.close()
-    time.sleep(3)
-    beside = asked(
-        port,
-        path,
-        bodies([f"{text} beside" for text in short[:150]]),
-        clients=1,
-        headers="x-api-key: few-few-few\r\n",
-    )["seconds"]
-    client.kill()
-    client.wait()
-    found["beside a huge job: p50 / alone"] = share(beside, 0.5) / share(alone, 0.5)
-    found["beside a huge job: p99 / alone"] = share(beside, 0.99) / share(alone, 0.99)
-    return found
+    def fairness(self) -> Figures:
+        """Somebody with one text at a time beside somebody with requests of 2,048 texts, against the same alone."""
+        part = self.kinds["short"][:150]
+        self.ask(part, clients=1)
+        alone = self.ask([f"{text} alone" for text in part], clients=1)["seconds"]
+        many = [f"{text} {number}" for number in range(40) for text in self.kinds["short"]]
+        plan = {"port": self.port, "path": self.path, "clients": 2, "seconds": 60}
+        client = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.serving.client"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        assert client.stdin is not None, "a pipe was asked for"
+        client.stdin.write(json.dumps({**plan, "bodies": bodies(self.model, many, 2048)}))
+        client.stdin.close()
+        time.sleep(3)
+        beside = self.ask([f"{text} beside" for text in part], clients=1)["seconds"]
+        client.kill()
+        client.wait()
+        return {
+            "beside a huge job: p50 / alone": share(beside, 0.5) / share(alone, 0.5),
+            "beside a huge job: p99 / alone": share(beside, 0.99) / share(alone, 0.99),
+        }
+
+
+_PARTS = ("throughput", "one_by_one", "load", "fairness")
 
 
 def main() -> None:
@@ -178,6 +207,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kinds", nargs="+", default=["short", "mixed"])
+    parser.add_argument("--parts", nargs="+", default=list(_PARTS), choices=list(_PARTS))
     parser.add_argument("--peer", nargs=4, action="append", default=[], metavar=("NAME", "PATH", "MODEL", "COMMAND"))
     parser.add_argument("--options", default="", help="more options of berthub serve")
     parser.add_argument("--out", type=Path, required=True, help="without extension: .json and .md are written")
@@ -195,8 +225,11 @@ def main() -> None:
     found: dict[str, dict[str, Any]] = {}
     for name, path, model, command in systems:
         with running(command) as port:
-            found[name] = measure(library, port, path, model, kinds=kinds, rounds=arguments.rounds)
-        write(arguments.out, found)
+            bench = Bench(library, port, path, model, kinds, arguments.rounds)
+            found[name] = {}
+            for part in arguments.parts:
+                found[name].update(getattr(bench, part)())
+                write(arguments.out, found)
     print(arguments.out.with_suffix(".md").read_text())
 
 

@@ -41,26 +41,17 @@ class Choice:
         if len(queue) == 1 and len(head.pending) == 1:
             return [(first, head)]
         small = self.is_small(head)
-        a_slice = max(1, self.limits.tokens // _SLICE)
-        limits = replace(self.limits, tokens=a_slice) if mixed and not small else self.limits
+        sliced = mixed and not small
+        limits = replace(self.limits, tokens=max(1, self.limits.tokens // _SLICE)) if sliced else self.limits
         found: dict[Row, Work] = {first: head}
-        large: list[Work] = []
         for work in queue.ahead():
+            # Rows of large works would only make a small one wait for them.
             if small and not self.is_small(work):
-                large.append(work)
                 continue
             for row in _near(work, first):
                 found.setdefault(row, work)
             if len(found) >= _LOOKED_AT:
                 break
-        # Large works fill up what small ones leave of a small batch.
-        room = a_slice - sum(row.length for row in found)
-        for row, owner in ((row, work) for work in large for row in _near(work, first)):
-            if room < row.length:
-                break
-            if row not in found:
-                found[row] = owner
-                room -= row.length
         rows = sorted(found.items(), key=lambda pair: -pair[0].length)
         lengths = np.fromiter((row.length for row, _ in rows), np.int64, len(rows))
         place = next(index for index, (row, _) in enumerate(rows) if row is first)
