@@ -10,6 +10,7 @@ dialect at PATH under the name MODEL.
 import argparse
 import contextlib
 import json
+import os
 import shlex
 import socket
 import statistics
@@ -31,6 +32,7 @@ _CLIENTS = (1, 8, 64, 256)
 _LOAD = 0.7
 # Seconds after which a server has forgotten what kind of requests came.
 _PAUSE = 12
+_KEYS = {"few": "key-of-who-has-few", "many": "key-of-who-has-many"}
 
 
 class Library:
@@ -59,7 +61,10 @@ def running(command: str) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(shlex.split(command.format(port=port)), stdout=subprocess.DEVNULL, stderr=sys.stderr)
+    environment = {**os.environ, "BERTHUB_API_KEYS": ",".join(f"{name} {key}" for name, key in _KEYS.items())}
+    process = subprocess.Popen(
+        shlex.split(command.format(port=port)), stdout=subprocess.DEVNULL, stderr=sys.stderr, env=environment
+    )
     try:
         for _ in range(600):
             with contextlib.suppress(httpx.HTTPError):
@@ -75,13 +80,18 @@ def running(command: str) -> Iterator[int]:
 
 
 def asked(port: int, path: str, bodies: Sequence[str], **plan: Any) -> dict[str, Any]:
-    given = json.dumps({"port": port, "path": path, "bodies": list(bodies), **plan})
+    given = json.dumps({"port": port, "path": path, "bodies": list(bodies), "headers": header("few"), **plan})
     client = [sys.executable, "-m", "benchmarks.serving.client"]
     done = subprocess.run(client, input=given, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     if found["failed"]:
         raise SystemExit(f"{found['failed']} of {len(found['seconds'])} requests failed")
     return found
+
+
+def header(name: str) -> str:
+    """The header with the API key of one of the two users; other servers pass over it."""
+    return f"authorization: Bearer {_KEYS[name]}\r\n"
 
 
 def share(values: Sequence[float], part: float) -> float:
@@ -176,7 +186,7 @@ class Bench:
         self.ask(part, clients=1)
         alone = self.ask([f"{text} alone" for text in part], clients=1)["seconds"]
         many = [f"{text} {number}" for number in range(40) for text in self.kinds["short"]]
-        plan = {"port": self.port, "path": self.path, "clients": 2, "seconds": 60}
+        plan = {"port": self.port, "path": self.path, "clients": 2, "seconds": 60, "headers": header("many")}
         client = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.serving.client"],
             stdin=subprocess.PIPE,

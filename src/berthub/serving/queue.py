@@ -34,8 +34,8 @@ class _Key:
 class FairQueue:
     """Works that wait, in a fair order. Not thread-safe: the batcher has the lock.
 
-    A new work is taken as if so many tokens of it, the `head_start`, were owed to it already: a small one beside large
-    ones, which are served in slices, is next.
+    What is left of a work when a part of it is served stands behind as if so many tokens more, the `head_start` of the
+    others, had been served: a small work that comes beside large ones, which are served in slices, is next.
     """
 
     def __init__(self, *, head_start: int = 0) -> None:
@@ -63,7 +63,7 @@ class FairQueue:
         if not key.works:
             key.used = max(key.used, self._now)
             self._waiting[name] = key
-        work.virtual = key.clock - self._head_start
+        work.virtual = key.clock
         self._place(key, work)
 
     def remove(self, work: Work) -> None:
@@ -97,7 +97,8 @@ class FairQueue:
         key.clock += tokens / max(1, len(key.works))
         if work in self._places:
             self._displace(work)
-            work.virtual += tokens
+            work.virtual += tokens if work.charged else tokens + self._head_start
+            work.charged = True
             self._place(key, work)
 
     def _place(self, key: _Key, work: Work) -> None:
