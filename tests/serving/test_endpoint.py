@@ -16,6 +16,7 @@ from berthub.engines.engine import AnyBatch, Engine, Result
 from berthub.networks.outputs import Output
 from berthub.serving.batcher import Settings
 from berthub.serving.keys import load_keys
+from berthub.serving.service import Service
 from berthub.serving.state import Limits
 from support.server import RunningServer
 
@@ -174,6 +175,33 @@ def test_a_client_that_goes(held: tuple[RunningServer, Held]) -> None:
     assert ask(server, "another").status_code == 200
     assert engine.rows == 2
     assert 'berthub_dropped_texts_total{model="tiny",reason="gone"} 2.0' in server.client.get("/metrics").text
+
+
+def test_what_is_tokenized_for_nobody_takes_no_room(encoder: hub.Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread goes on after the deadline of its request: what it would take then, nobody would give back."""
+    over, ended = threading.Event(), threading.Event()
+    prepare = Service._prepare
+
+    def late(self: Service, *arguments: Any) -> Any:
+        assert over.wait(60)
+        return prepare(self, *arguments)
+
+    def submit(self: Service, *arguments: Any, **options: Any) -> Any:
+        try:
+            return submitted(self, *arguments, **options)
+        finally:
+            ended.set()
+
+    submitted = Service._submit
+    with RunningServer({"tiny": encoder}) as server:
+        monkeypatch.setattr(Service, "_prepare", late)
+        monkeypatch.setattr(Service, "_submit", submit)
+        texts = [f"text {number}" for number in range(40)]
+        assert ask(server, texts, headers={"x-request-timeout": "0.05"}).status_code == 504
+        over.set()
+        assert ended.wait(60)
+        state = server.server.state
+        assert (state.held, state.models.service().batcher.texts) == (0, 0)
 
 
 def test_a_full_queue(models: Path) -> None:

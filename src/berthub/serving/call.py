@@ -1,12 +1,13 @@
 """A request on its way through an endpoint, as the dialects see it."""
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from berthub.serving.bodies import json_value, texts_of
-from berthub.serving.failures import BadRequestError
+from berthub.serving.failures import BadRequestError, UnavailableError
 from berthub.serving.results import Encoded
 from berthub.serving.service import Service, Truncation
 from berthub.serving.state import ServerState
@@ -36,6 +37,8 @@ class Call:
     priority: int = 0
     held: int = 0
     using: list[Service] = field(default_factory=list)
+    _ended: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def json(self) -> Any:
         """The body as a JSON value."""
@@ -64,9 +67,26 @@ class Call:
         )
 
     def hold(self, size: int) -> None:
-        """Take room for so many bytes, until the request is answered; `QueueFullError` where there is none."""
-        self.state.hold(size)
-        self.held += size
+        """Take room for so many bytes, until the request is answered; `QueueFullError` where there is none.
+
+        A thread that tokenizes on for a client that has gone, or past the deadline, gets `UnavailableError`: nobody
+        would give that room back.
+        """
+        with self._lock:
+            if self._ended:
+                raise UnavailableError("the request is over")
+            self.state.hold(size)
+            self.held += size
+
+    def end(self) -> None:
+        """Give back what the request took; it takes nothing any more."""
+        with self._lock:
+            self._ended = True
+            self.state.release(self.held)
+            self.held = 0
+        for service in self.using:
+            service.users -= 1
+        self.using.clear()
 
     def texts(self, value: Any, where: str, *, pairs: bool = False) -> list[Text]:
         """A list of texts, as many as are taken at a time."""

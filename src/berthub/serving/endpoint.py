@@ -106,9 +106,7 @@ class Endpoint:
             state.in_flight -= not self.always
             ended = time.perf_counter()
             seconds = ended - began
-            state.release(call.held)
-            for service in call.using:
-                service.users -= 1
+            call.end()
             ledger = call.ledger
             computed = None
             if ledger.task is not None:
