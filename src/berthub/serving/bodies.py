@@ -12,16 +12,44 @@ from berthub.tokenization.tokenizer import Text
 __all__ = ["Fields", "is_text", "json_value", "shown", "text_of", "texts_of"]
 
 _SHOWN = 60
+# A smaller body is parsed in milliseconds, whatever is in it.
+_SMALL = 1 << 16
+# Of lists, objects and strings for each text that may be sent, and the fewest texts for which this is reckoned.
+_PER_TEXT = 8
+_TEXTS = 8192
 
 
-def json_value(body: bytes) -> Any:
-    """The JSON value of a body; `BadRequestError` for what is none, or is nested deeper than about a thousand times."""
+def json_value(body: bytes, *, texts: int = _TEXTS) -> Any:
+    """The JSON value of a body; `BadRequestError` for what is none, or is nested deeper than about a thousand times.
+
+    `texts` is the most of a request: `TooLargeError` where the body has far more lists, objects and strings than so
+    many texts need.
+    """
     if not body:
         raise BadRequestError("the body is empty; JSON is accepted")
+    if len(body) > _SMALL:
+        _check_values(body, _PER_TEXT * max(texts, _TEXTS))
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequestError(f"the body is no JSON: {error}") from None
+
+
+def _check_values(body: bytes, most: int) -> None:
+    """Refuse millions of values that no request needs: to parse them takes seconds, in which no other is answered."""
+    # A quick look first: never less than there is.
+    if body.count(b'"') // 2 + body.count(b"[") + body.count(b"{") <= most:
+        return
+    # Without what is escaped in strings, every second part between quotes is outside of them.
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in body else body
+    count = plain.count(b'"') // 2
+    if count <= most:
+        count += sum(part.count(b"[") + part.count(b"{") for part in plain.split(b'"')[::2])
+    if count > most:
+        raise TooLargeError(
+            f"the body has {count:,} or more lists, objects and strings, and at most {most:,} are taken: send it in "
+            "parts"
+        )
 
 
 @dataclass(frozen=True)

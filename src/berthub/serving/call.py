@@ -42,7 +42,7 @@ class Call:
 
     def json(self) -> Any:
         """The body as a JSON value."""
-        return json_value(self.body)
+        return json_value(self.body, texts=self.state.limits.texts)
 
     def service(self, name: str | None = None) -> Service:
         """The model of that name, None for the default; it is not replaced under the request."""
