@@ -18,6 +18,7 @@ from berthub.serving.batcher import Settings
 from berthub.serving.keys import load_keys
 from berthub.serving.service import Service
 from berthub.serving.state import Limits
+from berthub.tokenization.tokenizer import Tokenizer
 from support.server import RunningServer
 
 
@@ -202,6 +203,34 @@ def test_what_is_tokenized_for_nobody_takes_no_room(encoder: hub.Encoder, monkey
         assert ended.wait(60)
         state = server.server.state
         assert (state.held, state.models.service().batcher.texts) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", ["ids", "text"])
+def test_much_is_taken_apart_beside_the_event_loop(
+    encoder: hub.Encoder, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    threads = []
+    prepare_ids, tokens = Service._prepare_ids, Tokenizer.tokens
+
+    def noted(self: Service, *arguments: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return prepare_ids(self, *arguments)
+
+    def counted(self: Tokenizer, texts: Any, **options: Any) -> Any:
+        found = tokens(self, texts, **options)
+        assert len(found.ids) < 2000, "more of a text is tokenized than what decides that it is too long"
+        return found
+
+    with RunningServer({"tiny": encoder}) as server:
+        monkeypatch.setattr(Service, "_prepare_ids", noted)
+        monkeypatch.setattr(Tokenizer, "tokens", counted)
+        if kind == "ids":
+            assert ask(server, [[7] * 10] * 500).status_code == 200
+            assert [name for name in threads if name.startswith("berthub-serving")] == threads != []
+        else:
+            answer = ask(server, ["short", "a word " * 50_000])
+            assert answer.status_code == 422
+            assert f"text 1 has more than {encoder.max_length} tokens" in message(answer)
 
 
 def test_a_full_queue(models: Path) -> None:

@@ -43,6 +43,8 @@ Truncation = Literal["refuse", "right", "left"]
 _FEW_TEXTS = 16
 _FEW_CHARACTERS = 4096
 _FEW_TOKENS = 4096
+# Of a longer text that is refused the tokens are not counted.
+_COUNTED_CHARACTERS = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +103,20 @@ class Service:
 
         `where` is the rows' place in the request, for messages.
         """
-        began = time.perf_counter()
-        prepared = self._prepare_ids(rows, where)
-        _note(terms, prepared, began)
-        work = self._submit(Rows.of(prepared.distinct), request.distinct, terms, asked=len(prepared.tokens.ids))
+
+        def begin() -> tuple[Prepared, Work]:
+            began = time.perf_counter()
+            prepared = self._prepare_ids(rows, where)
+            _note(terms, prepared, began)
+            return prepared, self._submit(
+                Rows.of(prepared.distinct), request.distinct, terms, asked=len(prepared.tokens.ids)
+            )
+
+        if len(rows) <= _FEW_TEXTS and sum(map(len, rows)) <= _FEW_TOKENS:
+            prepared, work = begin()
+        else:
+            self.batcher.check_room()
+            prepared, work = await self.in_pool(begin)
         return Encoded(prepared, request, await self._arrays(work))
 
     async def logits(self, texts: Sequence[Text], *, terms: Terms, truncation: Truncation = "refuse") -> Logits:
@@ -257,15 +269,16 @@ class Service:
         began = time.perf_counter()
         tokenizer = self.tokenizer
         longest = tokenizer.max_length
-        if truncation == "left":
-            tokens = tokenizer.tokens(texts, max_length=longest, side="left")
-        else:
-            tokens = tokenizer.tokens(texts, max_length=None if truncation == "refuse" else longest)
-        too_long = np.flatnonzero(tokens.lengths > longest)
+        tokens = tokenizer.tokens(texts, max_length=longest, side="left" if truncation == "left" else "right")
+        too_long = np.flatnonzero(tokens.truncated) if truncation == "refuse" else ()
         if len(too_long):
+            # Of megabytes not all is tokenized, only to be refused.
             row = int(too_long[0])
+            count = f"more than {longest}"
+            if _characters(texts[row]) <= _COUNTED_CHARACTERS:
+                count = f"{tokenizer.tokens([texts[row]], max_length=None).lengths[0]:,}"
             raise UnprocessableError(
-                f"text {row} has {tokens.lengths[row]:,} tokens, and the model takes at most {longest}"
+                f"text {row} has {count} tokens, and the model takes at most {longest}"
                 + (f"; {len(too_long):,} of {len(texts):,} texts are too long" if len(too_long) > 1 else "")
                 + ": shorten it, or ask for truncation"
             )
@@ -284,8 +297,8 @@ class Service:
         splits = [0]
         for index, row in enumerate(rows):
             ids = list(row)
-            wrong = next((each for each in ids if not 0 <= each < known), None)
-            if wrong is not None:
+            if ids and not (min(ids) >= 0 and max(ids) < known):
+                wrong = next(each for each in ids if not 0 <= each < known)
                 raise UnprocessableError(
                     f"{wrong} is no id of a token of this model, whose vocabulary has {known:,}; ids of another "
                     "model's tokens (tiktoken's, which openai's and LangChain's clients may send) mean nothing here: "

@@ -95,7 +95,7 @@ def _answer(encoded: Encoded, service: Service, *, encoding: str, dimensions: in
 
 
 def _is_ids(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(each) is int for each in value)
+    return isinstance(value, list) and set(map(type, value)) == {int}
 
 
 def _check_count(given: Sequence[Any], call: Call) -> None:

@@ -121,7 +121,7 @@ async def _encoded(call: Call, fields: Fields, service: Service, request: Reques
 
 
 def _ids(value: object, where: str) -> list[int]:
-    if isinstance(value, list) and value and all(type(each) is int for each in value):
+    if isinstance(value, list) and set(map(type, value)) == {int}:
         return value
     raise BadRequestError(f"{where} must be a list of the ids of tokens, and nothing else", where=where)
 
