@@ -178,6 +178,12 @@ def test_what_is_refused_waits_for_the_answers_before(server: BoundedServer) -> 
     assert "More than 10 requests" in answers[-1][1]
 
 
+def test_what_is_refused_waits_for_the_end_of_an_answer_without_a_body(server: BoundedServer) -> None:
+    """Its head is held for a moment, since a body might follow."""
+    head = b"HEAD / HTTP/1.1\r\n" + _HOST + b"\r\n"
+    assert [status for status, _ in server.answers(head + b"\0\0\0")] == [200, 400]
+
+
 def test_the_request_that_runs_is_told_that_its_client_left(server: BoundedServer) -> None:
     """Also when others wait behind it; uvicorn tells the last one."""
     del server.seen[:]

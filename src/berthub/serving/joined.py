@@ -23,14 +23,15 @@ class JoinedWrites:
             self._transport.write(held + data)
         else:
             self._held = data
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
     def close(self) -> None:
         """Send what is held, and close."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what is held."""
         if self._held:
             held, self._held = self._held, b""
             self._transport.write(held)

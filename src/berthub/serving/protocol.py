@@ -215,7 +215,9 @@ class _BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """A request was answered; if what came behind it was refused, that is said now."""
+        """A request was answered; if what came behind it was refused, that is said now, behind the whole answer."""
+        if self._running is not None and isinstance(joined := self._running.transport, JoinedWrites):
+            joined.flush()
         others = bool(self.pipeline)
         super().on_response_complete()
         if self._refusal is not None and self._phase is not _Phase.END and not others:

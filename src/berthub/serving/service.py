@@ -270,8 +270,8 @@ class Service:
         tokenizer = self.tokenizer
         longest = tokenizer.max_length
         tokens = tokenizer.tokens(texts, max_length=longest, side="left" if truncation == "left" else "right")
-        too_long = np.flatnonzero(tokens.truncated) if truncation == "refuse" else ()
-        if len(too_long):
+        too_long = np.flatnonzero(tokens.truncated)
+        if truncation == "refuse" and len(too_long):
             # Of megabytes not all is tokenized, only to be refused.
             row = int(too_long[0])
             count = f"more than {longest}"
