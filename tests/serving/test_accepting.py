@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from berthub.errors import InputError
 from berthub.serving.accepting import AcceptingServer
 from berthub.serving.bounds import Bounds
+from berthub.serving.server import Options, check_certificate, serve
 from support.bounded_server import BoundedServer
 from support.needs import needs
 
@@ -96,3 +98,16 @@ def test_sockets_are_needed() -> None:
     server = AcceptingServer(uvicorn.Config("none"), _BOUNDS)
     with pytest.raises(ValueError, match="sockets that are given"):
         asyncio.run(server.startup())
+
+
+def test_a_certificate_that_cannot_be_used(certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "junk.pem").write_text("junk")
+    check_certificate(*certificate)
+    for files, message in (
+        ((certificate[0], tmp_path / "junk.pem"), "cannot be used"),
+        ((tmp_path / "junk.pem", certificate[1]), "cannot be used"),
+        ((tmp_path / "none.pem", certificate[1]), "none.pem cannot be read: No such file"),
+        ((certificate[0], tmp_path), "cannot be read"),
+    ):
+        with pytest.raises(InputError, match=message):
+            serve([], Options(port=0, tls_certificate=files[0], tls_key=files[1]))

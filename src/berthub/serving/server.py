@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +34,7 @@ from berthub.serving.service import Service
 from berthub.serving.state import Limits, ServerState
 from berthub.serving.tracing import load_tracing
 
-__all__ = ["Options", "serve"]
+__all__ = ["Options", "check_certificate", "serve"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,14 +74,36 @@ def serve(
 ) -> None:
     """Serve models until SIGTERM or SIGINT comes; `started` is told the address when all models are loaded.
 
-    Raises what loading a model raises at the start, and `InputError` for an address that cannot be had.
+    Raises what loading a model raises at the start, and `InputError` for an address that cannot be had, and for a
+    certificate that cannot be used.
     """
+    if options.tls_certificate is not None:
+        check_certificate(options.tls_certificate, options.tls_key)
     with listening(options.host, options.port) as listener:
         undo = configure_logs(options.log_format, level=options.log_level)
         try:
             Server(sources, options, keys=keys, started=started).run_on(listener)
         finally:
             undo()
+
+
+def check_certificate(certificate: Path, key: Path | None) -> None:
+    """`InputError` for a certificate and a key that cannot be read, or do not belong together."""
+    for name, file in (("certificate", certificate), ("key", key)):
+        try:
+            if file is not None:
+                file.read_bytes()
+        except OSError as error:
+            raise InputError(f"the {name} {file} cannot be read: {error.strerror or type(error).__name__}") from error
+    try:
+        # A key with a password would be asked for at the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
+    except (ssl.SSLError, ValueError) as error:
+        what = getattr(error, "reason", None) or "no PEM, or a password protects it"
+        raise InputError(
+            f"the certificate {certificate} and the key {key} cannot be used: {what}; --tls-cert and --tls-key take "
+            "PEM files without a password that belong together"
+        ) from error
 
 
 @contextlib.contextmanager
