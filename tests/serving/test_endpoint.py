@@ -233,6 +233,26 @@ def test_much_is_taken_apart_beside_the_event_loop(
             assert f"text 1 has more than {encoder.max_length} tokens" in message(answer)
 
 
+def test_large_texts_do_not_keep_others_from_being_tokenized(
+    encoder: hub.Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, go = Service._prepare, threading.Event()
+
+    def held_up(self: Service, texts: Sequence[Any], *arguments: Any) -> Any:
+        assert len(texts) > 1 or go.wait(60)
+        return prepare(self, texts, *arguments)
+
+    with RunningServer({"tiny": encoder}) as server:
+        monkeypatch.setattr(Service, "_prepare", held_up)
+        try:
+            for _ in range(8):
+                assert ask(server, "a" * 300_000, headers={"x-request-timeout": "0.05"}).status_code == 504
+            texts = [f"text {number}" for number in range(40)]
+            assert ask(server, texts, headers={"x-request-timeout": "30"}).status_code == 200
+        finally:
+            go.set()
+
+
 def test_a_full_queue(models: Path) -> None:
     encoder = hub.load(models / "tf2_v4", engine="numpy")
     engine = Held(encoder._engine)

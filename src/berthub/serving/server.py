@@ -40,6 +40,8 @@ _LOGGER = logging.getLogger(__name__)
 
 # Threads that tokenize and make answers beside the batcher's.
 _THREADS = 4
+# Others that tokenize megabytes.
+_LARGE_THREADS = 2
 _TICK = 0.02
 # At its end the server answers so long after the last request, so that clients learn that it goes; but in all so long.
 _QUIET = 0.3
@@ -143,9 +145,11 @@ class Server(AcceptingServer):
         self.address = ""
         metrics = Metrics()
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="berthub-serving")
+        large = self._large = ThreadPoolExecutor(_LARGE_THREADS, thread_name_prefix="berthub-large")
 
         def made(name: str, encoder: Encoder) -> Service:
-            return Service(name, encoder, pool=pool, settings=options.batching, observer=_Told(metrics, name))
+            observer = _Told(metrics, name)
+            return Service(name, encoder, pool=pool, large=large, settings=options.batching, observer=observer)
 
         names: dict[str, ModelSource] = {source.name: source for source in sources}
         self.state = ServerState(
@@ -184,7 +188,8 @@ class Server(AcceptingServer):
         try:
             self.run(sockets=[listener])
         finally:
-            self.state.pool.shutdown(wait=False, cancel_futures=True)
+            for pool in (self.state.pool, self._large):
+                pool.shutdown(wait=False, cancel_futures=True)
             self.state.tracing.close()
         if self._failure is not None:
             raise self._failure

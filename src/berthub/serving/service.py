@@ -43,6 +43,8 @@ Truncation = Literal["refuse", "right", "left"]
 _FEW_TEXTS = 16
 _FEW_CHARACTERS = 4096
 _FEW_TOKENS = 4096
+# From so many characters texts are tokenized in threads of their own: megabytes take seconds.
+_MANY_CHARACTERS = 1 << 18
 # Of a longer text that is refused the tokens are not counted.
 _COUNTED_CHARACTERS = 1 << 16
 
@@ -63,6 +65,7 @@ class Service:
         encoder: Encoder,
         *,
         pool: Executor,
+        large: Executor | None = None,
         settings: Settings | None = None,
         bounds: Bounds | None = None,
         observer: Observer | None = None,
@@ -74,6 +77,8 @@ class Service:
         self._stages = encoder.stages
         self._observer = observer or Unobserved()
         self._pool = pool
+        # Nothing else waits behind what takes seconds.
+        self._large = large or pool
         self.bounds = bounds or Bounds()
         self.batcher = Batcher(self._stages.engine, settings=settings, observer=self._observer, name=name)
 
@@ -208,9 +213,9 @@ class Service:
 
         return await self._begin(tokens, texts)
 
-    async def in_pool(self, function: Callable[[], T]) -> T:
+    async def in_pool(self, function: Callable[[], T], pool: Executor | None = None) -> T:
         """What a function returns that takes its time, computed in a thread of the pool."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        return await asyncio.get_running_loop().run_in_executor(pool or self._pool, function)
 
     def warm_up(self) -> None:
         """Compute texts of all lengths, so that the first request does not pay for what is done once."""
@@ -235,10 +240,11 @@ class Service:
 
     async def _begin(self, begin: Callable[[], T], texts: Sequence[Text]) -> T:
         """What `begin` returns, at once for a few short texts, else by a thread of the pool."""
-        if len(texts) <= _FEW_TEXTS and sum(map(_characters, texts)) <= _FEW_CHARACTERS:
+        characters = sum(map(_characters, texts))
+        if len(texts) <= _FEW_TEXTS and characters <= _FEW_CHARACTERS:
             return begin()
         self.batcher.check_room()
-        return await self.in_pool(begin)
+        return await self.in_pool(begin, self._large if characters >= _MANY_CHARACTERS else None)
 
     async def _arrays(self, work: Work) -> Arrays:
         return await asyncio.wrap_future(work.future)
@@ -283,8 +289,8 @@ class Service:
                 + ": shorten it, or ask for truncation"
             )
         prepared = rows_of(texts, tokens, tokenizer, window=None)
-        seconds = time.perf_counter() - began
-        self._observer.tokenized(texts=len(texts), tokens=len(tokens.ids), seconds=seconds, lengths=tokens.lengths)
+        took = time.perf_counter() - began
+        self._observer.tokenized(texts=len(texts), tokens=len(tokens.ids), seconds=took, lengths=tokens.lengths)
         _note(terms, prepared, began)
         return prepared
 
