@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -128,7 +129,7 @@ def test_deep_json_and_no_json(server: RunningServer) -> None:
 def test_unknown_paths_and_methods(server: RunningServer) -> None:
     assert server.client.get("/nothing").status_code == 404
     assert server.client.get("/v1/embeddings").status_code == 405
-    assert server.client.get("/v1/embeddings").json() == {"error": "GET is not taken here"}
+    assert server.client.get("/v1/embeddings").json() == {"error": "GET is not taken here; POST is"}
 
 
 def test_results_take_room_until_they_are_sent(server: RunningServer, encoder: hub.Encoder) -> None:
@@ -153,6 +154,7 @@ def test_a_deadline(held: tuple[RunningServer, Held]) -> None:
     assert ask(server, "another").status_code == 200
     # What waited when its time was over was not computed.
     assert engine.rows == 2
+    assert 'berthub_dropped_texts_total{model="tiny",reason="deadline"} 1.0' in server.client.get("/metrics").text
 
 
 def test_a_client_that_goes(held: tuple[RunningServer, Held]) -> None:
@@ -251,6 +253,43 @@ def test_large_texts_do_not_keep_others_from_being_tokenized(
             assert ask(server, texts, headers={"x-request-timeout": "30"}).status_code == 200
         finally:
             go.set()
+
+
+def test_a_client_that_goes_while_its_texts_are_tokenized(
+    held: tuple[RunningServer, Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, engine = held
+    engine.go.set()
+    state = server.server.state
+    service = state.models.service()
+    prepare, begun, go = service._prepare, threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        begun.set()
+        assert go.wait(60)
+        return prepare(*arguments)
+
+    submitted = threading.Event()
+    submit = service._submit
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        try:
+            return submit(*arguments, **options)
+        finally:
+            submitted.set()
+
+    monkeypatch.setattr(service, "_prepare", slow)
+    monkeypatch.setattr(service, "_submit", noted)
+    with pytest.raises(httpx.ReadTimeout):
+        ask(server, [f"goes away {number}" for number in range(20)], timeout=0.5)
+    assert begun.is_set()
+    while state.in_flight:
+        time.sleep(0.01)
+    go.set()
+    assert submitted.wait(60)
+    monkeypatch.undo()
+    assert ask(server, [f"another {number}" for number in range(20)]).status_code == 200
+    assert (engine.rows, state.held, service.batcher.texts) == (20, 0, 0)
 
 
 def test_a_full_queue(models: Path) -> None:

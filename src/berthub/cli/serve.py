@@ -48,7 +48,7 @@ def serve(
     lower_case: LowerCase = None,
     fetching: Fetching,
 ) -> None:
-    """Serve models over HTTP, for the clients that people have: OpenAI's, TEI's, TensorFlow Serving's, KServe's.
+    r"""Serve models over HTTP, for the clients that people have: OpenAI's, TEI's, TensorFlow Serving's, KServe's.
 
     Texts of all clients are computed together, as fast as the library does. A page to look at the model is at /, the
     description of all paths at /openapi.json, metrics at /metrics. It needs the extra serve of berthub.
@@ -57,7 +57,8 @@ def serve(
       berthub serve HANDLE --port 8080
       berthub serve --name bert=HANDLE --name reviews=RUN --api-key-file keys.txt
 
-      curl localhost:8080/v1/embeddings -H 'Content-Type: application/json' -d '{"input": ["A sentence."]}'
+      curl localhost:8080/v1/embeddings \
+        -H 'Content-Type: application/json' -d '{"input": ["A sentence."]}'
 
     SIGTERM ends it when what it took is done, SIGHUP loads all models anew without losing a request.
     """

@@ -54,7 +54,8 @@ def run_server(
         ) from None
 
     if (addressing.tls_cert is None) != (addressing.tls_key is None):
-        raise InputError("https needs a certificate and its key: --tls-cert and --tls-key")
+        given, missing = ("cert", "key") if addressing.tls_key is None else ("key", "cert")
+        raise InputError(f"--tls-{given} came without --tls-{missing}: https needs a certificate and its key")
 
     def source(name: str, handle: str | None) -> ModelSource:
         model = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
@@ -105,9 +106,11 @@ def named_handles(handles: Sequence[str], names: Sequence[str]) -> list[tuple[st
     for entry in names:
         name, equals, handle = entry.partition("=")
         if not equals or not handle or not _NAME.fullmatch(name):
+            # Without a name it may be a handle, and an address can hold a password.
+            given = f"--name {name[:100]!r}" if equals or _NAME.fullmatch(name) else "the value of --name"
             raise InputError(
-                f"--name {name[:100]} is not understood: give NAME=HANDLE, with a name of up to 128 letters, digits, "
-                "dots, dashes and underscores"
+                f"{given} is not understood: give NAME=HANDLE, with a name of up to 128 letters, digits, dots, dashes "
+                "and underscores"
             )
         found.append((name, handle))
     found += [(default_name(handle), handle) for handle in handles]

@@ -85,8 +85,9 @@ def _document_endpoint(endpoints: Sequence[Endpoint], schemas: Mapping[str, Any]
 async def _no_route(request: Request, error: Exception) -> Response:
     """The answer where no endpoint is: the path is unknown, or takes another method."""
     assert isinstance(error, HTTPException), "the handler is registered for these"
+    allowed = (error.headers or {}).get("Allow", "")
     message = (
-        f"{request.method} is not taken here"
+        f"{request.method} is not taken here; {allowed} is"
         if error.status_code == 405
         else "nothing is served under this path; /openapi.json lists what is"
     )

@@ -163,7 +163,8 @@ class Batcher:
             waited = work in self._queue
             texts = self._leave(work) if waited else 0
         if waited:
-            self._observer.dropped("gone", texts)
+            # A request whose time is over is cancelled as one whose client has gone.
+            self._observer.dropped("deadline" if work.expired(time.perf_counter()) else "gone", texts)
 
     def _leave(self, work: Work) -> int:
         """Take a work out of the queue, with the lock, and its rows that no other work wants; how many rows waited."""

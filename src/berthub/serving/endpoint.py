@@ -197,7 +197,10 @@ class Endpoint:
             raise MediaTypeError("a body with a Content-Encoding is not taken: send it as it is")
         media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
         if self.media is not None and media and media not in self.media:
-            raise MediaTypeError(f"a body of the type {media[:100]!r} is not taken; {' or '.join(self.media)} is")
+            raise MediaTypeError(
+                f"a body of the type {media[:100]!r} is not taken: send the header "
+                f"`Content-Type: {' or '.join(self.media)}`"
+            )
 
     def _failed(self, error: Exception, call: Call) -> Answer:
         if isinstance(error, _GoneError):

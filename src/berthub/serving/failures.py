@@ -11,14 +11,12 @@ __all__ = [
     "ForbiddenError",
     "Kind",
     "MediaTypeError",
-    "NotAllowedError",
     "QueueFullError",
     "RequestError",
     "TooLargeError",
     "UnauthorizedError",
     "UnavailableError",
     "UnknownModelError",
-    "UnknownPathError",
     "UnprocessableError",
     "as_request_error",
 ]
@@ -64,18 +62,6 @@ class UnknownModelError(RequestError):
     """No model has that name."""
 
     status, kind = 404, "missing"
-
-
-class UnknownPathError(RequestError):
-    """Nothing is served under that path."""
-
-    status, kind = 404, "missing"
-
-
-class NotAllowedError(RequestError):
-    """The path takes another method."""
-
-    status, kind = 405, "input"
 
 
 class ConflictError(RequestError):

@@ -49,15 +49,11 @@ class Encoded:
         rows = np.split(self.arrays[output], self.prepared.distinct.row_splits[1:-1])
         return rows if which is None else [rows[index] for index in which.tolist()]
 
-    def padded(self, output: Output, *, width: int | None = None) -> Floats:
-        """The token vectors as one array with zeros after a text's last token: float32 [n, width, hidden].
-
-        `width` None is the length of the longest text.
-        """
+    def padded(self, output: Output) -> Floats:
+        """The token vectors as one array with zeros after a text's last token: float32 [n, longest, hidden]."""
         rows = self.token_rows(output)
         longest = max((len(row) for row in rows), default=0)
-        hidden = self.arrays[output].shape[-1]
-        array = np.zeros((len(rows), longest if width is None else width, hidden), np.float32)
+        array = np.zeros((len(rows), longest, self.arrays[output].shape[-1]), np.float32)
         for place, row in enumerate(rows):
             array[place, : len(row)] = row
         return array

@@ -93,6 +93,9 @@ def test_long_texts_are_refused_unless_truncation_is_asked_for(server: RunningSe
         wanted = encoder.embed(["short", long])
     np.testing.assert_allclose(vectors(answer), wanted, atol=1e-5)
     assert answer.headers["x-truncated-texts"] == "1"
+    answer = post(server, input=["short", long], truncate_prompt_tokens=10)
+    assert answer.status_code == 422
+    assert "truncate_prompt_tokens is 10, and only -1 is taken" in answer.text
 
 
 @pytest.mark.parametrize(

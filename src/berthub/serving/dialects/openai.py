@@ -49,7 +49,7 @@ async def embeddings(call: Call) -> Answer:
     dimensions = fields.integer("dimensions", least=1)
     if dimensions is not None and dimensions > size:
         raise UnprocessableError(f"dimensions is {dimensions}, and the model's vectors have {size}", where="dimensions")
-    limit = fields.integer("truncate_prompt_tokens", least=-1)
+    truncates = _truncates(fields)
     terms = call.terms(priority=fields.integer("priority", least=-1000, most=1000))
     call.ledger.task, call.ledger.single = "embed", isinstance(given, str)
 
@@ -65,7 +65,7 @@ async def embeddings(call: Call) -> Answer:
         texts = [given] if isinstance(given, str) else call.texts(given, "input")
         if not texts:
             raise BadRequestError("input is an empty list", where="input")
-        truncation = call.truncation(None if limit is None else True)
+        truncation = call.truncation(truncates)
         encoded = await service.encode(texts, request, terms=terms, truncation=truncation)
     return _answer(encoded, service, encoding=encoding, dimensions=dimensions)
 
@@ -92,6 +92,17 @@ def _answer(encoded: Encoded, service: Service, *, encoding: str, dimensions: in
         after=b"]," + after[1:],
         headers=truncation_headers(encoded),
     )
+
+
+def _truncates(fields: Fields) -> bool | None:
+    """Whether texts that are too long are truncated, by vLLM's field; None where the request does not say."""
+    name = "truncate_prompt_tokens"
+    limit = fields.integer(name)
+    if limit not in (None, -1):
+        raise UnprocessableError(
+            f"{name} is {limit}, and only -1 is taken: texts are truncated to what the model takes", where=name
+        )
+    return None if limit is None else True
 
 
 def _is_ids(value: Any) -> bool:
@@ -155,7 +166,7 @@ SCHEMAS: Mapping[str, Any] = {
             "dimensions": {"type": ["integer", "null"], "minimum": 1},
             "user": {"type": ["string", "null"]},
             "priority": {"type": ["integer", "null"], "minimum": -1000, "maximum": 1000},
-            "truncate_prompt_tokens": {"type": ["integer", "null"], "minimum": -1},
+            "truncate_prompt_tokens": {"enum": [-1, None]},
         },
     },
     "OpenAIVectors": {
