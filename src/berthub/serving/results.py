@@ -11,9 +11,11 @@ from berthub.encoding.request import Request
 from berthub.engines.engine import Floats
 from berthub.networks.outputs import Output
 from berthub.serving.work import Arrays
+from berthub.tokenization.alignment import word_ids
 from berthub.tokenization.tokens import Tokens
+from berthub.vocabulary import Vocabulary
 
-__all__ = ["Encoded", "TaggedText", "TaggedWord"]
+__all__ = ["Encoded", "TaggedText", "TaggedWord", "tagged"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +79,31 @@ class TaggedText:
 
     words: Sequence[TaggedWord]
     truncated: bool
+
+
+def tagged(
+    texts: Sequence[str], tokens: Tokens, shares: Sequence[Floats], labels: Sequence[str], vocabulary: Vocabulary
+) -> list[TaggedText]:
+    """The words of each text, each with the likeliest label of its first piece; `shares` are [tokens, labels]."""
+    assert tokens.offsets is not None, "the tokens were made with offsets"
+    offsets = np.split(tokens.offsets, tokens.row_splits[1:-1])
+    words = word_ids(tokens, texts, vocabulary)
+    answers = []
+    for row, text in enumerate(texts):
+        found: list[TaggedWord] = []
+        places = offsets[row].tolist()
+        last: int | None = None
+        for index, word in enumerate(words[row]):
+            if word is None:
+                continue
+            start, end = places[index]
+            if word != last:
+                best = int(shares[row][index].argmax())
+                score = float(shares[row][index][best])
+                found.append(TaggedWord(labels[best], score, text[start:end], start, end, index))
+            else:
+                first = found[-1]
+                found[-1] = TaggedWord(first.label, first.score, text[first.start : end], first.start, end, first.index)
+            last = word
+        answers.append(TaggedText(found, bool(tokens.truncated[row])))
+    return answers

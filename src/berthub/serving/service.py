@@ -26,9 +26,8 @@ from berthub.networks.outputs import Output
 from berthub.serving.batcher import Batcher, Settings
 from berthub.serving.failures import TooLargeError, UnprocessableError
 from berthub.serving.observer import Observer, Unobserved
-from berthub.serving.results import Encoded, TaggedText, TaggedWord
+from berthub.serving.results import Encoded, TaggedText, tagged
 from berthub.serving.work import Arrays, Rows, Terms, Work
-from berthub.tokenization.alignment import word_ids
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 
@@ -47,6 +46,8 @@ _FEW_TOKENS = 4096
 _MANY_CHARACTERS = 1 << 18
 # Of a longer text that is refused the tokens are not counted.
 _COUNTED_CHARACTERS = 1 << 16
+# Of so many different sets of outputs each is computed as it is asked for; of more, all outputs are computed.
+_SETS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,7 @@ class Service:
         self.encoder = encoder
         # How many requests hold it: a service that is replaced goes on until there are none.
         self.users = 0
+        self._sets: set[frozenset[Output]] = set()
         self._stages = encoder.stages
         self._observer = observer or Unobserved()
         self._pool = pool
@@ -152,7 +154,7 @@ class Service:
             if truncation == "left" and tokens.truncated.any():
                 raise UnprocessableError("words of texts that are truncated at their beginning cannot be told")
             shares = [softmax(rows @ head.kernel + head.bias) for rows in encoded.token_rows(output)]
-            return _tagged(texts, tokens, shares, head.labels, self)
+            return tagged(texts, tokens, shares, head.labels, self.tokenizer.vocabulary)
 
         return await self.in_pool(finish)
 
@@ -250,10 +252,24 @@ class Service:
         return await asyncio.wrap_future(work.future)
 
     def _submit(self, rows: Rows, outputs: Sequence[Output], terms: Terms, *, asked: int = 0) -> Work:
-        terms.hold(self._result_bytes(rows, outputs))
-        work = Work(rows=rows, outputs=tuple(outputs), terms=terms, asked=asked)
+        computed = self._computed(outputs)
+        terms.hold(self._result_bytes(rows, computed))
+        work = Work(rows=rows, outputs=computed, terms=terms, asked=asked)
         self.batcher.submit(work)
         return work
+
+    def _computed(self, outputs: Sequence[Output]) -> tuple[Output, ...]:
+        """What is computed where these outputs are asked for, in an order of their own.
+
+        The engine compiles a graph for each set of outputs, and keeps it: clients may not ask for ever more of them.
+        """
+        wanted = frozenset(outputs)
+        if wanted not in self._sets:
+            if len(self._sets) < _SETS:
+                self._sets.add(wanted)
+            else:
+                wanted |= _all_outputs(self.encoder)
+        return tuple(sorted(wanted, key=repr))
 
     def _result_bytes(self, rows: Rows, outputs: Sequence[Output]) -> int:
         """The size of what is computed; `TooLargeError` where it is more than one request may have."""
@@ -362,39 +378,22 @@ def _characters(text: Text) -> int:
     return len(text) if isinstance(text, str) else sum(map(len, text))
 
 
+def _all_outputs(encoder: Encoder) -> frozenset[Output]:
+    """All outputs of a model that a request can ask for, but what its masked-language-model head gives."""
+    config, checkpoint = encoder.config, encoder.checkpoint
+    found = {Output(layer) for layer in range(config.num_states)}
+    if config.has_pooled_output:
+        found.add(Output(pooling="pooled").resolved(config))
+    if not checkpoint.embedding.unsupported:
+        found.update(Request.of_vectors(checkpoint).distinct)
+    if encoder.head is not None:
+        found.add(Output(pooling=encoder.head.pooling).resolved(config))
+    return frozenset(found)
+
+
 def _blank(encoder: Encoder, length: int) -> Rows:
     """A row of so many tokens that mean nothing."""
     vocabulary = encoder.vocabulary
     ids = np.full(length, vocabulary.ids[vocabulary.unknown], np.int32)
     ids[0], ids[-1] = vocabulary.ids[vocabulary.classify], vocabulary.ids[vocabulary.separate]
     return Rows(ids=ids, type_ids=np.zeros_like(ids), splits=np.array([0, length], np.int64))
-
-
-def _tagged(
-    texts: Sequence[str], tokens: Tokens, shares: Sequence[Floats], labels: Sequence[str], service: Service
-) -> list[TaggedText]:
-    """The words of each text, each with the likeliest label of its first piece; `shares` are [tokens, labels]."""
-    assert tokens.offsets is not None, "the tokens were made with offsets"
-    offsets = np.split(tokens.offsets, tokens.row_splits[1:-1])
-    words = word_ids(tokens, texts, service.tokenizer.vocabulary)
-    found = []
-    for row, text in enumerate(texts):
-        tagged: list[TaggedWord] = []
-        places = offsets[row].tolist()
-        last: int | None = None
-        for index, word in enumerate(words[row]):
-            if word is None:
-                continue
-            start, end = places[index]
-            if word != last:
-                best = int(shares[row][index].argmax())
-                score = float(shares[row][index][best])
-                tagged.append(TaggedWord(labels[best], score, text[start:end], start, end, index))
-            else:
-                first = tagged[-1]
-                tagged[-1] = TaggedWord(
-                    first.label, first.score, text[first.start : end], first.start, end, first.index
-                )
-            last = word
-        found.append(TaggedText(tagged, bool(tokens.truncated[row])))
-    return found

@@ -1,6 +1,7 @@
 """TensorFlow Serving's dialect, as its documentation writes requests, and the outputs against TensorFlow's own."""
 
 import base64
+import itertools
 import json
 import shutil
 import subprocess
@@ -52,6 +53,28 @@ def found(answer: Any, key: str = "predictions") -> Any:
 
 def close(given: Any, wanted: Any) -> None:
     np.testing.assert_allclose(np.array(given, np.float32), wanted, atol=1e-5)
+
+
+def test_many_sets_of_outputs_compile_few_graphs(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = hub.load(models / "tf2_v4", engine="numpy")
+    run, computed = encoder._engine.run, set()
+
+    def noted(batches: Any, outputs: Any) -> Any:
+        computed.add(outputs)
+        return run(batches, outputs)
+
+    monkeypatch.setattr(encoder._engine, "run", noted)
+    names = ["encoder_outputs_0", "sequence_output", "pooled_output", "embedding"]
+    with RunningServer({"tiny": encoder}) as server:
+        alone = {name: np.array(found(post(server, instances=TEXTS[:1], outputs=[name]))[0]) for name in names}
+        for count in (2, 3, 4):
+            for chosen in itertools.permutations(names, count):
+                row = found(post(server, instances=TEXTS[:1], outputs=chosen))[0]
+                assert list(row) == list(chosen)
+                for name in chosen:
+                    close(row[name], alone[name])
+    # Of the 15 sets: 8, and one of all outputs.
+    assert len(computed) <= 9
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
