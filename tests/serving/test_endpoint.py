@@ -14,9 +14,11 @@ import pytest
 
 import berthub as hub
 from berthub.engines.engine import AnyBatch, Engine, Result
+from berthub.errors import InputError
 from berthub.networks.outputs import Output
 from berthub.serving.batcher import Settings
 from berthub.serving.keys import load_keys
+from berthub.serving.server import Options, serve
 from berthub.serving.service import Service
 from berthub.serving.state import Limits
 from berthub.tokenization.tokenizer import Tokenizer
@@ -410,3 +412,15 @@ def test_several_threads_get_what_is_theirs(server: RunningServer, encoder: hub.
     for thread in threads:
         thread.join()
     assert faults == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "--tls-cert .*cert.pem cannot be read"), (b"none", "cannot be used for https")]
+)
+def test_a_certificate_that_cannot_be_used(tmp_path: Path, content: bytes | None, message: str) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    if content is not None:
+        certificate.write_bytes(content)
+        key.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        serve([], Options(port=0, tls_certificate=certificate, tls_key=key))

@@ -156,14 +156,13 @@ class Batcher:
         return not self._thread.is_alive()
 
     def _release(self, work: Work) -> None:
-        """A work is done or cancelled: it takes no room any more."""
+        """A work is done, or cancelled by its client or its deadline: it takes no room any more."""
         with self._lock:
             self._admitted -= work.size
             self._texts -= len(work.rows)
             waited = work in self._queue
             texts = self._leave(work) if waited else 0
         if waited:
-            # A request whose time is over is cancelled as one whose client has gone.
             self._observer.dropped("deadline" if work.expired(time.perf_counter()) else "gone", texts)
 
     def _leave(self, work: Work) -> int:

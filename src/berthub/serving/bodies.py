@@ -9,7 +9,7 @@ import orjson
 from berthub.serving.failures import BadRequestError, TooLargeError
 from berthub.tokenization.tokenizer import Text
 
-__all__ = ["Fields", "is_text", "json_value", "shown", "text_of", "texts_of"]
+__all__ = ["Fields", "check_count", "is_text", "json_value", "shown", "text_of", "texts_of"]
 
 _SHOWN = 60
 # A smaller body is parsed in milliseconds, whatever is in it.
@@ -143,14 +143,19 @@ def texts_of(value: Any, where: str, *, most: int, pairs: bool = False) -> list[
     """A list of texts; `TooLargeError` for more than `most`."""
     if not isinstance(value, list):
         raise BadRequestError(f"{where} must be a list of strings, and is {shown(value)}", where=where)
-    if len(value) > most:
-        raise TooLargeError(
-            f"{where} has {len(value):,} texts, and at most {most:,} are taken at a time: send them in parts",
-            where=where,
-        )
+    check_count(value, where, most=most)
     if not pairs and all(type(each) is str for each in value):
         return value
     return [text_of(each, f"{where}[{index}]", pairs=pairs) for index, each in enumerate(value)]
+
+
+def check_count(rows: Sequence[Any], where: str, *, most: int, what: str = "texts") -> None:
+    """`TooLargeError` for more than `most` rows, which messages call `what`."""
+    if len(rows) > most:
+        raise TooLargeError(
+            f"{where} has {len(rows):,} {what}, and at most {most:,} are taken at a time: send them in parts",
+            where=where,
+        )
 
 
 def shown(value: Any) -> str:

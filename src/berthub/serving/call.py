@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from berthub.serving.bodies import json_value, texts_of
+from berthub.serving.bodies import check_count, json_value, texts_of
 from berthub.serving.failures import BadRequestError, UnavailableError
-from berthub.serving.results import Encoded
 from berthub.serving.service import Service, Truncation
 from berthub.serving.state import ServerState
 from berthub.serving.work import Ledger, Terms
@@ -92,6 +91,10 @@ class Call:
         """A list of texts, as many as are taken at a time."""
         return texts_of(value, where, most=self.state.limits.texts, pairs=pairs)
 
+    def check_count(self, rows: Sequence[Any], where: str, what: str = "texts") -> None:
+        """`TooLargeError` for more texts than are taken at a time."""
+        check_count(rows, where, most=self.state.limits.texts, what=what)
+
     def truncation(self, wanted: bool | None, *, side: str = "right") -> Truncation:
         """What is done with texts that are too long: as the request wants, or else as the operator."""
         truncates = self.state.limits.truncate if wanted is None else wanted
@@ -139,6 +142,6 @@ class Call:
         return value
 
 
-def truncation_headers(encoded: Encoded) -> Mapping[str, str]:
+def truncation_headers(truncated: int) -> Mapping[str, str]:
     """The header that tells how many texts were truncated, where some were."""
-    return {"x-truncated-texts": str(encoded.truncated)} if encoded.truncated else {}
+    return {"x-truncated-texts": str(truncated)} if truncated else {}

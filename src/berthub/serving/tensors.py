@@ -129,7 +129,7 @@ async def computed(
         request = Request({str(number): output for number, output in enumerate(outputs)})
         encoded = await service.encode(inputs.texts, request, terms=terms, truncation=call.truncation(None))
         _check_padded(encoded, outputs, service)
-        headers = truncation_headers(encoded)
+        headers = truncation_headers(encoded.truncated)
 
         def get(output: Output) -> Floats:
             return encoded.vectors(output) if output.pooling else encoded.padded(output)

@@ -1,7 +1,7 @@
 """OpenAI's dialect: `/v1/embeddings` and `/v1/models` (https://platform.openai.com/docs/api-reference/embeddings)."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from berthub.serving.answers import Answer, as_json, json_answer, list_answer
 from berthub.serving.bodies import Fields
 from berthub.serving.call import Call, truncation_headers
 from berthub.serving.endpoint import Endpoint
-from berthub.serving.failures import BadRequestError, Kind, RequestError, TooLargeError, UnprocessableError
+from berthub.serving.failures import BadRequestError, Kind, RequestError, UnprocessableError
 from berthub.serving.results import Encoded
 from berthub.serving.service import Service
 from berthub.serving.versions import version_status
@@ -56,7 +56,7 @@ async def embeddings(call: Call) -> Answer:
     if isinstance(given, list) and given and _is_ids(given):
         encoded = await service.encode_tokens([given], request, terms=terms)
     elif isinstance(given, list) and given and all(isinstance(each, list) for each in given):
-        _check_count(given, call)
+        call.check_count(given, "input")
         for index, row in enumerate(given):
             if not _is_ids(row):
                 raise BadRequestError(f"input[{index}] must be a list of the ids of tokens", where=f"input[{index}]")
@@ -90,7 +90,7 @@ def _answer(encoded: Encoded, service: Service, *, encoding: str, dimensions: in
         floats=vectors.size,
         before=b'{"data":[',
         after=b"]," + after[1:],
-        headers=truncation_headers(encoded),
+        headers=truncation_headers(encoded.truncated),
     )
 
 
@@ -107,12 +107,6 @@ def _truncates(fields: Fields) -> bool | None:
 
 def _is_ids(value: Any) -> bool:
     return isinstance(value, list) and set(map(type, value)) == {int}
-
-
-def _check_count(given: Sequence[Any], call: Call) -> None:
-    most = call.state.limits.texts
-    if len(given) > most:
-        raise TooLargeError(f"input has {len(given):,} texts, and at most {most:,} are taken at a time", where="input")
 
 
 async def models(call: Call) -> Answer:

@@ -8,7 +8,7 @@ from typing import Any
 from berthub.networks.interface import INPUTS
 from berthub.serving.bodies import Fields, shown
 from berthub.serving.call import Call
-from berthub.serving.failures import BadRequestError, TooLargeError
+from berthub.serving.failures import BadRequestError
 from berthub.serving.nested import integer_rows
 from berthub.serving.tensors import TEXT, Inputs, check_name
 from berthub.tokenization.tokenizer import Text
@@ -99,13 +99,9 @@ def _is_object(value: Any) -> bool:
 
 
 def _check_rows(rows: Any, where: str, call: Call) -> None:
-    most = call.state.limits.texts
     if not isinstance(rows, list) or not rows:
         raise BadRequestError(f"{where} must be a list that is not empty, and is {shown(rows)}", where=where)
-    if len(rows) > most:
-        raise TooLargeError(
-            f"{where} has {len(rows):,} rows, and at most {most:,} are taken at a time: send them in parts", where=where
-        )
+    call.check_count(rows, where, "rows")
 
 
 def _check_names(names: Sequence[str], where: str) -> None:

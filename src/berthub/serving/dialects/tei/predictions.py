@@ -9,9 +9,9 @@ from berthub.errors import InputError
 from berthub.head import Head
 from berthub.serving.answers import Answer, as_json, json_answer, list_answer
 from berthub.serving.bodies import Fields
-from berthub.serving.call import Call
+from berthub.serving.call import Call, truncation_headers
 from berthub.serving.dialects.tei.fields import EmptyError, TaskError, parameters_of, service_of, truncation_of
-from berthub.serving.failures import BadRequestError, TooLargeError, UnprocessableError
+from berthub.serving.failures import BadRequestError, UnprocessableError
 from berthub.serving.results import TaggedText, TaggedWord
 from berthub.serving.service import Service
 from berthub.tokenization.tokenizer import Text
@@ -83,9 +83,7 @@ def _texts(call: Call, fields: Fields) -> tuple[list[Text], bool]:
         raise BadRequestError("inputs must be a string, a pair of strings, or a list of lists of these", where="inputs")
     if isinstance(given[0], str):
         return [_text(given, "inputs", "; a batch is a list of lists: [[TEXT], [TEXT, TEXT]]")], True
-    most = call.state.limits.texts
-    if len(given) > most:
-        raise TooLargeError(f"inputs has {len(given):,} texts, and at most {most:,} are taken at a time")
+    call.check_count(given, "inputs")
     return [_text(each, f"inputs[{index}]", "") for index, each in enumerate(given)], False
 
 
@@ -127,7 +125,7 @@ def _labels_answer(logits: Logits, *, top: int | None, raw: bool, single: bool) 
         ordered = sorted(zip(row.tolist(), labels, strict=True), key=lambda pair: -pair[0])
         return as_json([{"score": score, "label": label} for score, label in ordered[:top]])
 
-    headers = _truncated(int(logits.truncated.sum()))
+    headers = truncation_headers(int(logits.truncated.sum()))
     if single:
         return Answer(write(0, scores[0]), headers=headers)
     return list_answer(scores, write=write, floats=4 * scores.size, headers=headers)
@@ -154,7 +152,7 @@ def _tags_answer(texts: Sequence[TaggedText], ignored: frozenset[str], *, single
     def write(index: int, text: TaggedText) -> bytes:
         return as_json([_entity(word) for word in text.words if word.label not in ignored])
 
-    headers = _truncated(sum(text.truncated for text in texts))
+    headers = truncation_headers(sum(text.truncated for text in texts))
     if single:
         return Answer(write(0, texts[0]), headers=headers)
     return list_answer(texts, write=write, floats=8 * sum(len(text.words) for text in texts), headers=headers)
@@ -169,7 +167,3 @@ def _entity(word: TaggedWord) -> Mapping[str, Any]:
         "start": word.start,
         "end": word.end,
     }
-
-
-def _truncated(count: int) -> Mapping[str, str]:
-    return {"x-truncated-texts": str(count)} if count else {}

@@ -7,7 +7,7 @@ from berthub.serving.answers import Answer, as_json
 from berthub.serving.bodies import Fields
 from berthub.serving.call import Call
 from berthub.serving.dialects.tei.fields import EmptyError, check_prompt, service_of, strings_or_pairs
-from berthub.serving.failures import BadRequestError, TooLargeError
+from berthub.serving.failures import BadRequestError
 from berthub.tokenization.decoding import decoded
 from berthub.tokenization.tokenizer import Text
 from berthub.tokenization.tokens import Tokens
@@ -40,9 +40,7 @@ async def decode(call: Call) -> Answer:
     if not given:
         raise EmptyError("ids is an empty list", where="ids")
     rows = given if isinstance(given[0], list) else [given]
-    most = call.state.limits.texts
-    if len(rows) > most:
-        raise TooLargeError(f"ids has {len(rows):,} lists, and at most {most:,} are taken at a time", where="ids")
+    call.check_count(rows, "ids", "lists")
     for index, row in enumerate(rows):
         where = f"ids[{index}]" if rows is given else "ids"
         if not isinstance(row, list) or not all(type(each) is int for each in row):

@@ -49,7 +49,7 @@ async def embed(call: Call, fields: Fields | None = None) -> Answer:
         vectors = np.ascontiguousarray(vectors[:, :dimensions])
         if request.normalize:
             vectors = unit_length(vectors)
-    headers = truncation_headers(encoded)
+    headers = truncation_headers(encoded.truncated)
     match call.accepts(_MEDIA):
         case "application/x-npy":
             return Answer(await service.in_pool(lambda: npy_bytes(vectors)), NPY, headers=headers)
@@ -65,7 +65,7 @@ async def embed_all(call: Call) -> Answer:
     service = service_of(call, fields)
     output = Output().resolved(service.encoder.config)
     encoded = await _encoded(call, fields, service, Request({"tokens": output}))
-    headers = truncation_headers(encoded)
+    headers = truncation_headers(encoded.truncated)
     match call.accepts(_MEDIA):
         case "application/x-npy":
             _check_padded(encoded, service)
@@ -97,7 +97,7 @@ async def similarity(call: Call, fields: Fields | None = None) -> Answer:
         [source, *sentences], request, terms=call.terms(), truncation=truncation_of(call, options)
     )
     vectors = encoded.embedding()
-    return Answer(as_json(vectors[1:] @ vectors[0]), headers=truncation_headers(encoded))
+    return Answer(as_json(vectors[1:] @ vectors[0]), headers=truncation_headers(encoded.truncated))
 
 
 async def _encoded(call: Call, fields: Fields, service: Service, request: Request) -> Encoded:
@@ -111,9 +111,7 @@ async def _encoded(call: Call, fields: Fields, service: Service, request: Reques
         call.ledger.single = True
         return await service.encode_tokens([_ids(given, "inputs")], request, terms=call.terms(), where="inputs")
     if isinstance(first, list) and first and type(first[0]) is int:
-        most = call.state.limits.texts
-        if len(given) > most:
-            raise TooLargeError(f"inputs has {len(given):,} texts, and at most {most:,} are taken at a time")
+        call.check_count(given, "inputs")
         rows = [_ids(row, f"inputs[{index}]") for index, row in enumerate(given)]
         return await service.encode_tokens(rows, request, terms=call.terms(), where="inputs")
     texts, _ = strings_or_pairs(call, fields)
