@@ -31,9 +31,9 @@ class JoinedWrites:
         self._transport.close()
 
     def flush(self) -> None:
-        """Send what is held."""
-        if self._held:
-            held, self._held = self._held, b""
+        """Send what is held, unless the client has gone meanwhile."""
+        held, self._held = self._held, b""
+        if held and not self._transport.is_closing():
             self._transport.write(held)
 
     def __getattr__(self, name: str) -> Any:
