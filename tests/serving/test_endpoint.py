@@ -415,7 +415,7 @@ def test_several_threads_get_what_is_theirs(server: RunningServer, encoder: hub.
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "--tls-cert .*cert.pem cannot be read"), (b"none", "cannot be used for https")]
+    ("content", "message"), [(None, "the certificate .*cert.pem cannot be read"), (b"none", "cannot be used: ")]
 )
 def test_a_certificate_that_cannot_be_used(tmp_path: Path, content: bytes | None, message: str) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"

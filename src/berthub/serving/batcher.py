@@ -14,10 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from berthub.engines.engine import AnyBatch, Batch, Engine, Floats, Limits, PaddedBatch, Result
-from berthub.networks.outputs import Output
+from berthub.engines.engine import AnyBatch, Engine, Limits, Result
+from berthub.serving.batches import batch_of, put
 from berthub.serving.choosing import Choice, by_length
 from berthub.serving.failures import DeadlineError, QueueFullError, TooLargeError, UnavailableError
 from berthub.serving.observer import Observer, Unobserved
@@ -194,7 +192,7 @@ class Batcher:
             except BaseException as error:
                 # Whatever it was: nobody waits for ever, and the next batch has its chance.
                 _LOGGER.exception("a batch failed")
-                self._fail(rows or self._all(), error)
+                self._fail([*rows, *self._all()], error)
 
     def _delay_left(self) -> float:
         """How many seconds are left to wait for more works, with the lock."""
@@ -216,7 +214,7 @@ class Batcher:
             while now or running:
                 if now:
                     running.append((now, time.perf_counter()))
-                yield _batch(now) if now else None
+                yield batch_of(now) if now else None
                 now = self._next(group) if self._side_by_side() else []
 
         try:
@@ -234,9 +232,12 @@ class Batcher:
 
     def _one(self, rows: list[Row]) -> None:
         """Compute rows in one batch; where that fails, those of each work by themselves, so that one alone fails."""
+        rows = [row for row in rows if not row.done]
+        if not rows:
+            return
         try:
             began = time.perf_counter()
-            with closing(self._engine.run([_batch(rows)], rows[0].group[0])) as results:
+            with closing(self._engine.run([batch_of(rows)], rows[0].group[0])) as results:
                 for result in results:
                     self._done(rows, result, began)
         except Exception as error:
@@ -311,11 +312,16 @@ class Batcher:
             for number, output in enumerate(outputs)
         ]
         for place, row in enumerate(rows):
+            row.done = True
             for work, index in row.wanted:
                 if work.future.done():
                     continue
-                for output, arrays in zip(outputs, by_row, strict=True):
-                    _put(work, output, index, arrays[place])
+                try:
+                    for output, arrays in zip(outputs, by_row, strict=True):
+                        put(work, output, index, arrays[place])
+                except Exception as error:
+                    _LOGGER.exception("a result could not be copied")
+                    _set_error(work, error)
                 work.unfinished -= 1
                 if not work.unfinished:
                     finished.append(work)
@@ -344,47 +350,6 @@ def _cores(engine: Engine) -> int:
     """How many cores compute."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return there if engine.threads is None else min(there, engine.threads)
-
-
-def _batch(rows: Sequence[Row]) -> AnyBatch:
-    """The rows as a batch, padded where they are."""
-    numbers = np.arange(len(rows))
-    if rows[0].mask is None:
-        splits = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum([row.length for row in rows], out=splits[1:])
-        return Batch(
-            ids=np.concatenate([row.ids for row in rows]),
-            type_ids=np.concatenate([row.type_ids for row in rows]),
-            offsets=splits,
-            rows=numbers,
-        )
-    positions = [row.positions for row in rows if row.positions is not None]
-    return PaddedBatch(
-        ids=np.stack([row.ids for row in rows]),
-        mask=np.stack([row.mask for row in rows if row.mask is not None]),
-        type_ids=np.stack([row.type_ids for row in rows]),
-        rows=numbers,
-        positions=np.stack(positions) if positions else None,
-    )
-
-
-def _put(work: Work, output: Output, index: int, row: Floats) -> None:
-    """Copy an output of a row, [hidden], [length, hidden] or [positions, vocabulary], into the work's arrays."""
-    array = work.arrays.get(output)
-    if output.mlm or output.pooling is None:
-        rows = work.rows
-        if output.mlm:
-            count = 0 if rows.positions is None else rows.positions.shape[1]
-            start, end, total = index * count, (index + 1) * count, len(rows) * count
-        else:
-            start, end, total = int(rows.splits[index]), int(rows.splits[index + 1]), work.tokens
-        if array is None:
-            array = work.arrays[output] = np.empty((total, row.shape[-1]), np.float32)
-        array[start:end] = row[: end - start]
-        return
-    if array is None:
-        array = work.arrays[output] = np.empty((len(work.rows), row.shape[-1]), np.float32)
-    array[index] = row
 
 
 def _finish(work: Work) -> None:

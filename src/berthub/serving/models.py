@@ -1,6 +1,7 @@
 """The models of a server by name: loaded in the background, replaced without losing a request."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -157,6 +158,9 @@ class Models:
                 await asyncio.sleep(_MOMENT)
             await asyncio.to_thread(service.close)
 
-        task = asyncio.create_task(close())
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+        # An encoder is part of circles, and as large as its weights: it does not wait for the collector's own time.
+        task.add_done_callback(lambda _: loop.call_later(_MOMENT, gc.collect))

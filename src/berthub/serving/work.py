@@ -99,7 +99,7 @@ class Rows:
 class Row:
     """One row that waits or is computed, for one work or for several that ask for the same."""
 
-    __slots__ = ("group", "identity", "ids", "length", "mask", "positions", "taken", "type_ids", "wanted")
+    __slots__ = ("done", "group", "identity", "ids", "length", "mask", "positions", "taken", "type_ids", "wanted")
 
     def __init__(self, rows: Rows, index: int, group: Group, identity: tuple[Group, bytes]) -> None:
         start, end = int(rows.splits[index]), int(rows.splits[index + 1])
@@ -111,6 +111,8 @@ class Row:
         self.mask = None if rows.mask is None else rows.mask[start:end]
         self.positions = None if rows.positions is None else rows.positions[index]
         self.taken = False
+        # Whether all who want it have what was computed.
+        self.done = False
         # The works that wait for it, with its number in each.
         self.wanted: list[tuple[Work, int]] = []
 
