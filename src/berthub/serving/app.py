@@ -98,7 +98,8 @@ async def _no_route(request: Request, error: Exception) -> Response:
         Access(
             request_id=identity,
             method=request.method,
-            path=request.url.path,
+            # Not that of the URL, which leaves control characters out.
+            path=request.scope["path"],
             status=error.status_code,
             seconds=0.0,
             route=_NO_ROUTE,

@@ -16,7 +16,7 @@ import numpy as np
 from berthub.encoding.array_call import ArrayCall
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.fill_mask import Filling, Masked
-from berthub.encoding.prediction import Logits, require_head, softmax
+from berthub.encoding.prediction import Logits, softmax
 from berthub.encoding.prepare import Prepared, rows_of
 from berthub.encoding.request import Request
 from berthub.engines.engine import Floats
@@ -25,6 +25,7 @@ from berthub.networks.interface import MLM_LOGITS
 from berthub.networks.outputs import Output
 from berthub.serving.batcher import Batcher, Settings
 from berthub.serving.failures import TooLargeError, UnprocessableError
+from berthub.serving.heads import served_head
 from berthub.serving.observer import Observer, Unobserved
 from berthub.serving.results import Encoded, TaggedText, tagged
 from berthub.serving.work import Arrays, Rows, Terms, Work
@@ -128,7 +129,7 @@ class Service:
 
     async def logits(self, texts: Sequence[Text], *, terms: Terms, truncation: Truncation = "refuse") -> Logits:
         """The outputs of the model's head for texts; `InputError` for a model without one, and for one of words."""
-        head = self._head()
+        head = served_head(self.encoder)
         if head.task == "tag":
             raise InputError("this model labels words: its predictions are those of `tags`")
         output = Output(pooling=head.pooling).resolved(self.encoder.config)
@@ -143,7 +144,7 @@ class Service:
         Words are those of BERT's basic tokenization: split at blanks, punctuation marks by themselves. The label is
         read at the first piece, as in training.
         """
-        head = self._head()
+        head = served_head(self.encoder)
         if head.task != "tag":
             raise InputError(f"this model is for {head.task}, and labels whole texts")
         output = Output().resolved(self.encoder.config)
@@ -361,9 +362,6 @@ class Service:
             mask=arrays.mask.reshape(-1),
             positions=arrays.positions,
         )
-
-    def _head(self) -> Any:
-        return require_head(self.encoder.head, unread=self.encoder.checkpoint.origin.unread_head)
 
 
 def _note(terms: Terms, prepared: Prepared, began: float) -> None:

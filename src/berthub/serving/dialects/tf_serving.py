@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from berthub.encoding.prediction import require_head
 from berthub.networks.interface import INPUTS
 from berthub.serving.answers import Answer, Body, as_json, json_answer, list_answer
 from berthub.serving.bodies import Fields, shown
@@ -19,6 +18,7 @@ from berthub.serving.call import Call
 from berthub.serving.dialects.tf_serving_inputs import column_inputs, row_inputs
 from berthub.serving.endpoint import Endpoint, Handler
 from berthub.serving.failures import BadRequestError
+from berthub.serving.heads import served_head
 from berthub.serving.service import Service
 from berthub.serving.tensors import TEXT, Inputs, Spec, Tensors, Value, computed, given, offered, taken
 from berthub.serving.versions import service_at, version_status
@@ -103,7 +103,9 @@ async def predict(call: Call) -> Answer:
 async def classify(call: Call) -> Answer:
     """The labels of examples, each with its score."""
     service, _ = service_at(call)
-    head = require_head(service.encoder.head, probabilities=True)
+    head = served_head(service.encoder)
+    if head.task == "regress":
+        raise BadRequestError("this model is a regression, which has no labels: ask for :regress or :predict")
     scores = await _of_examples(call, service, "probabilities", "tensorflow/serving/classify")
     return list_answer(
         scores,
@@ -117,7 +119,7 @@ async def classify(call: Call) -> Answer:
 async def regress(call: Call) -> Answer:
     """The values of examples."""
     service, _ = service_at(call)
-    head = require_head(service.encoder.head)
+    head = served_head(service.encoder)
     if head.task != "regress":
         raise BadRequestError(f"this model is for {head.task}, which gives no values: ask for :classify or :predict")
     return json_answer({"results": await _of_examples(call, service, "values", "tensorflow/serving/regress")})

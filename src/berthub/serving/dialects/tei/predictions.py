@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from berthub.encoding.prediction import Logits, require_head
+from berthub.encoding.prediction import Logits
 from berthub.engines.engine import Floats
-from berthub.errors import InputError
 from berthub.head import Head
 from berthub.serving.answers import Answer, as_json, json_answer, list_answer
 from berthub.serving.bodies import Fields
 from berthub.serving.call import Call, truncation_headers
 from berthub.serving.dialects.tei.fields import EmptyError, TaskError, parameters_of, service_of, truncation_of
 from berthub.serving.failures import BadRequestError, UnprocessableError
+from berthub.serving.heads import served_head
 from berthub.serving.results import TaggedText, TaggedWord
 from berthub.serving.service import Service
 from berthub.tokenization.tokenizer import Text
@@ -94,10 +94,9 @@ def _text(value: Any, where: str, hint: str) -> Text:
 
 
 def _head(service: Service) -> Head:
-    encoder = service.encoder
     try:
-        return require_head(encoder.head, unread=encoder.checkpoint.origin.unread_head)
-    except InputError as error:
+        return served_head(service.encoder)
+    except UnprocessableError as error:
         raise TaskError(str(error)) from None
 
 
