@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import berthub.serving.batcher
 from berthub.engines.engine import AnyBatch, Batch, Engine, Limits, PaddedBatch, Result
 from berthub.networks.outputs import Output
 from berthub.serving.batcher import Batcher, Settings
@@ -379,3 +380,51 @@ def test_every_work_gets_its_own(requests: list[Any]) -> None:
     assert batcher.tokens == 0
     for batch in engine.batches:
         assert len(batch) == 1 or len(batch) * max(map(len, batch)) <= engine.limits.tokens
+
+
+def test_a_result_that_cannot_be_copied_fails_its_work_alone(
+    engine: SlowEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batcher = Batcher(engine)
+    held(engine, batcher)
+    good, bad = work([1, 2]), work([3, 4])
+    submitted(batcher, good, bad)
+
+    def put(given: Work, *arguments: Any) -> None:
+        if given is bad:
+            raise MemoryError
+        original(given, *arguments)
+
+    original = berthub.serving.batcher.put
+    monkeypatch.setattr(berthub.serving.batcher, "put", put)
+    engine.go.set()
+    np.testing.assert_array_equal(good.future.result(60)[POOLED], wanted([1, 2]))
+    with pytest.raises(MemoryError):
+        bad.future.result(60)
+    assert batcher.close(60)
+    assert batcher.tokens == 0
+
+
+def test_a_fault_between_batches_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = SlowEngine(concurrent_from=1)
+    batcher = Batcher(engine)
+    held(engine, batcher)
+    calls = iter(range(100))
+    charge = type(batcher._queue).charge
+
+    def failing(*arguments: Any) -> None:
+        if next(calls) == 3:
+            raise RuntimeError("a fault in the queue")
+        charge(*arguments)
+
+    monkeypatch.setattr(type(batcher._queue), "charge", failing)
+    works = [work([number] * (number + 1)) for number in range(1, 9)]
+    submitted(batcher, *works)
+    engine.go.set()
+    for each in works:
+        try:
+            each.future.result(60)
+        except RuntimeError:
+            continue
+    assert batcher.close(60)
+    assert batcher.tokens == 0

@@ -229,6 +229,8 @@ class Batcher:
             _LOGGER.exception("batches failed that were computed side by side: they are computed one by one")
             for taken, _ in running:
                 self._one(taken)
+            # And those that were taken for a batch that was not made.
+            self._one([row for row in self._all() if row.taken and not row.done])
 
     def _one(self, rows: list[Row]) -> None:
         """Compute rows in one batch; where that fails, those of each work by themselves, so that one alone fails."""
@@ -353,7 +355,7 @@ def _cores(engine: Engine) -> int:
 
 
 def _finish(work: Work) -> None:
-    if work.future.set_running_or_notify_cancel():
+    if not work.future.done() and work.future.set_running_or_notify_cancel():
         # Rows that were computed for others already did not wait.
         begun = work.begun or work.arrived
         work.terms.ledger.stages += [("queue", work.arrived, begun), ("compute", begun, time.perf_counter())]
