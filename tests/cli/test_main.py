@@ -54,6 +54,7 @@ def test_each_option_is_declared_in_one_place() -> None:
         "main.py",
         "model_options.py",
         "output_options.py",
+        "serve_options.py",
         "text_options.py",
         "training_options.py",
     ]

@@ -34,7 +34,6 @@ _SOME = [
     f"{_TRAINING}randomness.py::test_dropout_keeps_the_mean",
     f"{_TRAINING}steps.py",
     f"{_TRAINING}saving.py::test_a_training_goes_on_after_a_reload",
-    f"{_TRAINING}resume.py::test_between_epochs_and_before_the_end[3]",
     # PyTorch's own, which no other backend can run.
     f"{_TRAINING}torch_forward.py",
     f"{_TRAINING}torch_ops.py",

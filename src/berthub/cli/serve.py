@@ -1,50 +1,24 @@
 """`berthub serve`: serve models over HTTP."""
 
-from typing import Annotated
-
-import typer
-
 from berthub.cli.model_options import Computing, Fetching, LowerCase
 from berthub.cli.option_groups import with_groups
-from berthub.cli.serve_options import Addressing, Bounding, Operating
+from berthub.cli.serve_options import Addressing, Bounding, Handles, Names, Operating, Threads
 from berthub.cli.text_options import MaxLength
 
 __all__ = ["serve"]
-
-Handles = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[HANDLE...]",
-        help="The models, as in all commands; the first is the one that requests get which name none. Default: "
-        "all-MiniLM-L6-v2.",
-        show_default=False,
-    ),
-]
 
 
 @with_groups
 def serve(
     *,
     handles: Handles = None,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--name",
-            metavar="NAME=HANDLE",
-            help="A model under a name of your own (may be repeated). Others are called as the last part of their "
-            "handle.",
-            show_default=False,
-        ),
-    ] = None,
+    name: Names = None,
     addressing: Addressing,
     max_length: MaxLength = None,
     bounding: Bounding,
     operating: Operating,
     computing: Computing,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", metavar="N", help="How many threads compute. Default: one a core.", min=1),
-    ] = None,
+    threads: Threads = None,
     lower_case: LowerCase = None,
     fetching: Fetching,
 ) -> None:

@@ -6,11 +6,36 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["Addressing", "Bounding", "Operating"]
+__all__ = ["Addressing", "Bounding", "Handles", "Names", "Operating", "Threads"]
 
 _ADDRESS = "Where it listens, and for whom"
 _BOUNDS = "What is taken"
 _RUN = "How it is run"
+
+Handles = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[HANDLE...]",
+        help="The models, as in all commands; the first is the one that requests get which name none. Default: "
+        "all-MiniLM-L6-v2.",
+        show_default=False,
+    ),
+]
+
+Names = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--name",
+        metavar="NAME=HANDLE",
+        help="A model under a name of your own (may be repeated). Others are called as the last part of their handle.",
+        show_default=False,
+    ),
+]
+
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", metavar="N", help="How many threads compute. Default: one a core.", min=1),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
