@@ -100,6 +100,8 @@ def test_tokens_have_their_ids_and_characters(page: Any) -> None:
     page.get_by_role("textbox", name="Text", exact=True).fill(text)
     wanted = tokens(text)
     result = _said(page, "tokens", f"{len(wanted)} tokens")
+    # The text before may have had as many tokens.
+    result.locator(".piece .text", has_text="##synth").first.wait_for()
     assert result.locator(".piece .text").all_inner_texts() == [token["piece"] for token in wanted]
     assert result.locator(".piece .id").all_text_contents() == [f"id {token['id']}" for token in wanted]
     places = [f"characters {token['start']}–{token['stop']}" for token in wanted if not token["special"]]
@@ -111,6 +113,8 @@ def test_tokens_have_their_ids_and_characters(page: Any) -> None:
     assert result.locator(".piece.joined .text").all_inner_texts() == ["##synth", "##esis"]
 
     page.get_by_text("The tokens as a table").click()
+    # It is made when it is opened, a moment later.
+    result.locator("table tbody tr").nth(len(wanted) - 1).wait_for()
     table = result.locator("table tbody tr").all_inner_texts()
     assert len(table) == len(wanted)
     assert "15–16" in table[4]
