@@ -395,6 +395,20 @@ def test_the_end(held: tuple[RunningServer, Held]) -> None:
     assert server.error is None
 
 
+def test_texts_and_ids_are_counted_alike(encoder: hub.Encoder) -> None:
+    with RunningServer({"tiny": encoder}) as server:
+        for texts in (["a text", "another"], [[5, 6, 7]]):
+            assert ask(server, texts).status_code == 200
+        counted = server.client.get("/metrics").text
+    assert 'berthub_tokenized_texts_total{model="tiny"} 3.0' in counted
+    assert 'berthub_tokenization_seconds_count{model="tiny"} 2.0' in counted
+
+
+def test_uvicorn_does_not_wait_again_for_what_draining_has_waited_for(encoder: hub.Encoder) -> None:
+    with RunningServer({"tiny": encoder}, drain_seconds=300.0) as server:
+        assert server.server.config.timeout_graceful_shutdown == 1
+
+
 def test_several_threads_get_what_is_theirs(server: RunningServer, encoder: hub.Encoder) -> None:
     texts = [f"text {number} of many" for number in range(40)]
     wanted = encoder.embed(texts)

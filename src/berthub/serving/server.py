@@ -94,7 +94,7 @@ def check_certificate(certificate: Path, key: Path | None) -> None:
     for name, file in (("certificate", certificate), ("key", key)):
         try:
             if file is not None:
-                file.read_bytes()
+                file.open("rb").close()
         except OSError as error:
             raise InputError(f"the {name} {file} cannot be read: {error.strerror or type(error).__name__}") from error
     try:
@@ -175,7 +175,8 @@ class Server(AcceptingServer):
                 proxy_headers=False,
                 ssl_certfile=options.tls_certificate,
                 ssl_keyfile=options.tls_key,
-                timeout_graceful_shutdown=max(1, round(options.drain_seconds)),
+                # Beyond what `_drain` has waited for.
+                timeout_graceful_shutdown=1,
             ),
             options.bounds,
         )

@@ -115,7 +115,7 @@ class Service:
         def begin() -> tuple[Prepared, Work]:
             began = time.perf_counter()
             prepared = self._prepare_ids(rows, where)
-            _note(terms, prepared, began)
+            self._note(prepared, began, terms)
             return prepared, self._submit(
                 Rows.of(prepared.distinct), request.distinct, terms, asked=len(prepared.tokens.ids)
             )
@@ -208,11 +208,11 @@ class Service:
         arrays = await self._arrays(self._submit(rows, [masked.wanted], terms))
         return masked.finish(arrays[masked.wanted])
 
-    async def tokenize(self, texts: Sequence[Text], *, max_length: int | None = None) -> Tokens:
-        """The tokens of texts, with their offsets; `max_length` None keeps all of them."""
+    async def tokenize(self, texts: Sequence[Text]) -> Tokens:
+        """All tokens of texts, with their offsets, whatever the model's longest text is."""
 
         def tokens() -> Tokens:
-            return self.tokenizer.tokens(texts, max_length=max_length, offsets=True)
+            return self.tokenizer.tokens(texts, offsets=True)
 
         return await self._begin(tokens, texts)
 
@@ -306,10 +306,18 @@ class Service:
                 + ": shorten it, or ask for truncation"
             )
         prepared = rows_of(texts, tokens, tokenizer, window=None)
-        took = time.perf_counter() - began
-        self._observer.tokenized(texts=len(texts), tokens=len(tokens.ids), seconds=took, lengths=tokens.lengths)
-        _note(terms, prepared, began)
+        self._note(prepared, began, terms)
         return prepared
+
+    def _note(self, prepared: Prepared, began: float, terms: Terms) -> None:
+        """Note what was tokenized for a request: in its ledger, and for the observer."""
+        ended, tokens, ledger = time.perf_counter(), prepared.tokens, terms.ledger
+        ledger.texts += len(tokens)
+        ledger.tokens += len(tokens.ids)
+        ledger.stages.append(("tokenize", began, ended))
+        self._observer.tokenized(
+            texts=len(tokens), tokens=len(tokens.ids), seconds=ended - began, lengths=tokens.lengths
+        )
 
     def _prepare_ids(self, rows: Sequence[Sequence[int]], where: str) -> Prepared:
         """Rows of ids; special tokens are added where the first is not `[CLS]`."""
@@ -362,14 +370,6 @@ class Service:
             mask=arrays.mask.reshape(-1),
             positions=arrays.positions,
         )
-
-
-def _note(terms: Terms, prepared: Prepared, began: float) -> None:
-    """Note in the ledger of a request what was tokenized for it."""
-    ledger = terms.ledger
-    ledger.texts += len(prepared.tokens)
-    ledger.tokens += len(prepared.tokens.ids)
-    ledger.stages.append(("tokenize", began, time.perf_counter()))
 
 
 def _characters(text: Text) -> int:
