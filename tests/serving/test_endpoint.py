@@ -20,7 +20,7 @@ from berthub.serving.batcher import Settings
 from berthub.serving.keys import load_keys
 from berthub.serving.server import Options, serve
 from berthub.serving.service import Service
-from berthub.serving.state import Limits
+from berthub.serving.state import RequestLimits
 from berthub.tokenization.tokenizer import Tokenizer
 from support.server import RunningServer
 
@@ -50,7 +50,7 @@ def encoder(models: Path) -> hub.Encoder:
 
 @pytest.fixture(scope="module")
 def server(encoder: hub.Encoder) -> Iterator[RunningServer]:
-    limits = Limits(body_bytes=5000, texts=20, bytes=50_000)
+    limits = RequestLimits(body_bytes=5000, texts=20, bytes=50_000)
     with RunningServer({"tiny": encoder}, limits=limits, batching=Settings(queue_tokens=600)) as running:
         yield running
 

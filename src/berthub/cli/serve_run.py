@@ -45,7 +45,7 @@ def run_server(
         from berthub.serving.keys import load_keys
         from berthub.serving.models import ModelSource
         from berthub.serving.server import Options, serve
-        from berthub.serving.state import Limits
+        from berthub.serving.state import RequestLimits
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("berthub"):
             raise
@@ -74,9 +74,9 @@ def run_server(
             batch_tokens=bounding.max_batch_tokens,
             delay=bounding.max_delay_ms / 1000,
         ),
-        limits=Limits(
+        limits=RequestLimits(
             body_bytes=bounding.max_body_bytes,
-            bytes=max(Limits.bytes, bounding.max_body_bytes),
+            bytes=max(RequestLimits.bytes, bounding.max_body_bytes),
             texts=bounding.max_texts,
             seconds=bounding.timeout,
             truncate=bounding.truncate,

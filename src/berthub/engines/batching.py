@@ -74,9 +74,9 @@ def _ragged_plan(
 
 
 def companions(lengths: npt.NDArray[np.int64], row: int, limits: Limits) -> slice:
-    """The rows, by number, that are computed in one batch with `row`, of all that wait; the longest come first.
+    """The run of rows to compute in one batch with `row`, of all that wait: by number, sorted by falling length.
 
-    They are neighbours of it within the limits, with the most tokens of all that would suit.
+    Of all runs that hold `row` and keep to the limits it is the one with the most tokens.
     """
     if not limits.padded:
         ends = np.cumsum(lengths[row:])

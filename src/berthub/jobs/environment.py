@@ -1,12 +1,12 @@
 """What of the machine and the libraries may change the bits of a result."""
 
 import importlib.metadata
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from berthub.cores import core_count
 from berthub.version import __version__
 
 __all__ = ["differences", "environment_here"]
@@ -22,7 +22,7 @@ _INSTRUCTIONS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "fp16", "neon", "
 def environment_here(threads: int | None = None) -> dict[str, Any]:
     """The versions of the libraries, the processor, and the threads that compute: one on each core, unless given."""
     if threads is None:
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        threads = core_count()
     name, instructions = _processor()
     return {
         "berthub": __version__,

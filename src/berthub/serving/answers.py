@@ -1,4 +1,4 @@
-"""Answers: JSON, made in slices so that nothing else waits long, `.npy` bytes, and Arrow streams."""
+"""Answers: JSON, made in chunks so that nothing else waits long, `.npy` bytes, and Arrow streams."""
 
 import asyncio
 import io
@@ -12,7 +12,7 @@ import orjson
 
 from berthub.engines.engine import Floats
 
-__all__ = ["Answer", "arrow_bytes", "as_json", "json_answer", "list_answer", "npy_bytes", "sliced"]
+__all__ = ["Answer", "arrow_bytes", "as_json", "chunked", "json_answer", "list_answer", "npy_bytes"]
 
 _JSON = "application/json"
 # How many floats are made to text at a time, in about a millisecond: Python does nothing else meanwhile.
@@ -23,7 +23,7 @@ Body = bytes | Iterator[bytes]
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """An answer. A `body` that is no bytes is made slice by slice, in another thread, while it is sent."""
+    """An answer. A `body` that is no bytes is made chunk by chunk, in another thread, while it is sent."""
 
     body: Body
     media_type: str = _JSON
@@ -61,21 +61,21 @@ def list_answer(
         )
     step = max(1, _FLOATS * len(rows) // floats)
 
-    def slices() -> Iterator[bytes]:
+    def chunks() -> Iterator[bytes]:
         yield before
         for start in range(0, len(rows), step):
             part = b",".join(write(start + place, row) for place, row in enumerate(rows[start : start + step]))
             yield b"," + part if start else part
         yield after
 
-    return Answer(slices(), headers=headers or {})
+    return Answer(chunks(), headers=headers or {})
 
 
-async def sliced(body: Iterator[bytes], pool: Executor) -> AsyncIterator[bytes]:
-    """The slices of a body, each made in a thread of the pool."""
+async def chunked(body: Iterator[bytes], pool: Executor) -> AsyncIterator[bytes]:
+    """The chunks of a body, each made in a thread of the pool."""
     loop = asyncio.get_running_loop()
-    while (part := await loop.run_in_executor(pool, next, body, None)) is not None:
-        yield part
+    while (chunk := await loop.run_in_executor(pool, next, body, None)) is not None:
+        yield chunk
 
 
 def npy_bytes(array: Floats) -> bytes:

@@ -6,7 +6,6 @@ computed side by side, as `encode` does.
 """
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+from berthub.cores import core_count
 from berthub.engines.engine import AnyBatch, Engine, Limits, Result
 from berthub.serving.batches import batch_of, put
 from berthub.serving.choosing import Choice, by_length
@@ -277,8 +277,7 @@ class Batcher:
             if head is not None and (group is None or head.longest().group == group):
                 rows = self._choice.rows(head, self._queue, mixed=self._mixed())
             for row, work in rows:
-                if not work.started:
-                    work.started = True
+                if not work.begun:
                     work.begun = now
                     self._observer.waited(now - work.arrived)
                 self._take(row)
@@ -350,8 +349,7 @@ class Batcher:
 
 def _cores(engine: Engine) -> int:
     """How many cores compute."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return there if engine.threads is None else min(there, engine.threads)
+    return core_count() if engine.threads is None else min(core_count(), engine.threads)
 
 
 def _finish(work: Work) -> None:

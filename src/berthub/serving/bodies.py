@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import orjson
 
 from berthub.serving.failures import BadRequestError, TooLargeError
 from berthub.tokenization.tokenizer import Text
 
-__all__ = ["Fields", "check_count", "is_text", "json_value", "shown", "text_of", "texts_of"]
+__all__ = ["Fields", "check_count", "is_ids", "json_value", "shown", "text_of", "texts_of"]
 
 _SHOWN = 60
 # A smaller body is parsed in milliseconds, whatever is in it.
@@ -121,18 +121,17 @@ class Fields:
         return value
 
 
-def is_text(value: Any) -> bool:
-    """Whether a value is a text, or a pair of texts."""
-    return isinstance(value, str) or (
-        isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], str)
-    )
+def is_ids(value: Any) -> TypeGuard[list[int]]:
+    """Whether a value is a list of whole numbers, at least one, as the ids of a text's tokens are."""
+    # True is no number here: JSON tells them apart.
+    return isinstance(value, list) and set(map(type, value)) == {int}
 
 
 def text_of(value: Any, where: str, *, pairs: bool = False) -> Text:
     """A text, or with `pairs` a pair of them as a list of two; `BadRequestError` for anything else."""
     if isinstance(value, str):
         return value
-    if pairs and is_text(value):
+    if pairs and isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value):
         return (value[0], value[1])
     raise BadRequestError(
         f"{where} must be a string{' or a list of two strings' if pairs else ''}, and is {shown(value)}", where=where

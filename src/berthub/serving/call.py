@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from berthub.serving.bodies import check_count, json_value, texts_of
 from berthub.serving.failures import BadRequestError, UnavailableError
@@ -18,6 +18,10 @@ __all__ = ["Call", "truncation_headers"]
 _PRIORITY = "x-priority"
 _TIMEOUT = "x-request-timeout"
 _LARGEST = 1000
+# In bytes: what takes more than a millisecond to take apart.
+_LARGE = 1 << 15
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -42,6 +46,10 @@ class Call:
     def json(self) -> Any:
         """The body as a JSON value."""
         return json_value(self.body, texts=self.state.limits.texts)
+
+    async def read(self, function: Callable[[], T], service: Service) -> T:
+        """What a function reads from the body: in another thread where the body is large."""
+        return await service.in_pool(function) if len(self.body) >= _LARGE else function()
 
     def service(self, name: str | None = None) -> Service:
         """The model of that name, None for the default; it is not replaced under the request."""

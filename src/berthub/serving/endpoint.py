@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from berthub.serving.answers import Answer, json_answer, sliced
+from berthub.serving.answers import Answer, chunked, json_answer
 from berthub.serving.call import Call
 from berthub.serving.failures import (
     DeadlineError,
@@ -255,6 +255,6 @@ async def _send(answer: Answer, call: Call, send: Send) -> None:
         await send({"type": "http.response.body", "body": body})
         return
     with closing(body):  # type: ignore[type-var]
-        async for part in sliced(body, call.state.pool):
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+        async for chunk in chunked(body, call.state.pool):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

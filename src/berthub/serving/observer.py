@@ -28,7 +28,7 @@ class Observer(Protocol):
 
 
 class Unobserved:
-    """An observer that looks away."""
+    """An observer that notes nothing."""
 
     def tokenized(self, *, texts: int, tokens: int, seconds: float, lengths: npt.NDArray[np.int64]) -> None:
         """Nothing is noted."""

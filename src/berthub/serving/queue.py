@@ -16,7 +16,7 @@ from berthub.serving.work import Work
 
 __all__ = ["FairQueue"]
 
-# Clients that used the server and wait for nothing now are forgotten from so many on, the least active first.
+# From so many keys on, some of those of which nothing waits are forgotten.
 _REMEMBERED = 4096
 
 _Place = tuple[int, float, bool, int, Work]
@@ -97,12 +97,12 @@ class FairQueue:
         key.clock += tokens / max(1, len(key.works))
         if work in self._places:
             self._displace(work)
-            work.virtual += tokens if work.charged else tokens + self._head_start
-            work.charged = True
+            work.virtual += tokens if work.started else tokens + self._head_start
+            work.started = True
             self._place(key, work)
 
     def _place(self, key: _Key, work: Work) -> None:
-        # Of equal ones the one that has just come is first: the other was served already.
+        # Of equals a work that has just come is first: the others were served already.
         place = (work.terms.priority, work.virtual, work.started, next(self._numbers), work)
         self._places[work] = place
         insort(key.works, place)
@@ -113,10 +113,10 @@ class FairQueue:
         return key
 
     def _forget(self) -> None:
-        """Forget the clients that have used least of those that wait for nothing."""
+        """Forget half of the keys of which nothing waits: those that have used least."""
         if len(self._keys) < _REMEMBERED:
             return
         idle = (name for name, key in self._keys.items() if not key.works)
-        # Of those that are ahead of the others it would be told by what they used; they are the last to be forgotten.
+        # A key that has used much comes after the others when it asks again, unless it is forgotten. So it is not.
         for name in heapq.nsmallest(_REMEMBERED // 2, idle, key=lambda each: self._keys[each].used):
             del self._keys[name]

@@ -51,6 +51,12 @@ class Encoded:
         rows = np.split(self.arrays[output], self.prepared.distinct.row_splits[1:-1])
         return rows if which is None else [rows[index] for index in which.tolist()]
 
+    def padded_bytes(self, outputs: Sequence[Output]) -> int:
+        """The size of `padded` of all of these outputs that are vectors of tokens."""
+        lengths = self.tokens.lengths
+        floats: int = sum(self.arrays[output].shape[-1] for output in outputs if output.pooling is None)
+        return 4 * floats * len(lengths) * int(lengths.max(initial=0))
+
     def padded(self, output: Output) -> Floats:
         """The token vectors as one array with zeros after a text's last token: float32 [n, longest, hidden]."""
         rows = self.token_rows(output)

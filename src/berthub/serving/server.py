@@ -31,7 +31,7 @@ from berthub.serving.models import Models, ModelSource
 from berthub.serving.page import page_routes
 from berthub.serving.protocol import bounded_protocol
 from berthub.serving.service import Service
-from berthub.serving.state import Limits, ServerState
+from berthub.serving.state import RequestLimits, ServerState
 from berthub.serving.tracing import load_tracing
 
 __all__ = ["Options", "check_certificate", "serve"]
@@ -43,8 +43,9 @@ _THREADS = 4
 # Others that tokenize megabytes.
 _LARGE_THREADS = 2
 _TICK = 0.02
-# At its end the server answers so long after the last request, so that clients learn that it goes; but in all so long.
+# A server that ends answers 503 until so many seconds after the last request, so that clients learn of it.
 _QUIET = 0.3
+# But not for longer than this.
 _TELLING = 1.0
 
 
@@ -55,7 +56,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8080
     batching: Settings = field(default_factory=Settings)
-    limits: Limits = field(default_factory=Limits)
+    limits: RequestLimits = field(default_factory=RequestLimits)
     bounds: Bounds = field(default_factory=Bounds)
     drain_seconds: float = 30.0
     tls_certificate: Path | None = None
@@ -128,7 +129,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 class Server(AcceptingServer):
-    """uvicorn's server, which ends in peace: it answers that it goes, and finishes what it took."""
+    """uvicorn's server, with an end of its own: it tells clients that it ends, and finishes what it took."""
 
     def __init__(
         self,

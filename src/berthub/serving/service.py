@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from berthub.encoding.array_call import ArrayCall
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.fill_mask import Filling, Masked
+from berthub.encoding.finish import finish_head
 from berthub.encoding.prediction import Logits, softmax
 from berthub.encoding.prepare import Prepared, rows_of
 from berthub.encoding.request import Request
@@ -32,7 +33,7 @@ from berthub.serving.work import Arrays, Rows, Terms, Work
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 
-__all__ = ["Bounds", "Service", "Truncation"]
+__all__ = ["Service", "Truncation"]
 
 T = TypeVar("T")
 
@@ -41,25 +42,20 @@ Truncation = Literal["refuse", "right", "left"]
 
 # So little is done at once, by the event loop: to hand it to another thread takes longer.
 _FEW_TEXTS = 16
-_FEW_CHARACTERS = 4096
-_FEW_TOKENS = 4096
-# From so many characters texts are tokenized in threads of their own: megabytes take seconds.
-_MANY_CHARACTERS = 1 << 18
+_FEW = 4096
+# From so many characters on texts are tokenized in threads of their own: megabytes take seconds.
+_MANY = 1 << 18
 # Of a longer text that is refused the tokens are not counted.
 _COUNTED_CHARACTERS = 1 << 16
 # Of so many different sets of outputs each is computed as it is asked for; of more, all outputs are computed.
 _SETS = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """The most that one request may ask for: bytes of arrays."""
-
-    result_bytes: int = 1 << 28
-
-
 class Service:
-    """A model that serves; the methods are for the event loop's thread."""
+    """A model that serves; the methods are for the event loop's thread.
+
+    `result_bytes` is the most that the arrays of one request may have.
+    """
 
     def __init__(
         self,
@@ -69,7 +65,7 @@ class Service:
         pool: Executor,
         large: Executor | None = None,
         settings: Settings | None = None,
-        bounds: Bounds | None = None,
+        result_bytes: int = 1 << 28,
         observer: Observer | None = None,
     ) -> None:
         self.name = name
@@ -82,7 +78,7 @@ class Service:
         self._pool = pool
         # Nothing else waits behind what takes seconds.
         self._large = large or pool
-        self.bounds = bounds or Bounds()
+        self.result_bytes = result_bytes
         self.batcher = Batcher(self._stages.engine, settings=settings, observer=self._observer, name=name)
 
     @property
@@ -94,15 +90,8 @@ class Service:
         self, texts: Sequence[Text], request: Request, *, terms: Terms, truncation: Truncation = "refuse"
     ) -> Encoded:
         """The outputs that `request` asks for, for texts or pairs of them."""
-
-        def begin() -> tuple[Prepared, Work]:
-            prepared = self._prepare(texts, truncation, terms)
-            return prepared, self._submit(
-                Rows.of(prepared.distinct), request.distinct, terms, asked=len(prepared.tokens.ids)
-            )
-
-        prepared, work = await self._begin(begin, texts)
-        return Encoded(prepared, request, await self._arrays(work))
+        prepare = partial(self._prepare, texts, truncation, terms)
+        return await self._encoded(prepare, request, terms, count=len(texts), size=_characters(texts))
 
     async def encode_tokens(
         self, rows: Sequence[Sequence[int]], request: Request, *, terms: Terms, where: str = "input"
@@ -111,20 +100,18 @@ class Service:
 
         `where` is the rows' place in the request, for messages.
         """
+        prepare = partial(self._prepare_ids, rows, where, terms)
+        return await self._encoded(prepare, request, terms, count=len(rows), size=sum(map(len, rows)))
 
+    async def _encoded(
+        self, prepare: Callable[[], Prepared], request: Request, terms: Terms, *, count: int, size: int
+    ) -> Encoded:
         def begin() -> tuple[Prepared, Work]:
-            began = time.perf_counter()
-            prepared = self._prepare_ids(rows, where)
-            self._note(prepared, began, terms)
-            return prepared, self._submit(
-                Rows.of(prepared.distinct), request.distinct, terms, asked=len(prepared.tokens.ids)
-            )
+            prepared = prepare()
+            rows, asked = Rows.of(prepared.distinct), len(prepared.tokens.ids)
+            return prepared, self._submit(rows, request.distinct, terms, asked=asked)
 
-        if len(rows) <= _FEW_TEXTS and sum(map(len, rows)) <= _FEW_TOKENS:
-            prepared, work = begin()
-        else:
-            self.batcher.check_room()
-            prepared, work = await self.in_pool(begin)
+        prepared, work = await self._begin(begin, count=count, size=size)
         return Encoded(prepared, request, await self._arrays(work))
 
     async def logits(self, texts: Sequence[Text], *, terms: Terms, truncation: Truncation = "refuse") -> Logits:
@@ -134,7 +121,7 @@ class Service:
             raise InputError("this model labels words: its predictions are those of `tags`")
         output = Output(pooling=head.pooling).resolved(self.encoder.config)
         encoded = await self.encode(texts, Request({"head": output}), terms=terms, truncation=truncation)
-        return Logits(head, encoded.vectors(output) @ head.kernel + head.bias, encoded.tokens.truncated)
+        return finish_head(encoded.prepared, encoded.vectors(output) @ head.kernel + head.bias, head)
 
     async def tags(
         self, texts: Sequence[str], *, terms: Terms, truncation: Truncation = "refuse"
@@ -197,7 +184,7 @@ class Service:
         def begin() -> Masked:
             return Masked.of(text, top_k=top_k, checkpoint=self.encoder.checkpoint, tokenizer=self.tokenizer)
 
-        masked = await self._begin(begin, [text])
+        masked = await self._begin(begin, count=1, size=len(text))
         rows = Rows(
             ids=masked.ids,
             type_ids=np.zeros_like(masked.ids),
@@ -214,7 +201,7 @@ class Service:
         def tokens() -> Tokens:
             return self.tokenizer.tokens(texts, offsets=True)
 
-        return await self._begin(tokens, texts)
+        return await self._begin(tokens, count=len(texts), size=_characters(texts))
 
     async def in_pool(self, function: Callable[[], T], pool: Executor | None = None) -> T:
         """What a function returns that takes its time, computed in a thread of the pool."""
@@ -241,13 +228,15 @@ class Service:
         """Compute what there is, and end; whether that took less than `timeout` seconds."""
         return self.batcher.close(timeout)
 
-    async def _begin(self, begin: Callable[[], T], texts: Sequence[Text]) -> T:
-        """What `begin` returns, at once for a few short texts, else by a thread of the pool."""
-        characters = sum(map(_characters, texts))
-        if len(texts) <= _FEW_TEXTS and characters <= _FEW_CHARACTERS:
+    async def _begin(self, begin: Callable[[], T], *, count: int, size: int) -> T:
+        """What `begin` returns, at once for a few short texts, else by a thread of the pool.
+
+        `size` is how many characters, or ids of tokens, the `count` texts have.
+        """
+        if count <= _FEW_TEXTS and size <= _FEW:
             return begin()
         self.batcher.check_room()
-        return await self.in_pool(begin, self._large if characters >= _MANY_CHARACTERS else None)
+        return await self.in_pool(begin, self._large if size >= _MANY else None)
 
     async def _arrays(self, work: Work) -> Arrays:
         return await asyncio.wrap_future(work.future)
@@ -275,7 +264,7 @@ class Service:
     def _result_bytes(self, rows: Rows, outputs: Sequence[Output]) -> int:
         """The size of what is computed; `TooLargeError` where it is more than one request may have."""
         config = self.encoder.config
-        tokens, most = int(rows.splits[-1]), self.bounds.result_bytes
+        tokens, most = int(rows.splits[-1]), self.result_bytes
         at = 0 if rows.positions is None else rows.positions.size
         floats = sum(
             at * config.vocab_size if output.mlm else (len(rows) if output.pooling else tokens) * config.hidden_size
@@ -298,7 +287,7 @@ class Service:
             # Of megabytes not all is tokenized, only to be refused.
             row = int(too_long[0])
             count = f"more than {longest}"
-            if _characters(texts[row]) <= _COUNTED_CHARACTERS:
+            if _characters([texts[row]]) <= _COUNTED_CHARACTERS:
                 count = f"{tokenizer.tokens([texts[row]], max_length=None).lengths[0]:,}"
             raise UnprocessableError(
                 f"text {row} has {count} tokens, and the model takes at most {longest}"
@@ -319,8 +308,9 @@ class Service:
             texts=len(tokens), tokens=len(tokens.ids), seconds=ended - began, lengths=tokens.lengths
         )
 
-    def _prepare_ids(self, rows: Sequence[Sequence[int]], where: str) -> Prepared:
+    def _prepare_ids(self, rows: Sequence[Sequence[int]], where: str, terms: Terms) -> Prepared:
         """Rows of ids; special tokens are added where the first is not `[CLS]`."""
+        began = time.perf_counter()
         vocabulary, longest = self.tokenizer.vocabulary, self.tokenizer.max_length
         classify, separate = (vocabulary.ids[piece] for piece in (vocabulary.classify, vocabulary.separate))
         known = len(vocabulary)
@@ -351,7 +341,9 @@ class Service:
             row_splits=np.array(splits, np.int64),
             truncated=np.zeros(len(rows), np.bool_),
         )
-        return rows_of([""] * len(rows), tokens, self.tokenizer, window=None)
+        prepared = rows_of([""] * len(rows), tokens, self.tokenizer, window=None)
+        self._note(prepared, began, terms)
+        return prepared
 
     def _array_rows(self, call: ArrayCall, outputs: Sequence[Output]) -> Rows:
         """The rows of arrays: without their padding where nothing of it is asked for."""
@@ -372,8 +364,8 @@ class Service:
         )
 
 
-def _characters(text: Text) -> int:
-    return len(text) if isinstance(text, str) else sum(map(len, text))
+def _characters(texts: Sequence[Text]) -> int:
+    return sum(len(text) if isinstance(text, str) else sum(map(len, text)) for text in texts)
 
 
 def _all_outputs(encoder: Encoder) -> frozenset[Output]:

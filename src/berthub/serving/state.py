@@ -11,11 +11,11 @@ from berthub.serving.metrics import Metrics
 from berthub.serving.models import Models
 from berthub.serving.tracing import Tracing
 
-__all__ = ["Limits", "ServerState"]
+__all__ = ["RequestLimits", "ServerState"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RequestLimits:
     """The bounds on requests.
 
     `body_bytes` and `texts` are the most of one request; `bytes` the most of all bodies and results in memory.
@@ -37,7 +37,7 @@ class ServerState:
     models: Models
     metrics: Metrics
     pool: ThreadPoolExecutor
-    limits: Limits = field(default_factory=Limits)
+    limits: RequestLimits = field(default_factory=RequestLimits)
     keys: ApiKeys | None = None
     tracing: Tracing = field(default_factory=Tracing)
     model_control: bool = False

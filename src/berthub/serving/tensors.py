@@ -194,9 +194,7 @@ def _finished(name: str, outputs: Sequence[Output], found: Mapping[Output, Float
 
 def _check_padded(encoded: Encoded, outputs: Sequence[Output], service: Service) -> None:
     """`TooLargeError` where token vectors, padded to the longest text, would be too large."""
-    lengths = encoded.tokens.lengths
-    padded = sum(output.pooling is None for output in outputs) * len(lengths) * int(lengths.max(initial=0))
-    size, most = 4 * padded * service.encoder.config.hidden_size, service.bounds.result_bytes
+    size, most = encoded.padded_bytes(outputs), service.result_bytes
     if size > most:
         raise TooLargeError(
             f"the outputs that are asked for have {size / 1e6:,.0f} MB, padded to the longest text, and at most "

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from berthub.serving.call import Call
+from berthub.serving.endpoint import Endpoint, Handler
 from berthub.serving.failures import UnknownModelError
 from berthub.serving.models import Model
 from berthub.serving.service import Service
 
-__all__ = ["model_at", "service_at", "version_status"]
+__all__ = ["model_at", "model_endpoints", "service_at", "version_status"]
 
 
 def version_status(model: Model, *, version: str | None = None) -> Mapping[str, Any]:
@@ -45,6 +46,18 @@ def service_at(call: Call) -> tuple[Service, str]:
     """The service of the model that a request's path names, and its version."""
     model = model_at(call)
     return call.service(model.name), str(model.version)
+
+
+def model_endpoints(
+    prefix: str, method: str, end: str, handler: Handler, operation: Mapping[str, Any]
+) -> list[Endpoint]:
+    """The endpoint of a model at `prefix`/NAME, and that of one of its versions. Any content type is taken."""
+    return [
+        Endpoint(
+            path=f"{prefix}/{{name}}{version}{end}", method=method, handler=handler, media=None, operation=operation
+        )
+        for version in ("", "/versions/{version}")
+    ]
 
 
 def _unknown_version(model: Model, version: str) -> UnknownModelError:

@@ -147,7 +147,6 @@ class Work:
     waiting: int = 0
     unfinished: int = 0
     virtual: float = 0.0
-    charged: bool = False
     started: bool = False
     begun: float = 0.0
     arrays: dict[Output, Floats] = field(default_factory=dict)

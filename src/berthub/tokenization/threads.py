@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from berthub.cores import core_count
+
 __all__ = ["map_concurrently", "thread_count"]
 
 In = TypeVar("In")
@@ -18,7 +20,7 @@ def thread_count() -> int:
     count = os.environ.get("RAYON_NUM_THREADS", "")
     if count.isdecimal() and int(count):
         return int(count)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return core_count()
 
 
 def map_concurrently(do: Callable[[In], Out], parts: Sequence[In]) -> Iterable[Out]:

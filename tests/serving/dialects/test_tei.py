@@ -125,7 +125,7 @@ def test_padding_makes_no_array_larger_than_what_is_taken(
 ) -> None:
     texts = ["word " * 20, *["a"] * 40]
     tokens = int(encoder.encode(texts).ragged_tokens.lengths.sum())
-    monkeypatch.setattr("berthub.serving.dialects.tei.vectors.Bounds.result_bytes", 8 * tokens * 32)
+    monkeypatch.setattr(server.server.state.models.service(), "result_bytes", 8 * tokens * 32)
     answer = server.client.post("/embed_all", json={"inputs": texts}, headers={"accept": NPY})
     assert answer.status_code == 413
     assert "with padding the array would have" in answer.json()["error"]

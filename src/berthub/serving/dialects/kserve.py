@@ -6,6 +6,7 @@ model repository.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from berthub.errors import BerthubError
@@ -17,7 +18,7 @@ from berthub.serving.endpoint import Endpoint, Handler
 from berthub.serving.failures import BadRequestError, ForbiddenError, RequestError, UnavailableError, UnprocessableError
 from berthub.serving.models import Model
 from berthub.serving.tensors import Inputs, Spec, Tensors, computed, given, offered, taken
-from berthub.serving.versions import model_at, service_at
+from berthub.serving.versions import model_at, model_endpoints, service_at
 from berthub.serving.work import Terms
 from berthub.version import __version__
 
@@ -29,7 +30,7 @@ _MICROSECOND = 1e-6
 _DAY = 86_400_000_000
 # The number of Triton's levels of priority that are told apart.
 _LEVELS = 1000
-# A body or an answer from here on is made in another thread.
+# An answer from here on is made in another thread.
 _LARGE = 1 << 15
 _REFUSED = ("classification", "shared_memory_region")
 
@@ -73,7 +74,7 @@ async def infer(call: Call) -> Answer:
         fields, binary = split_body(call.body, call.headers.get(LENGTH))
         return fields, read_inputs(fields, binary, most=call.state.limits.texts)
 
-    fields, inputs = await service.in_pool(read) if len(call.body) >= _LARGE else read()
+    fields, inputs = await call.read(read, service)
     identity = fields.string("id")
     parameters = Fields.of(fields.values.get("parameters") or {}, "parameters")
     terms = _terms(parameters, call)
@@ -133,10 +134,10 @@ def _answer(about: Mapping[str, Any], tensors: Tensors, binary: Mapping[str, boo
 
     def document() -> Iterator[bytes]:
         yield as_json(about)[:-1] + b',"outputs":['
-        for number, (slices, _) in enumerate(parts):
+        for number, (chunks, _) in enumerate(parts):
             if number:
                 yield b","
-            yield from slices
+            yield from chunks
         yield b"]}"
 
     if not any(binary.values()):
@@ -282,14 +283,7 @@ SCHEMAS: Mapping[str, Any] = {
 }
 
 
-def _both(method: str, end: str, handler: Handler, operation: Mapping[str, Any]) -> list[Endpoint]:
-    """The endpoint of a model, and that of one of its versions."""
-    return [
-        Endpoint(
-            path=f"/v2/models/{{name}}{version}{end}", method=method, handler=handler, media=None, operation=operation
-        )
-        for version in ("", "/versions/{version}")
-    ]
+_both = partial(model_endpoints, "/v2/models")
 
 
 def _repository(end: str, handler: Handler, summary: str, body: str, answer: str) -> Endpoint:

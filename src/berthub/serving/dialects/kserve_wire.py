@@ -197,7 +197,7 @@ def _unpacked(view: memoryview, count: int, tensor: Fields) -> list[str]:
 
 
 def written(name: str, value: Value, *, binary: bool) -> tuple[Iterator[bytes], bytes]:
-    """An output as JSON, in slices, and the bytes that come behind the JSON if it is `binary`."""
+    """An output as JSON, in chunks, and the bytes that come behind the JSON if it is `binary`."""
     strings = not isinstance(value, np.ndarray)
     shape = [len(value)] if strings else list(value.shape)  # type: ignore[union-attr]
     head = {"name": name, "datatype": "BYTES" if strings else "FP32", "shape": shape}

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from berthub.encoding.normalize import unit_length
 from berthub.encoding.request import Request
 from berthub.engines.engine import Floats
 from berthub.serving.answers import Answer, as_json, json_answer, list_answer
-from berthub.serving.bodies import Fields
+from berthub.serving.bodies import Fields, is_ids
 from berthub.serving.call import Call, truncation_headers
+from berthub.serving.dimensions import dimensions_of, first_dimensions
 from berthub.serving.endpoint import Endpoint
 from berthub.serving.failures import BadRequestError, Kind, RequestError, UnprocessableError
 from berthub.serving.results import Encoded
@@ -45,20 +45,17 @@ async def embeddings(call: Call) -> Answer:
     encoding = fields.choice("encoding_format", ("float", "base64"), "float")
     service = call.service(fields.string("model"))
     request = Request.of_vectors(service.encoder.checkpoint)
-    size = service.encoder.config.hidden_size * len(request.embedding)
-    dimensions = fields.integer("dimensions", least=1)
-    if dimensions is not None and dimensions > size:
-        raise UnprocessableError(f"dimensions is {dimensions}, and the model's vectors have {size}", where="dimensions")
+    dimensions = dimensions_of(fields, service, request)
     truncates = _truncates(fields)
     terms = call.terms(priority=fields.integer("priority", least=-1000, most=1000))
     call.ledger.task, call.ledger.single = "embed", isinstance(given, str)
 
-    if isinstance(given, list) and given and _is_ids(given):
+    if is_ids(given):
         encoded = await service.encode_tokens([given], request, terms=terms)
     elif isinstance(given, list) and given and all(isinstance(each, list) for each in given):
         call.check_count(given, "input")
         for index, row in enumerate(given):
-            if not _is_ids(row):
+            if not is_ids(row):
                 raise BadRequestError(f"input[{index}] must be a list of the ids of tokens", where=f"input[{index}]")
         encoded = await service.encode_tokens(given, request, terms=terms)
     else:
@@ -71,10 +68,7 @@ async def embeddings(call: Call) -> Answer:
 
 
 def _answer(encoded: Encoded, service: Service, *, encoding: str, dimensions: int | None) -> Answer:
-    vectors = encoded.embedding()
-    if dimensions is not None and dimensions < vectors.shape[1]:
-        # As OpenAI's: the first components, scaled to length 1 again.
-        vectors = unit_length(np.ascontiguousarray(vectors[:, :dimensions]))
+    vectors = first_dimensions(encoded.embedding(), dimensions, unit=True)
     used = len(encoded.tokens.ids)
     after = as_json({"model": service.name, "object": "list", "usage": {"prompt_tokens": used, "total_tokens": used}})
 
@@ -103,10 +97,6 @@ def _truncates(fields: Fields) -> bool | None:
             f"{name} is {limit}, and only -1 is taken: texts are truncated to what the model takes", where=name
         )
     return None if limit is None else True
-
-
-def _is_ids(value: Any) -> bool:
-    return isinstance(value, list) and set(map(type, value)) == {int}
 
 
 async def models(call: Call) -> Answer:

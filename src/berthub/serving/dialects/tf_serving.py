@@ -6,7 +6,8 @@ or Infinity, which strict JSON does not have: the outputs of finite weights are 
 in a request the tokens are refused.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,18 @@ from berthub.serving.answers import Answer, Body, as_json, json_answer, list_ans
 from berthub.serving.bodies import Fields, shown
 from berthub.serving.call import Call
 from berthub.serving.dialects.tf_serving_inputs import column_inputs, row_inputs
-from berthub.serving.endpoint import Endpoint, Handler
+from berthub.serving.endpoint import Endpoint
 from berthub.serving.failures import BadRequestError
 from berthub.serving.heads import served_head
 from berthub.serving.service import Service
 from berthub.serving.tensors import TEXT, Inputs, Spec, Tensors, Value, computed, given, offered, taken
-from berthub.serving.versions import service_at, version_status
+from berthub.serving.versions import model_endpoints, service_at, version_status
 
 __all__ = ["ENDPOINTS", "SCHEMAS"]
 
 # Of TF2's and TF1's models on TensorFlow Hub.
 _SIGNATURES = ("serving_default", "tokens")
 _TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "string": "DT_STRING"}
-# A body from here on is taken apart in another thread.
-_LARGE = 1 << 15
 
 
 async def status(call: Call) -> Answer:
@@ -94,7 +93,7 @@ async def predict(call: Call) -> Answer:
             by_row,
         )
 
-    fields, inputs, by_row = await _read(read, service, call)
+    fields, inputs, by_row = await call.read(read, service)
     names = _wanted(fields) or [(name, name) for name in given(service, inputs, alias=True)]
     tensors = await computed(service, inputs, names, call=call, terms=call.terms())
     return _by_row(tensors) if by_row else _by_column(tensors)
@@ -140,12 +139,8 @@ async def _of_examples(call: Call, service: Service, name: str, signature: str) 
             merged.append({**context, **features})
         return row_inputs(merged, "examples", call)
 
-    inputs = await _read(read, service, call)
+    inputs = await call.read(read, service)
     return (await computed(service, inputs, [(name, name)], call=call, terms=call.terms())).values[name]
-
-
-async def _read(read: Callable[[], Any], service: Service, call: Call) -> Any:
-    return await service.in_pool(read) if len(call.body) >= _LARGE else read()
 
 
 def _check_signature(fields: Fields, *own: str) -> None:
@@ -199,11 +194,11 @@ def _by_column(tensors: Tensors) -> Answer:
     if all(isinstance(body, bytes) for body in bodies):
         return Answer(b"".join(bodies), headers=tensors.headers)  # type: ignore[arg-type]
 
-    def slices() -> Iterator[bytes]:
+    def chunks() -> Iterator[bytes]:
         for body in bodies:
             yield from [body] if isinstance(body, bytes) else body
 
-    return Answer(slices(), headers=tensors.headers)
+    return Answer(chunks(), headers=tensors.headers)
 
 
 def _column(value: Value) -> Iterator[Body]:
@@ -276,14 +271,7 @@ SCHEMAS: Mapping[str, Any] = {
 }
 
 
-def _both(method: str, end: str, handler: Handler, operation: Mapping[str, Any]) -> list[Endpoint]:
-    """The endpoint of a model, and that of one of its versions."""
-    return [
-        Endpoint(
-            path=f"/v1/models/{{name}}{version}{end}", method=method, handler=handler, media=None, operation=operation
-        )
-        for version in ("", "/versions/{version}")
-    ]
+_both = partial(model_endpoints, "/v1/models")
 
 
 ENDPOINTS = (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from berthub.serving.answers import Answer, as_json
-from berthub.serving.bodies import Fields
+from berthub.serving.bodies import Fields, is_ids
 from berthub.serving.call import Call
 from berthub.serving.dialects.tei.fields import EmptyError, check_prompt, service_of, strings_or_pairs
 from berthub.serving.failures import BadRequestError
@@ -26,8 +26,8 @@ async def tokenize(call: Call) -> Answer:
     texts, _ = strings_or_pairs(call, fields)
     service = service_of(call, fields)
     tokens = await service.tokenize(texts)
-    slices = _slices(tokens, texts, service.tokenizer.vocabulary.pieces, special=special)
-    return Answer(b"".join(slices) if len(tokens.ids) <= _CHUNK else slices)
+    body = _body(tokens, texts, service.tokenizer.vocabulary.pieces, special=special)
+    return Answer(b"".join(body) if len(tokens.ids) <= _CHUNK else body)
 
 
 async def decode(call: Call) -> Answer:
@@ -43,15 +43,15 @@ async def decode(call: Call) -> Answer:
     call.check_count(rows, "ids", "lists")
     for index, row in enumerate(rows):
         where = f"ids[{index}]" if rows is given else "ids"
-        if not isinstance(row, list) or not all(type(each) is int for each in row):
+        if row != [] and not is_ids(row):
             raise BadRequestError(f"{where} must be a list of the ids of tokens", where=where)
     service = service_of(call, fields)
     found = await service.in_pool(lambda: as_json([decoded(row, service.tokenizer, skip_special=skip) for row in rows]))
     return Answer(found)
 
 
-def _slices(tokens: Tokens, texts: Sequence[Text], pieces: Sequence[str], *, special: bool) -> Iterator[bytes]:
-    """The answer in slices of some tokens each: a text can have millions."""
+def _body(tokens: Tokens, texts: Sequence[Text], pieces: Sequence[str], *, special: bool) -> Iterator[bytes]:
+    """The answer in chunks of some tokens each: a text can have millions."""
     yield b"["
     waiting: list[bytes] = []
     held = 0

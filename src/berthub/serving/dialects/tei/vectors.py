@@ -1,15 +1,13 @@
 """`/embed`, `/embed_all`, `/similarity`: vectors of texts, of their tokens, and how similar texts are."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
-
-from berthub.encoding.normalize import unit_length
 from berthub.encoding.request import Request
 from berthub.engines.engine import Floats
 from berthub.networks.outputs import Output
 from berthub.serving.answers import Answer, arrow_bytes, as_json, list_answer, npy_bytes
-from berthub.serving.bodies import Fields
+from berthub.serving.bodies import Fields, is_ids
 from berthub.serving.call import Call, truncation_headers
 from berthub.serving.dialects.tei.fields import (
     EmptyError,
@@ -19,9 +17,10 @@ from berthub.serving.dialects.tei.fields import (
     strings_or_pairs,
     truncation_of,
 )
-from berthub.serving.failures import BadRequestError, TooLargeError, UnprocessableError
+from berthub.serving.dimensions import dimensions_of, first_dimensions
+from berthub.serving.failures import BadRequestError, TooLargeError
 from berthub.serving.results import Encoded
-from berthub.serving.service import Bounds, Service
+from berthub.serving.service import Service
 
 __all__ = ["ARROW", "NPY", "embed", "embed_all", "similarity"]
 
@@ -39,16 +38,9 @@ async def embed(call: Call, fields: Fields | None = None) -> Answer:
     service = service_of(call, fields)
     request = Request.of_vectors(service.encoder.checkpoint, normalize=fields.boolean("normalize", True))
     fields.choice("encoding_format", ("float",), "float")
-    size = service.encoder.config.hidden_size * len(request.embedding)
-    dimensions = fields.integer("dimensions", least=1)
-    if dimensions is not None and dimensions > size:
-        raise UnprocessableError(f"dimensions is {dimensions}, and the model's vectors have {size}", where="dimensions")
+    dimensions = dimensions_of(fields, service, request)
     encoded = await _encoded(call, fields, service, request)
-    vectors = encoded.embedding()
-    if dimensions is not None and dimensions < size:
-        vectors = np.ascontiguousarray(vectors[:, :dimensions])
-        if request.normalize:
-            vectors = unit_length(vectors)
+    vectors = first_dimensions(encoded.embedding(), dimensions, unit=request.normalize)
     headers = truncation_headers(encoded.truncated)
     match call.accepts(_MEDIA):
         case "application/x-npy":
@@ -68,7 +60,7 @@ async def embed_all(call: Call) -> Answer:
     headers = truncation_headers(encoded.truncated)
     match call.accepts(_MEDIA):
         case "application/x-npy":
-            _check_padded(encoded, service)
+            _check_padded(encoded.padded_bytes([output]), service.result_bytes)
             content = await service.in_pool(lambda: npy_bytes(encoded.padded(output)))
             return Answer(content, NPY, headers={**headers, **_counts(encoded)})
         case "application/vnd.apache.arrow.stream":
@@ -118,8 +110,8 @@ async def _encoded(call: Call, fields: Fields, service: Service, request: Reques
     return await service.encode(texts, request, terms=call.terms(), truncation=truncation)
 
 
-def _ids(value: object, where: str) -> list[int]:
-    if isinstance(value, list) and set(map(type, value)) == {int}:
+def _ids(value: Any, where: str) -> list[int]:
+    if is_ids(value):
         return value
     raise BadRequestError(f"{where} must be a list of the ids of tokens, and nothing else", where=where)
 
@@ -128,14 +120,12 @@ def _as_lists(rows: Sequence[Floats] | Floats, floats: int, headers: Mapping[str
     return list_answer(rows, write=lambda index, row: as_json(row), floats=floats, headers=headers)
 
 
-def _check_padded(encoded: Encoded, service: Service) -> None:
+def _check_padded(size: int, most: int) -> None:
     """Refuse an array that padding makes larger than what one request may ask for."""
-    lengths = encoded.tokens.lengths
-    size = 4 * len(lengths) * int(lengths.max()) * service.encoder.config.hidden_size
-    if size > Bounds.result_bytes:
+    if size > most:
         raise TooLargeError(
-            f"with padding the array would have {size / 1e6:,.0f} MB, and at most {Bounds.result_bytes / 1e6:,.0f} MB "
-            f"are sent: ask for {ARROW}, which pads nothing, or for fewer texts"
+            f"with padding the array would have {size / 1e6:,.0f} MB, and at most {most / 1e6:,.0f} MB are sent: ask "
+            f"for {ARROW}, which pads nothing, or for fewer texts"
         )
 
 
