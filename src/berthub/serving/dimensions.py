@@ -14,10 +14,8 @@ __all__ = ["dimensions_of", "first_dimensions"]
 
 def dimensions_of(fields: Fields, service: Service, request: Request) -> int | None:
     """The field `dimensions`, None where there is none; `UnprocessableError` for more than the vectors have."""
-    dimensions, size = (
-        fields.integer("dimensions", least=1),
-        service.encoder.config.hidden_size * len(request.embedding),
-    )
+    dimensions = fields.integer("dimensions", least=1)
+    size = service.encoder.config.hidden_size * len(request.embedding)
     if dimensions is not None and dimensions > size:
         raise UnprocessableError(f"dimensions is {dimensions}, and the model's vectors have {size}", where="dimensions")
     return dimensions

@@ -30,6 +30,7 @@ from berthub.serving.heads import served_head
 from berthub.serving.observer import Observer, Unobserved
 from berthub.serving.results import Encoded, TaggedText, tagged
 from berthub.serving.work import Arrays, Rows, Terms, Work
+from berthub.tokenization.assemble import Side
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 
@@ -87,10 +88,16 @@ class Service:
         return self._stages.tokenizer
 
     async def encode(
-        self, texts: Sequence[Text], request: Request, *, terms: Terms, truncation: Truncation = "refuse"
+        self,
+        texts: Sequence[Text],
+        request: Request,
+        *,
+        terms: Terms,
+        truncation: Truncation = "refuse",
+        offsets: bool = False,
     ) -> Encoded:
-        """The outputs that `request` asks for, for texts or pairs of them."""
-        prepare = partial(self._prepare, texts, truncation, terms)
+        """The outputs that `request` asks for, for texts or pairs of them; with `offsets` the tokens have theirs."""
+        prepare = partial(self._prepare, texts, truncation, terms, offsets)
         return await self._encoded(prepare, request, terms, count=len(texts), size=_characters(texts))
 
     async def encode_tokens(
@@ -135,14 +142,14 @@ class Service:
         if head.task != "tag":
             raise InputError(f"this model is for {head.task}, and labels whole texts")
         output = Output().resolved(self.encoder.config)
-        encoded = await self.encode(texts, Request({"head": output}), terms=terms, truncation=truncation)
+        request = Request({"head": output})
+        encoded = await self.encode(texts, request, terms=terms, truncation=truncation, offsets=True)
+        if truncation == "left" and encoded.truncated:
+            raise UnprocessableError("words of texts that are truncated at their beginning cannot be told")
 
         def finish() -> Sequence[TaggedText]:
-            tokens = self.tokenizer.tokens(texts, max_length=self.tokenizer.max_length, offsets=True)
-            if truncation == "left" and tokens.truncated.any():
-                raise UnprocessableError("words of texts that are truncated at their beginning cannot be told")
             shares = [softmax(rows @ head.kernel + head.bias) for rows in encoded.token_rows(output)]
-            return tagged(texts, tokens, shares, head.labels, self.tokenizer.vocabulary)
+            return tagged(texts, encoded.tokens, shares, head.labels, self.tokenizer.vocabulary)
 
         return await self.in_pool(finish)
 
@@ -277,11 +284,12 @@ class Service:
             )
         return 4 * floats
 
-    def _prepare(self, texts: Sequence[Text], truncation: Truncation, terms: Terms) -> Prepared:
+    def _prepare(self, texts: Sequence[Text], truncation: Truncation, terms: Terms, offsets: bool) -> Prepared:
         began = time.perf_counter()
         tokenizer = self.tokenizer
         longest = tokenizer.max_length
-        tokens = tokenizer.tokens(texts, max_length=longest, side="left" if truncation == "left" else "right")
+        side: Side = "left" if truncation == "left" else "right"
+        tokens = tokenizer.tokens(texts, max_length=longest, side=side, offsets=offsets)
         too_long = np.flatnonzero(tokens.truncated)
         if truncation == "refuse" and len(too_long):
             # Of megabytes not all is tokenized, only to be refused.
