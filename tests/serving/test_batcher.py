@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import berthub.serving.batcher
 from berthub.engines.engine import AnyBatch, Batch, Engine, Limits, PaddedBatch, Result
 from berthub.networks.outputs import Output
-from berthub.serving.batcher import Batcher, Settings
+from berthub.serving.batcher import Batcher, BatchingOptions
 from berthub.serving.failures import DeadlineError, QueueFullError, TooLargeError, UnavailableError
 from berthub.serving.observer import Unobserved
 from berthub.serving.work import Rows, Terms, Work
@@ -256,14 +256,14 @@ def test_a_smaller_priority_is_sooner(engine: SlowEngine) -> None:
 
 
 def test_limits_are_the_same_for_one_work_of_n_rows_and_n_works_of_one(engine: SlowEngine) -> None:
-    batcher = Batcher(engine, settings=Settings(queue_tokens=13))
+    batcher = Batcher(engine, options=BatchingOptions(queue_tokens=13))
     held(engine, batcher)
     submitted(batcher, *(work([number, number]) for number in range(5)))
     with pytest.raises(QueueFullError, match="the queue is full: 13 of at most 13 tokens wait") as full:
         batcher.submit(work([1]))
     assert full.value.retry_after == 1
     other = SlowEngine()
-    second = Batcher(other, settings=Settings(queue_tokens=13))
+    second = Batcher(other, options=BatchingOptions(queue_tokens=13))
     held(other, second)
     second.submit(work(*([number, number] for number in range(5))))
     with pytest.raises(QueueFullError):
@@ -320,7 +320,7 @@ def test_while_much_waits_batches_are_computed_side_by_side() -> None:
 def test_a_delay_fills_batches() -> None:
     engine = SlowEngine(tokens=8)
     engine.go.set()
-    batcher = Batcher(engine, settings=Settings(delay=30.0))
+    batcher = Batcher(engine, options=BatchingOptions(delay=30.0))
     works = [work([number, number]) for number in range(4)]
     submitted(batcher, *works)
     for each in works:

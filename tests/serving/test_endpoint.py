@@ -16,7 +16,7 @@ import berthub as hub
 from berthub.engines.engine import AnyBatch, Engine, Result
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
-from berthub.serving.batcher import Settings
+from berthub.serving.batcher import BatchingOptions
 from berthub.serving.keys import load_keys
 from berthub.serving.server import Options, serve
 from berthub.serving.service import Service
@@ -51,7 +51,7 @@ def encoder(models: Path) -> hub.Encoder:
 @pytest.fixture(scope="module")
 def server(encoder: hub.Encoder) -> Iterator[RunningServer]:
     limits = RequestLimits(body_bytes=5000, texts=20, bytes=50_000)
-    with RunningServer({"tiny": encoder}, limits=limits, batching=Settings(queue_tokens=600)) as running:
+    with RunningServer({"tiny": encoder}, limits=limits, batching=BatchingOptions(queue_tokens=600)) as running:
         yield running
 
 
@@ -299,7 +299,7 @@ def test_a_full_queue(models: Path) -> None:
     engine = Held(encoder._engine)
     engine.go.set()
     encoder._engine = engine
-    with RunningServer({"tiny": encoder}, batching=Settings(queue_tokens=70)) as server:
+    with RunningServer({"tiny": encoder}, batching=BatchingOptions(queue_tokens=70)) as server:
         engine.go.clear()
         threads = [threading.Thread(target=ask, args=(server, f"{number} " * 20)) for number in range(3)]
         for thread in threads:

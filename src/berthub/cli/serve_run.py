@@ -7,7 +7,6 @@ import logging
 import os
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,9 +14,6 @@ from berthub.cli.model import ModelOptions, load_encoder
 from berthub.cli.model_options import Computing, Fetching
 from berthub.cli.serve_options import Addressing, Bounding, Operating
 from berthub.errors import InputError, MissingDependencyError
-
-if TYPE_CHECKING:
-    from berthub.encoding.encoder import Encoder
 
 __all__ = ["default_name", "named_handles", "run_server"]
 
@@ -40,7 +36,7 @@ def run_server(
 ) -> None:
     """Serve until a signal comes."""
     try:
-        from berthub.serving.batcher import Settings
+        from berthub.serving.batcher import BatchingOptions
         from berthub.serving.bounds import Bounds
         from berthub.serving.keys import load_keys
         from berthub.serving.models import ModelSource
@@ -59,7 +55,7 @@ def run_server(
 
     def source(name: str, handle: str | None) -> ModelSource:
         model = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
-        load = functools.partial(_load, model, computing, max_length=max_length, threads=threads)
+        load = functools.partial(load_encoder, model, computing, max_length=max_length, threads=threads)
         return ModelSource(name=name, handle=model.name, load=load)
 
     sources = [source(name, handle) for name, handle in named_handles(handles, names)]
@@ -69,7 +65,7 @@ def run_server(
     options = Options(
         host=addressing.host,
         port=addressing.port,
-        batching=Settings(
+        batching=BatchingOptions(
             queue_tokens=bounding.max_queue_tokens,
             batch_tokens=bounding.max_batch_tokens,
             delay=bounding.max_delay_ms / 1000,
@@ -129,7 +125,3 @@ def default_name(handle: str) -> str:
     last = re.sub(r"(\.tar)?\.(gz|tgz|zip|tar|whl)$", "", parts[-1] if parts else "")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", last.rpartition(":")[2]).strip("-._")[:128]
     return name or "model"
-
-
-def _load(model: ModelOptions, computing: Computing, **options: Any) -> Encoder:
-    return load_encoder(model, computing, **options)

@@ -22,7 +22,7 @@ from berthub.serving.observer import Observer, Unobserved
 from berthub.serving.queue import FairQueue
 from berthub.serving.work import Group, Row, Work
 
-__all__ = ["Batcher", "Settings"]
+__all__ = ["Batcher", "BatchingOptions"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ _MEMORY = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The settings of a batcher.
+class BatchingOptions:
+    """The options of a batcher.
 
     `queue_tokens` is how many tokens may wait or be computed. `batch_tokens` is the most of a batch, None for what
     suits the engine. `delay` is how many seconds a work may wait for others to fill its batch.
@@ -49,14 +49,19 @@ class Batcher:
     """Computes works by an engine, in a thread of its own, until it is closed; any thread can call its methods."""
 
     def __init__(
-        self, engine: Engine, *, settings: Settings | None = None, observer: Observer | None = None, name: str = "model"
+        self,
+        engine: Engine,
+        *,
+        options: BatchingOptions | None = None,
+        observer: Observer | None = None,
+        name: str = "model",
     ) -> None:
-        self._settings = settings or Settings()
+        self._options = options or BatchingOptions()
         self._observer = observer or Unobserved()
         self._engine = engine
         limits = engine.limits
-        if self._settings.batch_tokens is not None:
-            limits = replace(limits, tokens=self._settings.batch_tokens)
+        if self._options.batch_tokens is not None:
+            limits = replace(limits, tokens=self._options.batch_tokens)
         self.limits: Limits = limits
         self._choice = Choice(limits)
         # From so many batches that wait on, they are computed side by side: with few cores, two suffice.
@@ -80,7 +85,7 @@ class Batcher:
     @property
     def capacity(self) -> int:
         """The most tokens that may wait or be computed."""
-        return self._settings.queue_tokens
+        return self._options.queue_tokens
 
     @property
     def tokens(self) -> int:
@@ -94,7 +99,7 @@ class Batcher:
 
     def check_room(self, tokens: int = 1) -> None:
         """Raise the error of `submit` for a work of so many tokens: `TooLargeError`, `QueueFullError`."""
-        most = self._settings.queue_tokens
+        most = self._options.queue_tokens
         if tokens > most:
             raise TooLargeError(
                 f"the request has {tokens:,} tokens, and the server takes at most {most:,} at a time: send it in parts"
@@ -196,10 +201,10 @@ class Batcher:
 
     def _delay_left(self) -> float:
         """How many seconds are left to wait for more works, with the lock."""
-        if not self._settings.delay or self._closing or self._waiting_tokens >= self.limits.tokens:
+        if not self._options.delay or self._closing or self._waiting_tokens >= self.limits.tokens:
             return 0.0
         first = min(work.arrived for work in self._queue.ahead())
-        return max(0.0, first + self._settings.delay - time.perf_counter())
+        return max(0.0, first + self._options.delay - time.perf_counter())
 
     def _compute(self, rows: list[Row]) -> None:
         """Compute rows, and while much waits, those after them."""

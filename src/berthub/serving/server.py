@@ -22,7 +22,7 @@ from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError
 from berthub.serving.accepting import AcceptingServer
 from berthub.serving.app import create_app
-from berthub.serving.batcher import Settings
+from berthub.serving.batcher import BatchingOptions
 from berthub.serving.bounds import Bounds
 from berthub.serving.keys import ApiKeys
 from berthub.serving.logs import configure_logs
@@ -55,7 +55,7 @@ class Options:
 
     host: str = "127.0.0.1"
     port: int = 8080
-    batching: Settings = field(default_factory=Settings)
+    batching: BatchingOptions = field(default_factory=BatchingOptions)
     limits: RequestLimits = field(default_factory=RequestLimits)
     bounds: Bounds = field(default_factory=Bounds)
     drain_seconds: float = 30.0
@@ -150,7 +150,7 @@ class Server(AcceptingServer):
 
         def made(name: str, encoder: Encoder) -> Service:
             observer = _Told(metrics, name)
-            return Service(name, encoder, pool=pool, large=large, settings=options.batching, observer=observer)
+            return Service(name, encoder, pool=pool, large=large, options=options.batching, observer=observer)
 
         names: dict[str, ModelSource] = {source.name: source for source in sources}
         self.state = ServerState(

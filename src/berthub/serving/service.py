@@ -24,7 +24,7 @@ from berthub.engines.engine import Floats
 from berthub.errors import InputError
 from berthub.networks.interface import MLM_LOGITS
 from berthub.networks.outputs import Output
-from berthub.serving.batcher import Batcher, Settings
+from berthub.serving.batcher import Batcher, BatchingOptions
 from berthub.serving.failures import TooLargeError, UnprocessableError
 from berthub.serving.heads import served_head
 from berthub.serving.observer import Observer, Unobserved
@@ -65,7 +65,7 @@ class Service:
         *,
         pool: Executor,
         large: Executor | None = None,
-        settings: Settings | None = None,
+        options: BatchingOptions | None = None,
         result_bytes: int = 1 << 28,
         observer: Observer | None = None,
     ) -> None:
@@ -80,7 +80,7 @@ class Service:
         # Nothing else waits behind what takes seconds.
         self._large = large or pool
         self.result_bytes = result_bytes
-        self.batcher = Batcher(self._stages.engine, settings=settings, observer=self._observer, name=name)
+        self.batcher = Batcher(self._stages.engine, options=options, observer=self._observer, name=name)
 
     @property
     def tokenizer(self) -> Tokenizer:
