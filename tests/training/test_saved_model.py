@@ -62,7 +62,7 @@ def test_tensorflow_calls_and_trains_it(tmp_path: Path, architecture: str, setti
 def test_the_vocabulary_of_sentencepiece_is_an_asset_and_a_head_has_no_place(models: Path, tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
     checkpoint = read(models / "albert_v3")
-    checkpoint = dataclasses.replace(checkpoint, embedding=Embedding(pooling="cls", normalize=True, max_length=20))
+    checkpoint = dataclasses.replace(checkpoint, embedding=Embedding(poolings=("cls",), normalize=True, max_length=20))
     export_saved_model(dataclasses.replace(checkpoint, head=random_head(checkpoint)), tmp_path / "out")
     asset = tf.saved_model.load(str(tmp_path / "out")).sp_model_file.asset_path.numpy()
     assert Path(asset.decode()).read_bytes() == checkpoint.vocabulary.model

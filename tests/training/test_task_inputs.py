@@ -129,7 +129,7 @@ def test_options_that_do_not_fit(start: Checkpoint, kind: str, options: dict[str
 
 
 def test_the_length_of_sentence_vectors_is_not_that_of_training(start: Checkpoint) -> None:
-    own = dataclasses.replace(start, embedding=Embedding(pooling="mean", max_length=4))
+    own = dataclasses.replace(start, embedding=Embedding(poolings=("mean",), max_length=4))
     # No text is reported as truncated.
     with pytest.raises(AssertionError, match="a model was built"):
         hub.TextClassifier(own).fit(["the war of love " * 3, "of love", "the war"], LABELS)

@@ -126,6 +126,8 @@ def _task(options: EncodeOptions, to: OutputFormat) -> EncodeTask:
         vectors=output.vectors,
         layer=output.layer,
         normalize=output.normalize,
+        prompt=output.prompt,
+        prompt_name=output.prompt_name,
         dtype=output.dtype,
         column=output.vectors_column,
         window=options.window,

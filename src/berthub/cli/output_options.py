@@ -120,6 +120,26 @@ class VectorsOutput:
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt",
+            metavar="TEXT",
+            help='Put this before every text; "" for nothing. Default: an embedding as the model\'s files say.',
+            show_default=False,
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None
+    prompt_name: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt-name",
+            metavar="NAME",
+            help="Put the prompt before every text that the model's files have under this name, such as query.",
+            show_default=False,
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None
     dtype: Annotated[
         DType, typer.Option("--dtype", help="The number format to write.", rich_help_panel=OUTPUT_PANEL)
     ] = "float32"

@@ -22,7 +22,8 @@ from berthub.encoding.prediction import (
     require_head,
 )
 from berthub.encoding.progress import wanted_progress
-from berthub.encoding.request import EMBEDDING, Layers, Request
+from berthub.encoding.request import EMBEDDING, NO_PROMPT, Layers, Prompt, Request, output_names
+from berthub.encoding.similarity import similarity, similarity_pairwise
 from berthub.encoding.source import Source, StoredCheckpoint
 from berthub.encoding.stages import Stages
 from berthub.encoding.summary import summary
@@ -154,6 +155,8 @@ class Encoder:
         truncation: bool = True,
         window: int | None = None,
         stride: int | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
         progress: bool = False,
         show_progress_bar: bool | None = None,
     ) -> Encodings:
@@ -173,9 +176,15 @@ class Encoder:
         it: the first window's alone would leave out the rest. Of a pair the first text is kept whole, in every window
         of the second; `InputError` where that leaves too few tokens for the second.
 
+        `prompt` is put before each text, as `prompt_name` puts the one that the model's files have under that name;
+        `texts` and offsets of the result have it, too. Without them there is none, but for an embedding among the
+        outputs: then it is that of `embed`, for all of the outputs.
+
         `progress` shows on stderr how many texts are done; `show_progress_bar` is its name in sentence-transformers.
         """
-        request = Request.of_outputs(self._checkpoint, outputs=outputs, layers=layers)
+        request = Request.of_outputs(
+            self._checkpoint, outputs=outputs, layers=layers, prompt=self._prompt(outputs, None, prompt, prompt_name)
+        )
         encodings = self.stages.encode(
             texts,
             request,
@@ -192,13 +201,15 @@ class Encoder:
         *,
         outputs: Sequence[str] | None = None,
         layers: Layers | None = None,
-        pooling: Pooling | None = None,
+        pooling: Pooling | Sequence[Pooling] | None = None,
         layer: int | Sequence[int] = -1,
         normalize: bool | None = None,
         truncation: bool = True,
         window: int | None = None,
         stride: int | None = None,
         chunk_size: int | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
         progress: bool = False,
     ) -> Iterator[Encodings]:
         """Encode texts that do not fit in memory: yields the `Encodings` of one chunk of them after the other.
@@ -211,7 +222,13 @@ class Encoder:
         has a length.
         """
         request = Request.of_outputs(
-            self._checkpoint, outputs=outputs, layers=layers, pooling=pooling, layer=layer, normalize=normalize
+            self._checkpoint,
+            outputs=outputs,
+            layers=layers,
+            pooling=pooling,
+            layer=layer,
+            normalize=normalize,
+            prompt=self._prompt(outputs, pooling, prompt, prompt_name),
         )
         _check_size("chunk_size", chunk_size)
         return self._reported(
@@ -230,29 +247,43 @@ class Encoder:
         self,
         texts: str | Iterable[Text],
         *,
-        pooling: Pooling | None = None,
+        pooling: Pooling | Sequence[Pooling] | None = None,
         layer: int | Sequence[int] = -1,
         normalize: bool | None = None,
         truncation: bool = True,
         window: int | None = None,
         stride: int | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
         progress: bool = False,
         show_progress_bar: bool | None = None,
     ) -> Floats:
-        """One vector for each text: float32 [n, hidden], or [n, hidden * layers] of several layers, joined.
+        """One vector for each text: float32 [n, width], the vectors that the model's owner defined.
 
-        `pooling` is mean or max over the tokens of `layer`, or of each of several (`[CLS]` and `[SEP]` included), cls
-        for its first token, or pooled for the model's own pooler. `normalize` scales the whole vectors to length 1,
-        for search by dot product. Without them the vectors are the model's own: pooled, and scaled or not, as the
-        files of sentence-transformers beside it say, or the plain mean where there are none (`checkpoint.embedding`;
-        `summary` tells). Where they ask for what berthub does not compute, such as a dense layer,
-        `UnsupportedModelError` names it. With a `pooling` given, vectors are scaled only by `normalize=True`.
+        They are made as the files of sentence-transformers beside the model say: prompt, pooling, dense layers,
+        scaling to length 1; or they are the plain mean [n, hidden] where there are none (`checkpoint.embedding`;
+        `summary` tells). Where the files ask for what berthub does not compute, `UnsupportedModelError` names it.
+
+        What is given stands above that. `pooling` is mean or max over the tokens of `layer`, or of each of several
+        (`[CLS]` and `[SEP]` included), cls for its first token, pooled for the model's own pooler, or one of
+        mean_sqrt_len_tokens, weightedmean and lasttoken (`berthub.choices.Pooling`); vectors of several poolings or
+        layers are joined, layer after layer. With it the vectors are that and nothing else: no dense layers, and
+        `normalize=True` alone scales them. `prompt` is put before each text, "" for none, as `prompt_name` puts the
+        one that the model's files have under that name; without them it is the model's default prompt, if it has one.
+
+        `normalize` scales the whole vectors to length 1, for search by dot product.
 
         With `window` and `stride`, as in `encode`, long texts are not truncated: mean and max are over all their
         tokens, each counted once, cls is the first window's, and pooled is that of `encode`. `progress` and
         `show_progress_bar` are as in `encode`.
         """
-        request = Request.of_vectors(self._checkpoint, pooling=pooling, layer=layer, normalize=normalize)
+        request = Request.of_vectors(
+            self._checkpoint,
+            pooling=pooling,
+            layer=layer,
+            normalize=normalize,
+            prompt=Prompt.of(self._checkpoint.embedding, self.tokenizer, prompt, prompt_name),
+        )
         encodings = self.stages.encode(
             texts,
             request,
@@ -263,6 +294,37 @@ class Encoder:
         self._report(int(encodings.truncated.sum()), len(encodings.texts))
         vectors: Floats = encodings[EMBEDDING]
         return vectors
+
+    def encode_query(
+        self, texts: str | Iterable[Text], *, prompt: str | None = None, prompt_name: str | None = None, **options: Any
+    ) -> Floats:
+        """One vector for each query: as `embed`, with the prompt called query, or none where the model has no such.
+
+        `prompt` and `prompt_name` stand above that; `options` are those of `embed`. As sentence-transformers 6.2 does.
+        """
+        return self.embed(texts, **self._asked("query", prompt, prompt_name), **options)
+
+    def encode_document(
+        self, texts: str | Iterable[Text], *, prompt: str | None = None, prompt_name: str | None = None, **options: Any
+    ) -> Floats:
+        """One vector for each document: as `embed`, with the prompt called document, or none where there is no such.
+
+        So does sentence-transformers 6.2. A model whose prompt is called passage needs `prompt_name="passage"`, there
+        as here. The rest is as in `encode_query`.
+        """
+        return self.embed(texts, **self._asked("document", prompt, prompt_name), **options)
+
+    def similarity(self, vectors: Any, others: Any) -> Floats:
+        """How alike each vector [n, width] is to each of `others` [m, width]: float32 [n, m], the larger the more.
+
+        The function is the one that the model's files name (dot, euclidean, manhattan), or cosine. Distances are
+        negative. `InputError` for arrays that are no vectors of one width.
+        """
+        return similarity(vectors, others, self._checkpoint.embedding.similarity or "cosine")
+
+    def similarity_pairwise(self, vectors: Any, others: Any) -> Floats:
+        """How alike each vector [n, width] is to the one in its place among `others` [n, width]: float32 [n]."""
+        return similarity_pairwise(vectors, others, self._checkpoint.embedding.similarity or "cosine")
 
     def predict(self, texts: TextsOrSentences, *, progress: bool = False) -> Predictions:
         """Predict with a fine-tuned model, for texts in their order; what comes depends on the task of its `head`:
@@ -323,6 +385,21 @@ class Encoder:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Save the model in berthub's own format, which `berthub.load` reads; `folder` must be new or empty."""
         write_native(self._checkpoint, Path(folder))
+
+    def _prompt(
+        self, outputs: Sequence[str] | None, pooling: object, prompt: str | None, prompt_name: str | None
+    ) -> Prompt:
+        """The prompt of a call that may ask for an embedding, and without one has only what is given."""
+        asked = pooling is not None or EMBEDDING in (() if outputs is None else output_names(outputs))
+        if prompt is None and prompt_name is None and not asked:
+            return NO_PROMPT
+        return Prompt.of(self._checkpoint.embedding, self.tokenizer, prompt, prompt_name)
+
+    def _asked(self, name: str, prompt: str | None, prompt_name: str | None) -> dict[str, Any]:
+        """The prompt of that name, or no prompt; what the caller gives stands above it."""
+        if prompt is None and prompt_name is None:
+            prompt = self._checkpoint.embedding.prompts.get(name, "")
+        return {"prompt": prompt, "prompt_name": prompt_name}
 
     def _window(self, window: int | None, stride: int | None) -> Window | None:
         return Window.of(window, stride, longest=self.config.max_positions)

@@ -7,7 +7,6 @@ import numpy as np
 from berthub.config import EncoderConfig
 from berthub.encoding.compute import Computed
 from berthub.encoding.encodings import Encodings, LayerOutputs
-from berthub.encoding.normalize import unit_length
 from berthub.encoding.prediction import Logits
 from berthub.encoding.prepare import Prepared
 from berthub.encoding.request import EMBEDDING, Request
@@ -46,10 +45,10 @@ def finish(
 
 
 def embedding(computed: Computed, request: Request) -> Floats:
-    """One vector for each text, of one layer or of several that are joined, scaled to length 1 if that is asked for."""
+    """One vector for each text: the pooled ones, joined where they are several, and what follows them."""
     vectors = [computed[output] for output in request.embedding]
     joined = vectors[0] if len(vectors) == 1 else np.concatenate(vectors, axis=1)
-    return unit_length(joined) if request.normalize else joined
+    return request.vector.finished(joined)
 
 
 def finish_head(prepared: Prepared, values: Floats, head: Head) -> Logits:

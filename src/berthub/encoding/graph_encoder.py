@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berthub.encoding.normalize import unit_length
 from berthub.engines.engine import Floats
 from berthub.engines.tensorflow import Program
 from berthub.errors import InputError, ModelNotFoundError
 from berthub.tokenization.texts import listed
 from berthub.tokenization.tokenizer import Text
+from berthub.vector_layers import unit_length
 
 __all__ = ["GraphEncoder"]
 

@@ -13,7 +13,7 @@ from berthub.errors import InputError
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 
-__all__ = ["Prepared", "prepare", "rows_of", "tokenize"]
+__all__ = ["Prepared", "prepare", "prompted", "rows_of", "tokenize"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +46,18 @@ def prepare(
     With `truncation=False` they raise `InputError`; with a `window` they stay whole, and are computed in windows.
     """
     return rows_of(texts, tokenize(texts, tokenizer, truncation=truncation, window=window), tokenizer, window=window)
+
+
+def prompted(texts: Sequence[Text], prompt: str) -> Sequence[Text]:
+    """The texts with a prompt before each; of a pair before its first text. What is no text stays what it is."""
+
+    def with_prompt(text: Text) -> Text:
+        if isinstance(text, str):
+            return prompt + text
+        pair = isinstance(text, tuple | list) and len(text) == 2 and isinstance(text[0], str)
+        return (prompt + text[0], text[1]) if pair else text
+
+    return [with_prompt(text) for text in texts] if prompt else texts
 
 
 def tokenize(texts: Sequence[Text], tokenizer: Tokenizer, *, truncation: bool, window: Window | None) -> Tokens:

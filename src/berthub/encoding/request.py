@@ -8,10 +8,12 @@ from berthub.cached import cached_property
 from berthub.checkpoint import Checkpoint
 from berthub.choices import Pooling
 from berthub.config import EncoderConfig
+from berthub.embedding import UNSAID, Embedding
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
+from berthub.tokenization.tokenizer import Tokenizer
 
-__all__ = ["EMBEDDING", "Layers", "Request", "output_names"]
+__all__ = ["EMBEDDING", "NO_PROMPT", "Layers", "Prompt", "Request", "output_names"]
 
 Layers = Literal["all"] | int | Sequence[int]
 
@@ -20,16 +22,40 @@ _OUTPUTS = ("default", EMBEDDING, "encoder_outputs", "pooled_output", "sequence_
 
 
 @dataclass(frozen=True)
+class Prompt:
+    """A text that is put before each text: `tokens` is how many it takes, `[CLS]` included, where a model asks that."""
+
+    text: str = ""
+    tokens: int = 0
+
+    @classmethod
+    def of(
+        cls, embedding: Embedding, tokenizer: Tokenizer, prompt: str | None = None, prompt_name: str | None = None
+    ) -> Self:
+        """The prompt that a caller gives or names, else the model's default; `InputError` for an unknown name."""
+        text = embedding.prompt(prompt, prompt_name)
+        if not text or embedding.include_prompt:
+            return cls(text)
+        # As many as before a text that follows: `[SEP]` does not count.
+        return cls(text, int(tokenizer.tokens([text], max_length=tokenizer.max_length).lengths[0]) - 1)
+
+
+NO_PROMPT = Prompt()
+"""No text before the texts."""
+
+
+@dataclass(frozen=True)
 class Request:
     """Outputs by name, layers by number, and what is joined to an embedding; the same one can be asked for twice.
 
-    `normalize` scales the embedding, when it is joined, to length 1.
+    `vector` says what the embedding passes when it is joined. `prompt` is put before each text.
     """
 
     named: Mapping[str, Output] = field(default_factory=dict)
     layers: Mapping[int, Output] = field(default_factory=dict)
     embedding: tuple[Output, ...] = ()
-    normalize: bool = False
+    vector: Embedding = UNSAID
+    prompt: str = ""
 
     @classmethod
     def of(cls, config: EncoderConfig, outputs: Sequence[str] | None, layers: Layers | None) -> Self:
@@ -56,27 +82,18 @@ class Request:
         by_layer = [Output(layer).resolved(config) for layer in chosen]
         return cls(named, {output.layer: output for output in by_layer})
 
-    def with_embedding(
-        self, config: EncoderConfig, layer: int | Sequence[int], *, pooling: Pooling, normalize: bool
-    ) -> Self:
-        """The same with an embedding: the pooled vectors of a layer, or those of several, joined in their order."""
-        layers = tuple(layer) if isinstance(layer, Sequence) and not isinstance(layer, str) else (layer,)
-        if not layers:
-            raise InputError("layer=() is no layer; use a number, or several such as (-4, -3, -2, -1)")
-        outputs = tuple(Output(each, pooling).resolved(config) for each in layers)
-        return replace(self, embedding=outputs, normalize=normalize)
-
     @classmethod
     def of_vectors(
         cls,
         checkpoint: Checkpoint,
         *,
-        pooling: Pooling | None = None,
+        pooling: Pooling | Sequence[Pooling] | None = None,
         layer: int | Sequence[int] = -1,
         normalize: bool | None = None,
+        prompt: Prompt = NO_PROMPT,
     ) -> Self:
         """The request for an embedding alone, as `Encoder.embed` takes these; by default the model's own."""
-        return cls()._embedded(checkpoint, pooling, layer, normalize)
+        return cls().with_embedding(checkpoint, pooling=pooling, layer=layer, normalize=normalize, prompt=prompt)
 
     @classmethod
     def of_outputs(
@@ -85,9 +102,10 @@ class Request:
         *,
         outputs: Sequence[str] | None = None,
         layers: Layers | None = None,
-        pooling: Pooling | None = None,
+        pooling: Pooling | Sequence[Pooling] | None = None,
         layer: int | Sequence[int] = -1,
         normalize: bool | None = None,
+        prompt: Prompt = NO_PROMPT,
     ) -> Self:
         """The request for outputs and layers as `Encoder.stream` takes these, with an embedding if it is asked for."""
         if outputs is not None:
@@ -96,19 +114,39 @@ class Request:
         asked = pooling is None or outputs is not None or layers is not None
         request = cls.of(checkpoint.config, outputs, layers) if asked else cls()
         if embedded:
-            return request._embedded(checkpoint, pooling, layer, normalize)
+            return request.with_embedding(checkpoint, pooling=pooling, layer=layer, normalize=normalize, prompt=prompt)
         if normalize is not None:
             raise InputError(
                 f"normalize={normalize!r} is about the embedding, which is not asked for: pass pooling=, or "
                 'outputs=["embedding"]'
             )
-        return request
+        return replace(request, prompt=prompt.text)
 
-    def _embedded(
-        self, checkpoint: Checkpoint, pooling: Pooling | None, layer: int | Sequence[int], normalize: bool | None
+    def with_embedding(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        pooling: Pooling | Sequence[Pooling] | None = None,
+        layer: int | Sequence[int] = -1,
+        normalize: bool | None = None,
+        prompt: Prompt = NO_PROMPT,
     ) -> Self:
-        pooling, normalize = checkpoint.embedding.chosen(pooling, normalize)
-        return self.with_embedding(checkpoint.config, layer, pooling=pooling, normalize=normalize)
+        """The same with an embedding: the pooled vectors of a layer, or those of several, joined in their order."""
+        vector = checkpoint.embedding.chosen(pooling, normalize)
+        layers = tuple(layer) if isinstance(layer, Sequence) and not isinstance(layer, str) else (layer,)
+        if not layers:
+            raise InputError("layer=() is no layer; use a number, or several such as (-4, -3, -2, -1)")
+        outputs = tuple(
+            Output(each, pooled, skip=0 if vector.include_prompt else prompt.tokens).resolved(checkpoint.config)
+            for each in layers
+            for pooled in vector.poolings
+        )
+        if vector.layers and [each.layer for each in outputs] != [checkpoint.config.num_states - 1] * len(outputs):
+            raise InputError(
+                f"layer={layer!r}: the model's own sentence vector is of its last layer, since layers follow that take "
+                'it; name a pooling for vectors of other layers: pooling="mean"'
+            )
+        return replace(self, embedding=outputs, vector=vector, prompt=prompt.text)
 
     @cached_property
     def distinct(self) -> list[Output]:

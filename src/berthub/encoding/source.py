@@ -81,6 +81,7 @@ def _fingerprint(checkpoint: Checkpoint) -> str:
     arrays = dict(checkpoint.weights)
     if head is not None:
         arrays |= {"head kernel": head.kernel, "head bias": head.bias}
+    arrays |= {f"embedding/{name}": array for name, array in checkpoint.embedding.arrays().items()}
     for name, array in sorted(arrays.items()):
         digest.update(f"{name}{array.shape}".encode())
         places = np.unique(np.linspace(0, array.size - 1, min(array.size, _SAMPLE)).astype(np.int64))

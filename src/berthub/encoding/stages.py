@@ -10,7 +10,7 @@ from berthub.encoding.compute import Computed, compute, compute_head, compute_wo
 from berthub.encoding.encodings import Encodings
 from berthub.encoding.finish import finish, finish_head, finish_word_head
 from berthub.encoding.prediction import Logits, TextsOrSentences, require_head
-from berthub.encoding.prepare import Prepared, prepare, rows_of, tokenize
+from berthub.encoding.prepare import Prepared, prepare, prompted, rows_of, tokenize
 from berthub.encoding.progress import Advance, shown_progress, unseen
 from berthub.encoding.request import Request
 from berthub.encoding.windows import Window
@@ -86,7 +86,8 @@ class Stages:
         """The encodings of some texts; `progress` shows on stderr how many are done."""
         plain = listed(texts)
         with shown_progress(len(plain), progress) as report:
-            prepared = prepare(plain, self.tokenizer, truncation=truncation, window=window)
+            texts = prompted(plain, request.prompt)
+            prepared = prepare(texts, self.tokenizer, truncation=truncation, window=window)
             computed = self.compute(prepared, request, advance=lambda share: report(round(share * len(plain))))
             return self.finish(prepared, computed, request)
 
@@ -116,9 +117,10 @@ class Stages:
         done = 0
         with shown_progress(total, progress) as report:
             for chunk in chunks(texts, size=size, characters=_CHARACTERS if bounded else None):
-                tokens = tokenize(chunk, self.tokenizer, truncation=truncation, window=window)
+                given = prompted(chunk, request.prompt)
+                tokens = tokenize(given, self.tokenizer, truncation=truncation, window=window)
                 for rows in runs(tokens.lengths, max_tokens=max_tokens):
-                    prepared = rows_of(chunk[rows], part(tokens, rows), self.tokenizer, window=window)
+                    prepared = rows_of(given[rows], part(tokens, rows), self.tokenizer, window=window)
                     encodings = self.finish(prepared, self.compute(prepared, request), request)
                     done += len(encodings.texts)
                     report(done)

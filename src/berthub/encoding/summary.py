@@ -3,10 +3,11 @@
 import dataclasses
 
 from berthub.checkpoint import Checkpoint
-from berthub.embedding import UNSAID
 from berthub.head import Head
 
-__all__ = ["embedding_in_words", "summary"]
+__all__ = ["embedding_in_words", "said_of_prompt", "summary"]
+
+_LONGEST_PROMPT = 60
 
 # How many labels of a head are named.
 _SHOWN_LABELS = 10
@@ -32,17 +33,31 @@ def summary(checkpoint: Checkpoint, *, max_length: int, engine: str) -> str:
     return "\n".join(f"{name + ':':<14}{value}" for name, value in lines.items())
 
 
-def embedding_in_words(checkpoint: Checkpoint, *, normalize: bool | None = None) -> str:
-    """Describe the model's own sentence vectors, with the files that say so; `normalize` as the caller wants it."""
+def embedding_in_words(checkpoint: Checkpoint, *, normalize: bool | None = None, prompt: str | None = None) -> str:
+    """Describe the model's own sentence vectors, with the files that say so.
+
+    `normalize` and `prompt` are as the caller wants them, None as the model says.
+    """
     # The summary has the length of texts in another line.
     own = dataclasses.replace(checkpoint.embedding, max_length=None)
     embedding = own if normalize is None else dataclasses.replace(own, normalize=normalize)
-    if own == UNSAID:
-        return f"{embedding.described} (no file of the model says otherwise)"
-    names = ["pooling", *(["normalize"] if embedding.normalize and own.normalize else [])]
+    if prompt is not None:
+        embedding = dataclasses.replace(embedding, prompts={}, default_prompt=None)
+    if (own.poolings, own.layers, own.unsupported, own.default_prompt) == ((), (), (), None):
+        return f"{embedding.described} (no file of the model says otherwise)" + said_of_prompt(prompt)
+    names = ["poolings", *(["normalize"] if own.layers or (embedding.normalize and own.normalize) else [])]
+    names += ["default_prompt"] if own.default_prompt is not None else []
     sources = [source for name in names if (source := checkpoint.origin.settings.get(name))]
     files = f" ({', '.join(dict.fromkeys(sources))})" if sources and not own.unsupported else ""
-    return embedding.described + files
+    return embedding.described + files + said_of_prompt(prompt)
+
+
+def said_of_prompt(prompt: str | None) -> str:
+    """The prompt in words, where there is one."""
+    if not prompt:
+        return ""
+    shown = prompt if len(prompt) <= _LONGEST_PROMPT else prompt[: _LONGEST_PROMPT - 3] + "..."
+    return f", of texts that begin with {shown!r}"
 
 
 def _head_in_words(head: Head) -> str:

@@ -140,8 +140,8 @@ class Stitching:
     """Puts the outputs of windows together to those of the whole texts.
 
     Token vectors [n, seq, h] are those of each row's own tokens, with zeros after a text's last. Of vectors for a
-    text [n, h], mean and max are over all its tokens, each counted once, cls is that of the first window, and pooled
-    the mean over the windows, each weighted by the number of its own tokens: so that the whole text counts.
+    text [n, h], cls is that of the first window, and pooled the mean over the windows, each weighted by the number of
+    its own tokens: so that the whole text counts. The other poolings are over all its tokens, each counted once.
     """
 
     def __init__(self, windows: Windows, outputs: Sequence[Output], *, hidden: int) -> None:
@@ -165,25 +165,52 @@ class Stitching:
             for row, vectors in zip(done.batch.rows.tolist(), arrays, strict=True):
                 text, first, count = int(windows.texts[row]), int(windows.firsts[row]), int(windows.counts[row])
                 place = int(windows.places[row])
+                if output.skip > place:
+                    # The prompt's tokens are not pooled.
+                    passed = min(output.skip - place, count)
+                    first, count, place = first + passed, count - passed, place + passed
+                    if not count:
+                        continue
                 match output.pooling:
                     case None:
                         sums[text, place : place + count] = vectors[first : first + count]
-                    case "mean":
+                    case "mean" | "mean_sqrt_len_tokens":
                         sums[text] += vectors[first : first + count].sum(0, dtype=np.float64)
+                    case "weightedmean":
+                        weights = np.arange(place + 1, place + count + 1, dtype=np.float64)
+                        sums[text] += weights @ vectors[first : first + count]
                     case "max":
                         np.maximum(sums[text], vectors[first : first + count].max(0), out=sums[text])
                     case "pooled":
                         sums[text] += count * vectors.astype(np.float64)
+                    case "lasttoken" if place + count == self._lengths[text]:
+                        sums[text] = vectors[first + count - 1]
                     case "cls" if place == 0:
                         sums[text] = vectors
 
     def results(self) -> list[Floats]:
         """One array for each output, float32."""
         means = [
-            sums / self._lengths[:, None] if output.pooling in ("mean", "pooled") else sums
+            sums if (divisors := self._divisors(output)) is None else sums / divisors[:, None]
             for output, sums in zip(self._outputs, self._sums, strict=True)
         ]
         return [mean.astype(np.float32, copy=False) for mean in means]
+
+    def _divisors(self, output: Output) -> npt.NDArray[np.float64] | None:
+        """What the sums of each text are divided by, [n]; None where they are the results."""
+        lengths = self._lengths.astype(np.float64)
+        counts = np.maximum(lengths - output.skip, 1)
+        match output.pooling:
+            case "mean":
+                return counts
+            case "mean_sqrt_len_tokens":
+                return np.sqrt(counts)
+            case "weightedmean":
+                return np.maximum((lengths * (lengths + 1) - output.skip * (output.skip + 1)) / 2, 1)
+            case "pooled":
+                return lengths
+            case _:
+                return None
 
     def _empty(self, output: Output, hidden: int) -> npt.NDArray[Any]:
         number = len(self._lengths)
@@ -192,7 +219,7 @@ class Stitching:
                 return np.zeros((number, int(self._lengths.max(initial=0)), hidden), np.float32)
             case "max":
                 return np.full((number, hidden), -np.inf, np.float32)
-            case "cls":
+            case "cls" | "lasttoken":
                 return np.zeros((number, hidden), np.float32)
             case _:
                 # A sum of very many vectors.
@@ -200,7 +227,7 @@ class Stitching:
 
 
 def _needed(output: Output) -> Output:
-    return Output(output.layer) if output.pooling in ("mean", "max") else output
+    return output if output.pooling in ("cls", "pooled") else Output(output.layer)
 
 
 def _refuse(heads: Ints, capacities: Ints, steps: Ints, window: Window) -> None:

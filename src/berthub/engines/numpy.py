@@ -10,8 +10,9 @@ from berthub.checkpoint import Checkpoint
 from berthub.config import Activation
 from berthub.engines.batching import Padding, padded
 from berthub.engines.engine import AnyBatch, Engine, Floats, Limits, Result
-from berthub.networks.ops import MASKED, Dense, Ops
+from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
 from berthub.networks.outputs import Output, build
+from berthub.vector_layers import erf
 
 __all__ = ["NumpyEngine", "NumpyOps"]
 
@@ -78,7 +79,7 @@ class NumpyOps(Ops[Array, Floats]):
                 inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
                 return (0.5 * x * (1 + np.tanh(inner))).astype(np.float32)
             case "gelu_erf":
-                return (0.5 * x * (1 + _erf(x / math.sqrt(2)))).astype(np.float32)
+                return (0.5 * x * (1 + erf(x / math.sqrt(2)))).astype(np.float32)
 
     def tanh(self, x: Array) -> Array:
         return np.tanh(x)
@@ -143,10 +144,19 @@ class NumpyOps(Ops[Array, Floats]):
     def masked_max(self, x: Array, mask: Array) -> Array:
         return np.where(mask[:, :, None] != 0, x, np.float32(-np.inf)).max(1)
 
+    def weighted_sum(self, x: Array, weights: Array) -> Array:
+        return (x * weights[:, :, None]).sum(1)
 
-_math_erf = np.frompyfunc(math.erf, 1, 1)
+    def pooling_weights(self, mask: Array, pooling: WeightedPooling) -> Array:
+        real = (mask != 0).astype(np.float32)
+        places = real * np.arange(1, mask.shape[1] + 1, dtype=np.float32)
+        match pooling:
+            case "mean_sqrt_len_tokens":
+                return real / np.sqrt(np.maximum(real.sum(1, keepdims=True), np.float32(1)))
+            case "weightedmean":
+                return places / np.maximum(places.sum(1, keepdims=True), np.float32(1))
+            case "lasttoken":
+                return real * (places == places.max(1, keepdims=True))
 
-
-def _erf(x: Array) -> Array:
-    # NumPy has none; the standard library's is exact and slow, which a reference implementation may be.
-    return np.asarray(_math_erf(x), np.float64)
+    def without_first(self, mask: Array, count: int) -> Array:
+        return mask * (np.arange(mask.shape[1]) >= count)

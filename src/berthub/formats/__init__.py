@@ -24,7 +24,7 @@ def read(folder: Path, *, settings: Mapping[str, Any] | None = None, allow_nonfi
     in an `InferredSettingWarning`.
     """
     from berthub.formats.finite import check_finite
-    from berthub.formats.sentence_transformers import with_embedding
+    from berthub.formats.sentence_transformers.reader import with_embedding
     from berthub.formats.table import find_model
 
     if settings is not None and not isinstance(settings, Mapping):

@@ -2,6 +2,7 @@
 
 These are `vocab.txt`, or `spiece.model`, or `vocab.json` and `merges.txt`, as the `algorithm` in `berthub.json` says.
 What the model says of its sentence vectors stands under `embedding`.
+What layers these pass has the weights `embedding/0/kernel` and so on.
 A fine-tuned model has its head there, too: described under `head`, with the weights `head/kernel` and `head/bias`.
 A model that was calibrated for 8-bit integers has `quantization.safetensors`: for each kernel the arrays of a
 `DenseQuantization`, under the kernel's name and theirs.
@@ -53,6 +54,9 @@ _FIRST_ALGORITHM = "wordpiece"
 HEAD_KERNEL, HEAD_BIAS = "head/kernel", "head/bias"
 """The names of the head's weights, beside those of the encoder."""
 
+_EMBEDDING = "embedding/"
+# What the names of the weights of the sentence vectors' layers begin with.
+
 _HEAD_SETTINGS = ("task", "labels", "pooling", "max_length")
 _LAYER = tuple(field.name for field in dataclasses.fields(DenseQuantization))
 
@@ -77,8 +81,9 @@ def described_checkpoint(
     head = _read_head(path, stored["head"], weights, source) if "head" in stored else None
     sources = {name: path.name for name in config if name != "architecture"}
     sources |= dict.fromkeys(given or {}, "given by the caller")
-    embedding = read_embedding(stored, path)
-    sources |= {name: path.name for name, value in embedding.to_dict().items() if value}
+    arrays = {name: weights.pop(name) for name in list(weights) if name.startswith(_EMBEDDING)}
+    embedding = read_embedding(stored, path, {name.removeprefix(_EMBEDDING): each for name, each in arrays.items()})
+    sources |= {name: path.name for name, value in embedding.to_dict().items() if value != getattr(UNSAID, name)}
     return Checkpoint(
         config=config_from_dict({**config, **(given or {})}),
         weights=weights,
@@ -89,12 +94,17 @@ def described_checkpoint(
     )
 
 
-def read_embedding(stored: Mapping[str, Any], path: Path) -> Embedding:
-    """Read the sentence vector's settings from the description in `path`; older ones have none."""
+def read_embedding(
+    stored: Mapping[str, Any], path: Path, arrays: Mapping[str, npt.NDArray[np.float32]] | None = None
+) -> Embedding:
+    """Read the sentence vector's settings from the description in `path`; older ones have none.
+
+    `arrays` are the weights of its layers.
+    """
     described = stored.get("embedding", {})
     if not isinstance(described, dict):
         raise CorruptFileError(f"embedding in {path} should be an object; it is {described!r}")
-    return Embedding.from_dict(described) if described else UNSAID
+    return Embedding.from_dict(described, arrays) if described or arrays else UNSAID
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -152,15 +162,18 @@ def _read_quantization(path: Path) -> Quantization:
 
 
 def all_weights(checkpoint: Checkpoint) -> dict[str, npt.NDArray[np.float32]]:
-    """The weights in the architecture's order, then those of the head."""
+    """The weights in the architecture's order, then those of the head and of the sentence vectors' layers."""
     weights = {name: checkpoint.weights[name] for name in weight_shapes(checkpoint.config)}
     if checkpoint.head is not None:
         weights |= {HEAD_KERNEL: checkpoint.head.kernel, HEAD_BIAS: checkpoint.head.bias}
-    return weights
+    return weights | {f"{_EMBEDDING}{name}": array for name, array in checkpoint.embedding.arrays().items()}
 
 
-def description(checkpoint: Checkpoint) -> str:
-    """The model without its weights and pieces, as JSON."""
+def description(checkpoint: Checkpoint, *, embedding_arrays: bool = False) -> str:
+    """The model without its weights and pieces, as JSON.
+
+    With `embedding_arrays` it has the weights of the sentence vectors' layers: for files that have no place for them.
+    """
     described: dict[str, Any] = {
         "format_version": _VERSION,
         "config": checkpoint.config.to_dict(),
@@ -169,7 +182,7 @@ def description(checkpoint: Checkpoint) -> str:
         "converted_from": checkpoint.origin.format,
     }
     if checkpoint.embedding != UNSAID:
-        described["embedding"] = checkpoint.embedding.to_dict()
+        described["embedding"] = checkpoint.embedding.to_dict(arrays=embedding_arrays)
     if checkpoint.head is not None:
         described["head"] = {name: getattr(checkpoint.head, name) for name in _HEAD_SETTINGS}
     return json.dumps(described, indent=2) + "\n"

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.encoding.encoder import Encoder
+from berthub.encoding.prepare import prompted
 from berthub.errors import InputError
 from berthub.jobs.computation import Computation
 from berthub.jobs.step import Step
@@ -36,7 +37,7 @@ class EncodeComputation(Computation):
     @property
     def described(self) -> Mapping[str, Any]:
         """The request, and what becomes of long texts."""
-        request = asdict(self.request)
+        request = {**asdict(self.request), "poolings": list(self.request.poolings)}
         # It says in words what the others say.
         del request["described"]
         return {**request, "truncation": self.truncation, "carried": self.carried}
@@ -54,7 +55,8 @@ class EncodeComputation(Computation):
             "berthub.version": __version__,
             "berthub.model": self.model,
             "berthub.output": request.vectors,
-            **({"berthub.pooling": request.pooling} if request.pooling else {}),
+            **({"berthub.pooling": "+".join(request.poolings)} if request.poolings else {}),
+            **({"berthub.prompt": request.prompt.text} if request.prompt.text else {}),
             "berthub.layer": str(request.layer),
             "berthub.normalize": str(request.normalize).lower(),
             "berthub.precision": self.encoder.precision,
@@ -133,7 +135,8 @@ class EncodeComputation(Computation):
             raise self._too_long(block, start + int(chunk.truncated.argmax()))
 
     def _too_long(self, block: Block, index: int) -> InputError:
-        length = int(self.encoder.tokenizer.tokens([block.texts[index]]).lengths[0])
+        text = prompted([block.texts[index]], self.request.prompt.text)
+        length = int(self.encoder.tokenizer.tokens(text).lengths[0])
         return InputError(
             f"{block.place(index)}: the text has {length:,} tokens and the limit is {self.encoder.max_length}; shorten "
             "it, or leave out --no-truncation to have it truncated"

@@ -100,6 +100,8 @@ class EncodeTask(Task):
     normalize: bool | None = None
     dtype: DType = "float32"
     column: str | None = None
+    prompt: str | None = None
+    prompt_name: str | None = None
     window: int | None = None
     stride: int | None = None
 
@@ -140,10 +142,12 @@ class EncodeTask(Task):
         request = resolve_request(
             self.vectors,
             self.layer,
-            checkpoint=encoder.checkpoint,
+            encoder=encoder,
             normalize=self.normalize,
             dtype=self.dtype,
             column=self.column,
+            prompt=self.prompt,
+            prompt_name=self.prompt_name,
             window=Window.of(self.window, self.stride, longest=encoder.config.max_positions),
         )
         return EncodeComputation(

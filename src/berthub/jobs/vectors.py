@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berthub.checkpoint import Checkpoint
 from berthub.choices import DType, Pooling, Vectors
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.encodings import Encodings
-from berthub.encoding.normalize import unit_length
+from berthub.encoding.request import NO_PROMPT, Prompt
 from berthub.encoding.request import Request as EncodingRequest
-from berthub.encoding.summary import embedding_in_words
+from berthub.encoding.summary import embedding_in_words, said_of_prompt
 from berthub.encoding.windows import Window
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
 from berthub.tables.results import Column, ListColumn, RaggedColumn, VectorColumn
 from berthub.tokenization.tokenizer import Text
+from berthub.vector_layers import unit_length
 
 __all__ = ["Chunk", "Request", "TokenColumns", "compute", "resolve_request", "result_columns"]
 
@@ -40,17 +40,19 @@ _TOKENS, _OFFSETS = "tokens", "offsets"
 class Request:
     """The vectors to compute: those of `layer`, counted from 0, in the type `dtype`, for the column `column`.
 
-    `pooling` says how the vector of a text is made, None for token vectors. `described` says in words what they are.
-    With a `window`, longer texts are computed in such windows; without one they are truncated.
+    `poolings` say how the vector of a text is made, () for token vectors. `described` says in words what they are.
+    The `prompt` is put before each text. With a `window`, longer texts are computed in such windows; without one they
+    are truncated.
     """
 
     vectors: Vectors
-    pooling: Pooling | None
+    poolings: tuple[Pooling, ...]
     described: str
     layer: int
     normalize: bool
     dtype: DType
     column: str
+    prompt: Prompt = NO_PROMPT
     window: Window | None = None
 
     @property
@@ -87,54 +89,70 @@ def resolve_request(
     vectors: Vectors | None,
     layer: int | None,
     *,
-    checkpoint: Checkpoint,
+    encoder: Encoder,
     normalize: bool | None,
     dtype: DType,
     column: str | None,
+    prompt: str | None = None,
+    prompt_name: str | None = None,
     window: Window | None = None,
 ) -> Request:
     """The request that options make for a model; `InputError` for what the model does not have.
 
     Without `vectors` it is the model's own sentence vector: `UnsupportedModelError` where that cannot be computed.
     """
-    config = checkpoint.config
+    checkpoint, config = encoder.checkpoint, encoder.config
     if vectors is None:
         vectors = "embedding"
     if vectors == "pooled_output" and not config.has_pooled_output:
         raise InputError("the model has no pooler, so no pooled_output; use --output mean, max or cls")
     pooling = _POOLINGS[vectors]
+    poolings: tuple[Pooling, ...] = () if pooling is None else (pooling,)
     described: str = vectors
     scaled = bool(normalize)
+    # Token vectors are of the texts as they are, unless a prompt is given.
+    before = NO_PROMPT
+    if vectors != "sequence_output" or prompt is not None or prompt_name is not None:
+        before = Prompt.of(checkpoint.embedding, encoder.tokenizer, prompt, prompt_name)
+    at = Output(-1 if layer is None else layer).resolved(config).layer
     if vectors == "embedding":
-        pooling, scaled = checkpoint.embedding.chosen(None, normalize)
-        described += f": {embedding_in_words(checkpoint, normalize=scaled)}"
-    elif scaled:
-        described += ", scaled to length 1"
-    resolved = Output(-1 if layer is None else layer, pooling).resolved(config)
+        chosen = checkpoint.embedding.chosen(None, normalize)
+        poolings, scaled = chosen.poolings, chosen.normalize
+        described += f": {embedding_in_words(checkpoint, normalize=scaled, prompt=before.text)}"
+    else:
+        described += (", scaled to length 1" if scaled else "") + said_of_prompt(before.text)
+    if vectors != "sequence_output":
+        # For what cannot be had, before anything is computed.
+        EncodingRequest.of_vectors(checkpoint, pooling=pooling, layer=at, normalize=normalize, prompt=before)
     return Request(
         vectors=vectors,
-        pooling=pooling,
+        poolings=poolings,
         described=described,
-        layer=resolved.layer,
+        layer=at,
         normalize=scaled,
         dtype=dtype,
         column=vectors if column is None else column,
+        prompt=before,
         window=window,
     )
 
 
 def compute(encoder: Encoder, texts: Sequence[Text], request: Request) -> Iterator[Chunk]:
     """Compute the vectors of texts in their order, in chunks small enough for memory."""
-    pooling, window, checkpoint = request.pooling, request.window, encoder.checkpoint
-    if pooling is None:
-        wanted = EncodingRequest.of_outputs(checkpoint, outputs=(), layers=[request.layer])
+    window, checkpoint = request.window, encoder.checkpoint
+    if request.vectors == "sequence_output":
+        wanted = EncodingRequest.of_outputs(checkpoint, outputs=(), layers=[request.layer], prompt=request.prompt)
         for encodings in encoder.stages.stream(texts, wanted, window=window):
             # Real tokens only, text after text.
             inside = encodings.attention_mask.astype(np.bool_)
             vectors = encodings["encoder_outputs"][request.layer][inside]
+            vectors = unit_length(vectors) if request.normalize else vectors
             yield _chunk(encodings, vectors, request, TokenColumns(encodings.tokens, encodings.offsets))
         return
-    wanted = EncodingRequest.of_vectors(checkpoint, pooling=pooling, layer=request.layer)
+    pooling = None if request.vectors == "embedding" else request.poolings
+    wanted = EncodingRequest.of_vectors(
+        checkpoint, pooling=pooling, layer=request.layer, normalize=request.normalize, prompt=request.prompt
+    )
     for encodings in encoder.stages.stream(texts, wanted, window=window):
         yield _chunk(encodings, encodings["embedding"], request, None)
 
@@ -152,8 +170,6 @@ def result_columns(chunk: Chunk, request: Request) -> list[Column]:
 
 
 def _chunk(encodings: Encodings, vectors: npt.NDArray[Any], request: Request, tokens: TokenColumns | None) -> Chunk:
-    if request.normalize:
-        vectors = unit_length(vectors)
     return Chunk(
         vectors=_half(vectors) if request.dtype == "float16" else vectors,
         lengths=encodings.ragged_tokens.lengths,

@@ -6,14 +6,17 @@ A backend is a class with these methods. `T` is its tensor (a NumPy array, a nod
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from berthub.config import Activation
 
-__all__ = ["MASKED", "Dense", "Ops"]
+__all__ = ["MASKED", "Dense", "Ops", "WeightedPooling"]
 
 MASKED = -1e9
 """The number added to scores where a mask is 0: far below any score, far from overflow, representable in bfloat16."""
+
+WeightedPooling = Literal["mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
+"""The poolings that are a sum of the tokens' vectors with weights of their positions."""
 
 T = TypeVar("T")
 W_co = TypeVar("W_co", covariant=True)
@@ -118,3 +121,16 @@ class Ops(Protocol[T, W_contra]):
 
     def masked_max(self, x: T, mask: T) -> T:
         """The largest value of each component over the unmasked positions: [b, s, h] and [b, s] to [b, h]."""
+
+    def weighted_sum(self, x: T, weights: T) -> T:
+        """The sum of the positions' vectors times their `weights`: [b, s, h] and [b, s] to [b, h]."""
+
+    def pooling_weights(self, mask: T, pooling: WeightedPooling) -> T:
+        """The weights [b, s] of a pooling that is a weighted sum; 0 where the mask is, or in all of a row without ones.
+
+        mean_sqrt_len_tokens: one over the square root of the number of unmasked positions. weightedmean: the positions
+        1, 2, 3 ... over their sum. lasttoken: 1 at the last unmasked position.
+        """
+
+    def without_first(self, mask: T, count: int) -> T:
+        """The mask [b, s] with zeros at the first `count` positions."""

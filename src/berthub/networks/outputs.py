@@ -1,5 +1,6 @@
 """The outputs that a network can be asked for, and the computation of those that are asked for."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,7 +12,7 @@ from berthub.errors import InputError
 from berthub.networks import network
 from berthub.networks.ops import Ops
 
-__all__ = ["Output", "build"]
+__all__ = ["Output", "build", "pool"]
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -23,11 +24,13 @@ class Output:
 
     `layer` counts the entries of encoder_outputs from 0, or from the top: -1, the last. With `mlm` it is what the
     masked-language-model head makes of the last layer at the positions that the inputs name, [b, p, vocabulary].
+    The first `skip` tokens of each text, those of a prompt, are not pooled; cls and pooled cannot leave them out.
     """
 
     layer: int = -1
     pooling: Pooling | None = None
     mlm: bool = False
+    skip: int = 0
 
     def resolved(self, config: EncoderConfig) -> "Output":
         """The same output with `layer` counted from 0; `InputError` for what the model does not have."""
@@ -57,7 +60,12 @@ class Output:
                 "this model has no masked-language-model head, so it has no mlm_logits: the files that it was read "
                 "from hold the encoder alone"
             )
-        return Output(layer, self.pooling, self.mlm)
+        if self.skip and self.pooling in ("cls", "pooled"):
+            raise InputError(
+                f"the model's files say that the prompt is not pooled (include_prompt), and {self.pooling} is the "
+                'vector of one token: without its prompt there is none. Use a pooling over tokens, or prompt=""'
+            )
+        return dataclasses.replace(self, layer=layer)
 
 
 def build(
@@ -90,13 +98,24 @@ def build(
         match output.pooling:
             case None:
                 return state
-            case "cls":
-                return ops.first(state)
-            case "mean":
-                return ops.masked_mean(state, mask)
-            case "max":
-                return ops.masked_max(state, mask)
             case "pooled":
                 return network.pooled_output(ops, config, weights, state)
+            case pooling:
+                return pool(ops, state, ops.without_first(mask, output.skip) if output.skip else mask, pooling)
 
     return [one(output) for output in outputs]
+
+
+def pool(ops: Ops[T, W], x: T, mask: T, pooling: Pooling) -> T:
+    """One vector a text [b, h] of the unmasked token vectors [b, s, h], by any pooling but the model's own pooler."""
+    match pooling:
+        case "cls":
+            return ops.first(x)
+        case "mean":
+            return ops.masked_mean(x, mask)
+        case "max":
+            return ops.masked_max(x, mask)
+        case "mean_sqrt_len_tokens" | "weightedmean" | "lasttoken":
+            return ops.weighted_sum(x, ops.pooling_weights(mask, pooling))
+        case "pooled":
+            raise AssertionError("the pooler has weights")

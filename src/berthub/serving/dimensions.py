@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from berthub.encoding.normalize import unit_length
 from berthub.encoding.request import Request
 from berthub.engines.engine import Floats
 from berthub.serving.bodies import Fields
 from berthub.serving.failures import UnprocessableError
 from berthub.serving.service import Service
+from berthub.vector_layers import unit_length
 
 __all__ = ["dimensions_of", "first_dimensions"]
 
@@ -15,7 +15,7 @@ __all__ = ["dimensions_of", "first_dimensions"]
 def dimensions_of(fields: Fields, service: Service, request: Request) -> int | None:
     """The field `dimensions`, None where there is none; `UnprocessableError` for more than the vectors have."""
     dimensions = fields.integer("dimensions", least=1)
-    size = service.encoder.config.hidden_size * len(request.embedding)
+    size = request.vector.width(service.encoder.config.hidden_size)
     if dimensions is not None and dimensions > size:
         raise UnprocessableError(f"dimensions is {dimensions}, and the model's vectors have {size}", where="dimensions")
     return dimensions

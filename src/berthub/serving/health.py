@@ -59,7 +59,7 @@ def _about(model: Model, *, default: bool) -> Mapping[str, Any]:
         return about
     encoder = model.service.encoder
     config, head, embedding = encoder.config, encoder.head, encoder.checkpoint.embedding
-    pooling, normalize = (None, False) if embedding.unsupported else embedding.chosen()
+    chosen = None if embedding.unsupported else embedding.chosen()
     return {
         **about,
         "architecture": config.architecture,
@@ -70,8 +70,10 @@ def _about(model: Model, *, default: bool) -> Mapping[str, Any]:
         "task": None if head is None else head.task,
         "labels": [] if head is None else list(head.labels),
         "mask": encoder.vocabulary.mask if config.mlm else None,
-        "pooling": pooling,
-        "normalize": normalize,
+        "pooling": None if chosen is None else "+".join(chosen.poolings),
+        "normalize": chosen is not None and chosen.normalize,
+        "dimensions": None if chosen is None else chosen.width(config.hidden_size),
+        "prompts": list(embedding.prompts),
         "precision": encoder.precision,
         "engine": encoder.stages.engine.name,
         "case": "lower" if encoder.tokenizer.lower_case else "cased",

@@ -18,7 +18,7 @@ from berthub.encoding.encoder import Encoder
 from berthub.encoding.fill_mask import Filling, Masked
 from berthub.encoding.finish import finish_head
 from berthub.encoding.prediction import Logits, softmax
-from berthub.encoding.prepare import Prepared, rows_of
+from berthub.encoding.prepare import Prepared, prompted, rows_of
 from berthub.encoding.request import Request
 from berthub.engines.engine import Floats
 from berthub.errors import InputError
@@ -96,7 +96,11 @@ class Service:
         truncation: Truncation = "refuse",
         offsets: bool = False,
     ) -> Encoded:
-        """The outputs that `request` asks for, for texts or pairs of them; with `offsets` the tokens have theirs."""
+        """The outputs that `request` asks for, for texts or pairs of them, with its prompt before each.
+
+        With `offsets` the tokens have theirs.
+        """
+        texts = prompted(texts, request.prompt)
         prepare = partial(self._prepare, texts, truncation, terms, offsets)
         return await self._encoded(prepare, request, terms, count=len(texts), size=_characters(texts))
 

@@ -7,10 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from berthub.checkpoint import Checkpoint
 from berthub.encoding.finish import embedding
 from berthub.encoding.prediction import Logits
-from berthub.encoding.request import EMBEDDING, Request
+from berthub.encoding.request import EMBEDDING, NO_PROMPT, Prompt, Request
 from berthub.engines.engine import Floats
 from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
 from berthub.networks.outputs import Output
@@ -87,7 +86,7 @@ def offered(service: Service) -> list[Spec]:
         specs.append(Spec("default", "float32", (-1, hidden)))
     specs.append(Spec("sequence_output", "float32", (-1, -1, hidden)))
     if not encoder.checkpoint.embedding.unsupported:
-        specs.append(Spec(EMBEDDING, "float32", (-1, hidden)))
+        specs.append(Spec(EMBEDDING, "float32", (-1, encoder.checkpoint.embedding.chosen().width(hidden))))
     if head is not None and head.task == "regress":
         specs.append(Spec("values", "float32", (-1,)))
     elif head is not None and head.task != "tag":
@@ -115,7 +114,8 @@ async def computed(
     service: Service, inputs: Inputs, names: Sequence[tuple[str, str]], *, call: Call, terms: Terms
 ) -> Tensors:
     """The outputs of these names, each with its place in the request, for texts or arrays."""
-    needed = {name: _needed(name, where, service) for name, where in names}
+    own = _vectors(service, prompted=inputs.texts is not None) if any(name == EMBEDDING for name, _ in names) else None
+    needed = {name: _needed(name, where, service, own) for name, where in names}
     outputs = list(dict.fromkeys(output for each in needed.values() for output in each))
     call.ledger.task = "predict" if any(name in _HEAD for name in needed) else "embed"
     headers: Mapping[str, str] = {}
@@ -126,7 +126,9 @@ async def computed(
     else:
         if any(output.mlm for output in outputs):
             raise BadRequestError(f"{MLM_LOGITS} are computed at the {POSITIONS} of input_word_ids, not for texts")
-        request = Request({str(number): output for number, output in enumerate(outputs)})
+        request = Request(
+            {str(number): output for number, output in enumerate(outputs)}, prompt="" if own is None else own.prompt
+        )
         encoded = await service.encode(inputs.texts, request, terms=terms, truncation=call.truncation(None))
         _check_padded(encoded, outputs, service)
         headers = truncation_headers(encoded.truncated)
@@ -136,7 +138,7 @@ async def computed(
 
     def finish() -> Mapping[str, Value]:
         found = {output: get(output) for output in outputs}
-        return {name: _finished(name, needed[name], found, service.encoder.checkpoint) for name in needed}
+        return {name: _finished(name, needed[name], found, service, own) for name in needed}
 
     rows = _rows(inputs)
     large = rows * service.encoder.config.hidden_size * len(outputs) > _FEW or not all(o.pooling for o in outputs)
@@ -147,7 +149,7 @@ def _rows(inputs: Inputs) -> int:
     return len(inputs.texts) if inputs.texts is not None else len(next(iter(inputs.arrays.values())))
 
 
-def _needed(name: str, where: str, service: Service) -> list[Output]:
+def _needed(name: str, where: str, service: Service, own: Request | None) -> list[Output]:
     """What is computed for an output; `BadRequestError` for one that the model does not have."""
     encoder, config = service.encoder, service.encoder.config
     names = [spec.name for spec in offered(service)]
@@ -162,8 +164,8 @@ def _needed(name: str, where: str, service: Service) -> list[Output]:
         )
     if name in ("pooled_output", "default"):
         return [Output(pooling="pooled").resolved(config)]
-    if name == EMBEDDING:
-        return list(Request.of_vectors(encoder.checkpoint).embedding)
+    if own is not None and name == EMBEDDING:
+        return list(own.embedding)
     if name in _HEAD:
         assert encoder.head is not None, "only models with a head have these names"
         return [Output(pooling=encoder.head.pooling).resolved(config)]
@@ -172,12 +174,21 @@ def _needed(name: str, where: str, service: Service) -> list[Output]:
     return [Output(mlm=name == MLM_LOGITS).resolved(config)]
 
 
-def _finished(name: str, outputs: Sequence[Output], found: Mapping[Output, Floats], checkpoint: Checkpoint) -> Value:
+def _vectors(service: Service, *, prompted: bool) -> Request:
+    """The model's own sentence vectors; of texts with its default prompt, while ids are taken as they are."""
+    checkpoint = service.encoder.checkpoint
+    prompt = Prompt.of(checkpoint.embedding, service.tokenizer) if prompted else NO_PROMPT
+    return Request.of_vectors(checkpoint, prompt=prompt)
+
+
+def _finished(
+    name: str, outputs: Sequence[Output], found: Mapping[Output, Floats], service: Service, own: Request | None
+) -> Value:
     if name == "encoder_outputs":
         return [found[output] for output in outputs]
-    if name == EMBEDDING:
-        return embedding(found, Request.of_vectors(checkpoint))
-    array, head = found[outputs[0]], checkpoint.head
+    if own is not None and name == EMBEDDING:
+        return embedding(found, own)
+    array, head = found[outputs[0]], service.encoder.head
     if name not in _HEAD or head is None:
         return array
     logits = Logits(head, array @ head.kernel + head.bias, np.zeros(len(array), np.bool_))

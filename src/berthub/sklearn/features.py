@@ -9,9 +9,9 @@ import numpy as np
 from berthub.choices import EngineName, Pooling, Precision
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.load import load
+from berthub.encoding.request import Prompt, Request
 from berthub.engines.engine import Floats
 from berthub.errors import InputError, MissingDependencyError
-from berthub.networks.outputs import Output
 from berthub.sources.redaction import public_spelling, redact
 from berthub.tokenization.texts import checked
 from berthub.tokenization.tokenizer import Text
@@ -35,7 +35,7 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     pooled (the model's own pooler, the last layer alone). None, as `normalize` None, is what the model's files say, or
     else the plain mean (see `berthub.Encoder.embed`). `layers` are counted from 0 or from the top; the vectors of
     several are joined, as in Devlin et al., 2018, section 5.3 (https://arxiv.org/abs/1810.04805), where the last four
-    do best. `normalize` scales the whole vectors to length 1.
+    do best. `normalize` scales the whole vectors to length 1. `prompt` and `prompt_name` are those of `Encoder.embed`.
 
     Nothing is learnt: `fit` loads the model and checks the parameters, and what it found holds until the next `fit`.
     A pickle holds the handle, not the model, which is loaded again when it is first used. Afterwards there are
@@ -54,6 +54,8 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         pooling: Pooling | None = None,
         layers: int | Sequence[int] = (-1,),
         normalize: bool | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
         engine: EngineName = "auto",
         precision: Precision = "auto",
         max_length: int | None = None,
@@ -65,6 +67,8 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.pooling = pooling
         self.layers = layers
         self.normalize = normalize
+        self.prompt = prompt
+        self.prompt_name = prompt_name
         self.engine = engine
         self.precision = precision
         self.max_length = max_length
@@ -85,17 +89,27 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             )
         options = {name: getattr(self, name) for name in _LOADING}
         encoder = load(self.model, **options)
-        pooling, normalize = encoder.checkpoint.embedding.chosen(self.pooling, self.normalize)
-        outputs = [Output(layer, pooling).resolved(encoder.config) for layer in _numbers(self.layers)]
-        chosen = tuple(output.layer for output in outputs)
+        request = Request.of_vectors(
+            encoder.checkpoint,
+            pooling=self.pooling,
+            layer=_numbers(self.layers),
+            normalize=self.normalize,
+            prompt=Prompt.of(encoder.checkpoint.embedding, encoder.tokenizer, self.prompt, self.prompt_name),
+        )
+        count = len(request.vector.poolings)
+        chosen = tuple(output.layer for output in request.embedding[::count])
         if len({*chosen}) < len(chosen):
             raise InputError(f"layers={self.layers!r} names a layer of the model twice: counted from 0 it is {chosen}")
-        self._fitted = (self.model, options, pooling, normalize)
+        how: dict[str, Any] = {"pooling": self.pooling, "normalize": self.normalize, "prompt": self.prompt}
+        self._fitted = (self.model, options, {**how, "prompt_name": self.prompt_name})
         self._encoder = encoder
         self.layers_ = chosen
         self.hidden_size_ = encoder.config.hidden_size
         self.precision_ = encoder.precision
-        self._n_features_out = self.hidden_size_ * len(self.layers_)
+        # Layers of the model's own follow the pooling of its last layer alone.
+        vector = request.vector
+        width = vector.width(self.hidden_size_)
+        self._n_features_out = width if vector.layers else width * len(self.layers_)
         return self
 
     def transform(self, X: Iterable[Text]) -> Floats:  # noqa: N803 - scikit-learn's name
@@ -106,15 +120,15 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         `max_length` tokens are truncated and reported in one `TruncationWarning`.
         """
         check_is_fitted(self)
-        *_, pooling, normalize = self._fitted
-        chunks = self._loaded().stream(_column(X), pooling=pooling, layer=self.layers_, normalize=normalize)
+        *_, how = self._fitted
+        chunks = self._loaded().stream(_column(X), outputs=["embedding"], layer=self.layers_, **how)
         parts = [np.zeros((0, self._n_features_out), np.float32), *(chunk["embedding"] for chunk in chunks)]
         vectors: Floats = np.concatenate(parts)
         return vectors
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:
-            model, options, *_ = self._fitted
+            model, options, _ = self._fitted
             self._encoder = load(model, **options)
         return self._encoder
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from berthub.config import Activation
-from berthub.networks.ops import MASKED, Dense, Ops
+from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
 from berthub.training.randomness import dropout_share
 from berthub.training.weights import LowRankKernel
 
@@ -135,3 +135,21 @@ class KerasOps(Ops[Tensor, Weight]):
 
     def masked_max(self, x: Tensor, mask: Tensor) -> Tensor:
         return _ops.max(_ops.where(mask[:, :, None] != 0, x, _ops.cast(-float("inf"), x.dtype)), axis=1)
+
+    def weighted_sum(self, x: Tensor, weights: Tensor) -> Tensor:
+        return _ops.cast(_ops.sum(_ops.cast(x, "float32") * weights[:, :, None], axis=1), x.dtype)
+
+    def pooling_weights(self, mask: Tensor, pooling: WeightedPooling) -> Tensor:
+        real = _ops.cast(mask != 0, "float32")
+        places = _ops.cumsum(_ops.ones_like(real), axis=1) * real
+        match pooling:
+            case "mean_sqrt_len_tokens":
+                return real / _ops.sqrt(_ops.maximum(_ops.sum(real, axis=1, keepdims=True), 1.0))
+            case "weightedmean":
+                return places / _ops.maximum(_ops.sum(places, axis=1, keepdims=True), 1.0)
+            case "lasttoken":
+                return real * _ops.cast(places == _ops.max(places, axis=1, keepdims=True), "float32")
+
+    def without_first(self, mask: Tensor, count: int) -> Tensor:
+        positions = _ops.cumsum(_ops.ones_like(mask), axis=1)
+        return mask * _ops.cast(positions > count, mask.dtype)

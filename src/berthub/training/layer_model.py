@@ -50,7 +50,7 @@ class ModelDescription:
             "pad": self.pad,
             "special_pieces": _Uncopied(self.special),
             "algorithm": self.algorithm,
-            **({"embedding": self.embedding.to_dict()} if self.embedding != UNSAID else {}),
+            **({"embedding": self.embedding.to_dict(arrays=True)} if self.embedding != UNSAID else {}),
         }
 
     @classmethod

@@ -12,6 +12,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.choices import Pooling
 from berthub.head import Head, Task
 from berthub.networks.interface import INPUTS
+from berthub.networks.outputs import pool
 from berthub.training.keras_layer import KerasLayer
 from berthub.training.operations import operations
 from berthub.training.randomness import Use, seed_for, stream
@@ -134,7 +135,7 @@ class _HeadLayers:
 
     def __init__(self, labels: int, *, pooling: Pooling | None, adaptation: Adaptation) -> None:
         seed = seed_for(adaptation.seed, Use.HEAD_DROPOUT)
-        self._pooling = None if pooling in (None, "pooled") else _TextPooling(pooling, dtype="float32")
+        self._pooling = None if pooling is None or pooling == "pooled" else _TextPooling(pooling, dtype="float32")
         self._dropout = _Dropout(adaptation.dropout, seed, dtype="float32", name="dropout")
         self.dense = keras.layers.Dense(labels, dtype="float32", name="head")
 
@@ -147,19 +148,12 @@ class _HeadLayers:
 class _TextPooling(keras.layers.Layer):
     """One vector for each text from its token vectors."""
 
-    def __init__(self, pooling: str | None, **options: Any) -> None:
+    def __init__(self, pooling: Pooling, **options: Any) -> None:
         super().__init__(**options)
         self._pooling = pooling
 
     def call(self, x: Any, mask: Any) -> Any:
-        ops = operations("float32", None)
-        match self._pooling:
-            case "mean":
-                return ops.masked_mean(x, mask)
-            case "max":
-                return ops.masked_max(x, mask)
-            case _:
-                return ops.first(x)
+        return pool(operations("float32", None), x, mask, self._pooling)
 
     def compute_output_spec(self, x: Any, mask: Any) -> Any:
         return keras.KerasTensor((x.shape[0], x.shape[-1]), "float32")

@@ -54,7 +54,9 @@ def export_saved_model(checkpoint: Checkpoint, folder: Path) -> None:
         shutil.rmtree(scratch)
         path = unfinished / DESCRIPTION
         path.parent.mkdir()
-        path.write_text(description(dataclasses.replace(checkpoint, head=None)), encoding="utf-8")
+        path.write_text(
+            description(dataclasses.replace(checkpoint, head=None), embedding_arrays=True), encoding="utf-8"
+        )
 
 
 def _model(checkpoint: Checkpoint) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from berthub.config import Activation
-from berthub.networks.ops import MASKED, Dense, Ops
+from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
 
 __all__ = ["TensorFlowOps"]
 
@@ -106,3 +106,20 @@ class TensorFlowOps(Ops[Tensor, Weight]):
 
     def masked_max(self, x: Tensor, mask: Tensor) -> Tensor:
         return tf.reduce_max(tf.where(tf.cast(mask, tf.bool)[:, :, tf.newaxis], x, x.dtype.min), 1)
+
+    def weighted_sum(self, x: Tensor, weights: Tensor) -> Tensor:
+        return tf.reduce_sum(x * weights[:, :, tf.newaxis], 1)
+
+    def pooling_weights(self, mask: Tensor, pooling: WeightedPooling) -> Tensor:
+        real = tf.cast(tf.cast(mask, tf.bool), tf.float32)
+        places = real * tf.cumsum(tf.ones_like(real), axis=1)
+        match pooling:
+            case "mean_sqrt_len_tokens":
+                return tf.math.divide_no_nan(real, tf.sqrt(tf.reduce_sum(real, 1, keepdims=True)))
+            case "weightedmean":
+                return tf.math.divide_no_nan(places, tf.reduce_sum(places, 1, keepdims=True))
+            case "lasttoken":
+                return real * tf.cast(places == tf.reduce_max(places, 1, keepdims=True), tf.float32)
+
+    def without_first(self, mask: Tensor, count: int) -> Tensor:
+        return mask * tf.cast(tf.cumsum(tf.ones_like(mask), axis=1) > count, mask.dtype)

@@ -285,7 +285,7 @@ def test_long_texts(server: RunningServer, encoder: hub.Encoder) -> None:
         ("/embed", {"inputs": ["a", 3]}, 400, "Validation", "inputs[1] must be a string or a list of two strings"),
         ("/embed", {"inputs": [[1], ["a"]]}, 400, "Validation", "inputs[1] must be a list of the ids of tokens"),
         ("/embed", {"inputs": [10**9]}, 422, "Validation", "1000000000 is no id of a token of this model"),
-        ("/embed", {"inputs": "a", "prompt_name": "query"}, 422, "Validation", "prompts of models are not read"),
+        ("/embed", {"inputs": "a", "prompt_name": "query"}, 422, "Validation", "and the model's prompts are: none"),
         ("/embed", {"inputs": "a", "truncate": "yes"}, 400, "Validation", "truncate must be true or false"),
         ("/embed", {"inputs": "a", "truncation_direction": "up"}, 400, "Validation", "must be one of Right, Left"),
         ("/embed", {"inputs": "a", "dimensions": 10**6}, 422, "Validation", "dimensions is 1000000"),

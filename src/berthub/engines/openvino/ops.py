@@ -9,7 +9,7 @@ import openvino.opset13 as op
 from berthub.checkpoint import Weights
 from berthub.config import Activation
 from berthub.engines.engine import Floats
-from berthub.networks.ops import MASKED, Dense, Ops
+from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
 
 __all__ = ["OpenVinoOps", "Weight", "floats", "integers", "named_weights"]
 
@@ -144,13 +144,31 @@ class OpenVinoOps(Ops[Any, Weight]):
 
     def masked_mean(self, x: Any, mask: Any) -> Any:
         weights = op.convert(mask, "f32")
-        # As a matrix product, [b, 1, s] @ [b, s, h]: the sum over positions in one pass.
-        total = op.matmul(op.unsqueeze(weights, integers([1])), x, transpose_a=False, transpose_b=False)
-        count = op.maximum(op.reduce_sum(weights, integers([1]), keep_dims=True), floats(1))
-        return op.divide(op.squeeze(total, integers([1])), count)
+        return op.divide(self.weighted_sum(x, weights), _row_sums(weights))
 
     def masked_max(self, x: Any, mask: Any) -> Any:
         return op.reduce_max(op.add(x, op.unsqueeze(_penalty(mask), integers([2]))), integers([1]), keep_dims=False)
+
+    def weighted_sum(self, x: Any, weights: Any) -> Any:
+        # As a matrix product, [b, 1, s] @ [b, s, h]: the sum over positions in one pass.
+        total = op.matmul(op.unsqueeze(weights, integers([1])), x, transpose_a=False, transpose_b=False)
+        return op.squeeze(total, integers([1]))
+
+    def pooling_weights(self, mask: Any, pooling: WeightedPooling) -> Any:
+        real = op.convert(mask, "f32")
+        places = op.multiply(real, op.convert(_positions(mask, first=1), "f32"))
+        match pooling:
+            case "mean_sqrt_len_tokens":
+                return op.divide(real, op.sqrt(_row_sums(real)))
+            case "weightedmean":
+                return op.divide(places, _row_sums(places))
+            case "lasttoken":
+                last = op.equal(places, op.reduce_max(places, integers([1]), keep_dims=True))
+                return op.multiply(real, op.convert(last, "f32"))
+
+    def without_first(self, mask: Any, count: int) -> Any:
+        kept = op.greater_equal(_positions(mask, first=0), integers(count))
+        return op.multiply(mask, op.convert_like(kept, mask))
 
     def shared(self, weight: Weight, *, first: int = 0) -> Any:
         """The constant of a weight, from row `first` on; it lies in the weight's own memory."""
@@ -179,6 +197,17 @@ def _mixed(x: Any, matrix: Any) -> Any:
     flat = op.reshape(x, integers([0, count, -1]), special_zero=True)
     mixed = op.matmul(matrix, flat, transpose_a=True, transpose_b=False)
     return op.reshape(mixed, shape, special_zero=False)
+
+
+def _row_sums(weights: Any) -> Any:
+    """The sums of rows [b, s], at least 1: [b, 1]."""
+    return op.maximum(op.reduce_sum(weights, integers([1]), keep_dims=True), floats(1))
+
+
+def _positions(mask: Any, *, first: int) -> Any:
+    """The positions of a row, counted from `first`: int32 [s]."""
+    width = op.gather(op.shape_of(mask, output_type="i32"), integers(1), integers(0))
+    return op.range(integers(first), op.add(width, integers(first)), integers(1), output_type="i32")
 
 
 def _penalty(mask: Any) -> Any:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from berthub.config import Activation
 from berthub.engines.torch.attention import attention
 from berthub.engines.torch.ragged import Ragged
-from berthub.networks.ops import MASKED, Dense, Ops
+from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
 
 __all__ = ["TorchOps"]
 
@@ -114,6 +114,23 @@ class TorchOps(Ops[Tensor, Tensor]):
 
     def masked_max(self, x: Tensor, mask: Tensor) -> Tensor:
         return torch.where(mask[:, :, None] != 0, self._with_padding(x), -torch.inf).amax(1)
+
+    def weighted_sum(self, x: Tensor, weights: Tensor) -> Tensor:
+        return (self._with_padding(x) * weights[:, :, None]).sum(1).to(x.dtype)
+
+    def pooling_weights(self, mask: Tensor, pooling: WeightedPooling) -> Tensor:
+        real = (mask != 0).to(torch.float32)
+        places = real * torch.arange(1, mask.shape[1] + 1, device=mask.device)
+        match pooling:
+            case "mean_sqrt_len_tokens":
+                return real / real.sum(1, keepdim=True).clamp(min=1).sqrt()
+            case "weightedmean":
+                return places / places.sum(1, keepdim=True).clamp(min=1)
+            case "lasttoken":
+                return real * (places == places.amax(1, keepdim=True))
+
+    def without_first(self, mask: Tensor, count: int) -> Tensor:
+        return mask * (torch.arange(mask.shape[1], device=mask.device) >= count)
 
     def _with_padding(self, x: Tensor) -> Tensor:
         return x if self._ragged is None else self._ragged.pad(x)

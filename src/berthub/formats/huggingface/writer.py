@@ -14,7 +14,7 @@ from berthub.formats.huggingface.architectures import ARCHITECTURES
 from berthub.formats.huggingface.heads import described_head, head_class, scope_to_write
 from berthub.formats.huggingface.tokenizer import write_tokenization
 from berthub.formats.renaming import rename
-from berthub.formats.sentence_transformers import write_embedding
+from berthub.formats.sentence_transformers.writer import write_embedding
 from berthub.head import Head
 from berthub.networks.network import weight_shapes
 from berthub.vocabulary import Vocabulary

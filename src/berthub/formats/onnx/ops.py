@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.config import Activation
-from berthub.networks.ops import MASKED, Dense, Ops
+from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
 
 __all__ = ["OPSET", "OnnxOps", "Value", "Weight"]
 
@@ -144,16 +144,33 @@ class OnnxOps(Ops[Value, Weight]):
         return self._node("GatherND", x, indices, width=x.width, batch_dims=1)
 
     def masked_mean(self, x: Value, mask: Value) -> Value:
-        weights = self._node("Cast", self._node("Cast", mask, to=_BOOL), to=_FLOAT)
-        # As a matrix product, [b, 1, s] @ [b, s, h]: the sum over positions in one pass.
-        total = self._node("MatMul", self._node("Unsqueeze", weights, self._integers(1)), x, width=x.width)
-        count = self._node("ReduceSum", weights, self._integers(1), keepdims=1)
-        total = self._node("Squeeze", total, self._integers(1), width=x.width)
-        return self._node("Div", total, self._node("Max", count, self._float(1)), width=x.width)
+        weights = self._real(mask)
+        return self._node("Div", self.weighted_sum(x, weights), self._row_sums(weights), width=x.width)
 
     def masked_max(self, x: Value, mask: Value) -> Value:
         penalty = self._node("Unsqueeze", self._penalty(mask, -math.inf), self._integers(2))
         return self._node("ReduceMax", self.add(x, penalty), width=x.width, axes=[1], keepdims=0)
+
+    def weighted_sum(self, x: Value, weights: Value) -> Value:
+        # As a matrix product, [b, 1, s] @ [b, s, h]: the sum over positions in one pass.
+        total = self._node("MatMul", self._node("Unsqueeze", weights, self._integers(1)), x, width=x.width)
+        return self._node("Squeeze", total, self._integers(1), width=x.width)
+
+    def pooling_weights(self, mask: Value, pooling: WeightedPooling) -> Value:
+        real = self._real(mask)
+        places = self.multiply(real, self._counted(mask))
+        match pooling:
+            case "mean_sqrt_len_tokens":
+                return self._node("Div", real, self._node("Sqrt", self._row_sums(real)))
+            case "weightedmean":
+                return self._node("Div", places, self._row_sums(places))
+            case "lasttoken":
+                last = self._node("Equal", places, self._node("ReduceMax", places, axes=[1], keepdims=1))
+                return self.multiply(real, self._node("Cast", last, to=_FLOAT))
+
+    def without_first(self, mask: Value, count: int) -> Value:
+        kept = self._node("Greater", self._counted(mask), self._float(count))
+        return self.multiply(self._real(mask), self._node("Cast", kept, to=_FLOAT))
 
     def renamed(self, x: Value, name: str) -> Value:
         """The same tensor under a name of its own, for an output."""
@@ -176,6 +193,19 @@ class OnnxOps(Ops[Value, Weight]):
         name = f"float/{value!r}"
         self.constants[name] = np.array(value, np.float32)
         return Value(name)
+
+    def _real(self, mask: Value) -> Value:
+        """1.0 where the mask is set, 0.0 where it is not: [b, s]."""
+        return self._node("Cast", self._node("Cast", mask, to=_BOOL), to=_FLOAT)
+
+    def _row_sums(self, weights: Value) -> Value:
+        """The sums of rows [b, s], at least 1: [b, 1]."""
+        return self._node("Max", self._node("ReduceSum", weights, self._integers(1), keepdims=1), self._float(1))
+
+    def _counted(self, mask: Value) -> Value:
+        """The positions of every row, counted from 1: float32 [b, s]."""
+        ones = self._node("Expand", self._float(1), self._node("Shape", mask))
+        return self._node("CumSum", ones, self._integers(1))
 
     def _scaled(self, x: Value, factor: float) -> Value:
         return self.multiply(x, self._float(factor))

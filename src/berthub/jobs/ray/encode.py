@@ -58,10 +58,10 @@ class Encode:
     folder has to be at the same place on every node. `column` holds the texts; with `pair_column` they are pairs.
 
     The vectors are those of `berthub encode`, with its options: `output` is embedding (the model's own, the default),
-    mean, max, cls, pooled_output, or sequence_output, all token vectors; `layer`, `normalize`, `dtype` and `window`
-    with `stride` are as there. `vectors_column` is the name of the new column, by default that of the output. With
-    `truncation=False` a text of more than `max_length` tokens raises `InputError`; else it is truncated, and each
-    worker gives one `TruncationWarning`. The other arguments are those of `berthub.load`.
+    mean, max, cls, pooled_output, or sequence_output, all token vectors; `layer`, `normalize`, `dtype`, `prompt`,
+    `prompt_name` and `window` with `stride` are as there. `vectors_column` is the name of the new column, by default
+    that of the output. With `truncation=False` a text of more than `max_length` tokens raises `InputError`; else it is
+    truncated, and each worker gives one `TruncationWarning`. The other arguments are those of `berthub.load`.
 
     A null or an empty string is no text: `missing` says whether it counts as an empty one ("empty"), its row is left
     out ("skip"), or it raises `InputError` ("error"). None is "empty" with one warning for each worker.
@@ -81,6 +81,8 @@ class Encode:
         layer: int | None = None,
         normalize: bool | None = None,
         dtype: DType = "float32",
+        prompt: str | None = None,
+        prompt_name: str | None = None,
         window: int | None = None,
         stride: int | None = None,
         vectors_column: str | None = None,
@@ -102,6 +104,7 @@ class Encode:
             raise InputError(f'pair_column is "{column}", which is the column of the texts already')
         self._columns = (column,) if pair_column is None else (column, pair_column)
         self._output, self._layer, self._normalize, self._dtype = output, layer, normalize, dtype
+        self._prompt, self._prompt_name = prompt, prompt_name
         self._window, self._stride = window, stride
         self._vectors_column = vectors_column
         self._truncation, self._missing = truncation, missing
@@ -138,10 +141,12 @@ class Encode:
         return resolve_request(
             self._output,
             self._layer,
-            checkpoint=encoder.checkpoint,
+            encoder=encoder,
             normalize=self._normalize,
             dtype=self._dtype,
             column=self._vectors_column,
+            prompt=self._prompt,
+            prompt_name=self._prompt_name,
             window=Window.of(self._window, self._stride, longest=encoder.config.max_positions),
         )
 
@@ -227,11 +232,16 @@ def _nothing(encoder: Encoder, request: Request) -> Chunk:
     """The vectors of no texts: Ray asks for them to learn the types of the columns."""
     tokens = TokenColumns([], [np.zeros((0, 2), np.int32)]) if request.vectors == "sequence_output" else None
     return Chunk(
-        vectors=np.zeros((0, encoder.config.hidden_size), request.dtype),
+        vectors=np.zeros((0, _width(encoder, request)), request.dtype),
         lengths=np.zeros(0, np.int64),
         truncated=np.zeros(0, np.bool_),
         tokens=tokens,
     )
+
+
+def _width(encoder: Encoder, request: Request) -> int:
+    hidden = encoder.config.hidden_size
+    return encoder.checkpoint.embedding.chosen().width(hidden) if request.vectors == "embedding" else hidden
 
 
 def _warn_once(model: Loaded, kind: str, message: str, category: type[Warning]) -> None:

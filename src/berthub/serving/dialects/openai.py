@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from berthub.encoding.request import Request
+from berthub.encoding.request import Prompt, Request
 from berthub.engines.engine import Floats
 from berthub.serving.answers import Answer, as_json, json_answer, list_answer
 from berthub.serving.bodies import Fields, is_ids
@@ -44,7 +44,8 @@ async def embeddings(call: Call) -> Answer:
     given = fields.required("input")
     encoding = fields.choice("encoding_format", ("float", "base64"), "float")
     service = call.service(fields.string("model"))
-    request = Request.of_vectors(service.encoder.checkpoint)
+    embedding = service.encoder.checkpoint.embedding
+    request = Request.of_vectors(service.encoder.checkpoint, prompt=Prompt.of(embedding, service.tokenizer))
     dimensions = dimensions_of(fields, service, request)
     truncates = _truncates(fields)
     terms = call.terms(priority=fields.integer("priority", least=-1000, most=1000))

@@ -46,7 +46,7 @@ async def info(call: Call) -> Answer:
 def _model_type(service: Service) -> Mapping[str, Any]:
     head, embedding = service.encoder.head, service.encoder.checkpoint.embedding
     if head is None:
-        return {"embedding": {"pooling": "none" if embedding.unsupported else embedding.chosen()[0]}}
+        return {"embedding": {"pooling": "none" if embedding.unsupported else "+".join(embedding.chosen().poolings)}}
     return {
         "classifier": {
             "id2label": {str(index): label for index, label in enumerate(head.labels)},

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from berthub.encoding.request import NO_PROMPT, Prompt
 from berthub.serving.bodies import Fields
 from berthub.serving.call import Call
 from berthub.serving.failures import BadRequestError, RequestError, UnprocessableError
@@ -11,9 +12,10 @@ from berthub.tokenization.tokenizer import Text
 __all__ = [
     "EmptyError",
     "TaskError",
-    "check_prompt",
     "failure",
+    "named_prompt_of",
     "parameters_of",
+    "prompt_of",
     "service_of",
     "strings_or_pairs",
     "token_failure",
@@ -71,15 +73,22 @@ def truncation_of(call: Call, fields: Fields) -> Truncation:
     return call.truncation(truncate, side=side.lower())
 
 
-def check_prompt(fields: Fields) -> None:
-    """Refuse a `prompt_name`: prompts are not known."""
-    name = fields.string("prompt_name")
-    if name is not None:
+def prompt_of(fields: Fields, service: Service) -> Prompt:
+    """The prompt that a request names, else the model's default; `UnprocessableError` for a name that is not known."""
+    name, embedding = fields.string("prompt_name"), service.encoder.checkpoint.embedding
+    if name is not None and name not in embedding.prompts:
+        there = ", ".join(embedding.prompts) or "none"
         raise UnprocessableError(
-            f"{fields.place('prompt_name')} is {name[:60]!r}, and prompts of models are not read: write the prompt "
-            "before each text",
+            f"{fields.place('prompt_name')} is {name[:60]!r}, and the model's prompts are: {there}; or write it before "
+            "each text",
             where=fields.place("prompt_name"),
         )
+    return Prompt.of(embedding, service.tokenizer, None, name)
+
+
+def named_prompt_of(fields: Fields, service: Service) -> Prompt:
+    """The prompt that a request names, and none where it names none: for tokens, not for sentence vectors."""
+    return NO_PROMPT if fields.string("prompt_name") is None else prompt_of(fields, service)
 
 
 def parameters_of(fields: Fields) -> Fields | None:

@@ -13,7 +13,7 @@ _VECTORS = {"type": "array", "items": _VECTOR}
 _FLAG = {"type": ["boolean", "null"]}
 _NAME = {"type": ["string", "null"]}
 _WHOLE = {"type": ["integer", "null"], "minimum": 1}
-_NO_PROMPT = {"type": "null", "description": "Prompts are not read: a name is refused with 422."}
+_PROMPT = {**_NAME, "description": "The name of one of the model's prompts, which is put before each text."}
 
 _MODEL = {"model": {**_NAME, "description": "One of the server's models; without it the first one answers."}}
 _TRUNCATION = {
@@ -104,16 +104,16 @@ SCHEMAS: Mapping[str, Any] = {
         normalize={**_FLAG, "description": "Whether vectors are scaled to length 1; they are, if nothing is said."},
         dimensions={**_WHOLE, "description": "How many of the first components are wanted."},
         encoding_format={"enum": ["float", None]},
-        prompt_name=_NO_PROMPT,
+        prompt_name=_PROMPT,
         **_TRUNCATION,
     ),
     "TeiVectors": _VECTORS,
-    "TeiEmbedAll": _body("inputs", inputs=_INPUTS, prompt_name=_NO_PROMPT, **_TRUNCATION),
+    "TeiEmbedAll": _body("inputs", inputs=_INPUTS, prompt_name=_PROMPT, **_TRUNCATION),
     "TeiTokenVectors": _list(_VECTORS),
     "TeiSimilarity": _body(
         "inputs",
         inputs=_SIMILARITY_INPUTS,
-        parameters={"type": ["object", "null"], "properties": {"prompt_name": _NO_PROMPT, **_TRUNCATION}},
+        parameters={"type": ["object", "null"], "properties": {"prompt_name": _PROMPT, **_TRUNCATION}},
     ),
     "TeiSimilarities": _VECTOR,
     "TeiPredict": _body(
@@ -137,7 +137,7 @@ SCHEMAS: Mapping[str, Any] = {
         "inputs",
         inputs={"anyOf": [_TEXT, {"type": "array", "items": {"anyOf": [_TEXT, _PAIR]}, "minItems": 1}]},
         add_special_tokens=_FLAG,
-        prompt_name=_NO_PROMPT,
+        prompt_name=_PROMPT,
     ),
     "TeiTokens": _list(_list(_TOKEN)),
     "TeiDecode": _body(

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from berthub.encoding.prepare import prompted
 from berthub.serving.answers import Answer, as_json
 from berthub.serving.bodies import Fields, is_ids
 from berthub.serving.call import Call
-from berthub.serving.dialects.tei.fields import EmptyError, check_prompt, service_of, strings_or_pairs
+from berthub.serving.dialects.tei.fields import EmptyError, named_prompt_of, service_of, strings_or_pairs
 from berthub.serving.failures import BadRequestError
 from berthub.tokenization.decoding import decoded
 from berthub.tokenization.tokenizer import Text
@@ -21,10 +22,10 @@ _CHUNK = 4096
 async def tokenize(call: Call) -> Answer:
     """The tokens of each text, however long: ids, pieces, and the characters that they stand for."""
     fields = Fields.of(call.json())
-    check_prompt(fields)
     special = fields.boolean("add_special_tokens", True)
-    texts, _ = strings_or_pairs(call, fields)
+    given, _ = strings_or_pairs(call, fields)
     service = service_of(call, fields)
+    texts = prompted(given, named_prompt_of(fields, service).text)
     tokens = await service.tokenize(texts)
     body = _body(tokens, texts, service.tokenizer.vocabulary.pieces, special=special)
     return Answer(b"".join(body) if len(tokens.ids) <= _CHUNK else body)

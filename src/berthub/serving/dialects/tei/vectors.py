@@ -11,8 +11,9 @@ from berthub.serving.bodies import Fields, is_ids
 from berthub.serving.call import Call, truncation_headers
 from berthub.serving.dialects.tei.fields import (
     EmptyError,
-    check_prompt,
+    named_prompt_of,
     parameters_of,
+    prompt_of,
     service_of,
     strings_or_pairs,
     truncation_of,
@@ -36,11 +37,13 @@ async def embed(call: Call, fields: Fields | None = None) -> Answer:
     """One vector for each text: of length 1, unless `normalize` is false."""
     fields = fields or Fields.of(call.json())
     service = service_of(call, fields)
-    request = Request.of_vectors(service.encoder.checkpoint, normalize=fields.boolean("normalize", True))
+    request = Request.of_vectors(
+        service.encoder.checkpoint, normalize=fields.boolean("normalize", True), prompt=prompt_of(fields, service)
+    )
     fields.choice("encoding_format", ("float",), "float")
     dimensions = dimensions_of(fields, service, request)
     encoded = await _encoded(call, fields, service, request)
-    vectors = first_dimensions(encoded.embedding(), dimensions, unit=request.normalize)
+    vectors = first_dimensions(encoded.embedding(), dimensions, unit=request.vector.normalize)
     headers = truncation_headers(encoded.truncated)
     match call.accepts(_MEDIA):
         case "application/x-npy":
@@ -56,7 +59,9 @@ async def embed_all(call: Call) -> Answer:
     fields = Fields.of(call.json())
     service = service_of(call, fields)
     output = Output().resolved(service.encoder.config)
-    encoded = await _encoded(call, fields, service, Request({"tokens": output}))
+    encoded = await _encoded(
+        call, fields, service, Request({"tokens": output}, prompt=named_prompt_of(fields, service).text)
+    )
     headers = truncation_headers(encoded.truncated)
     match call.accepts(_MEDIA):
         case "application/x-npy":
@@ -81,9 +86,8 @@ async def similarity(call: Call, fields: Fields | None = None) -> Answer:
     if not sentences:
         raise EmptyError("inputs.sentences is an empty list", where="inputs.sentences")
     options = parameters_of(fields) or Fields({}, "parameters")
-    check_prompt(options)
     service = service_of(call, fields)
-    request = Request.of_vectors(service.encoder.checkpoint, normalize=True)
+    request = Request.of_vectors(service.encoder.checkpoint, normalize=True, prompt=prompt_of(options, service))
     call.ledger.task = "embed"
     encoded = await service.encode(
         [source, *sentences], request, terms=call.terms(), truncation=truncation_of(call, options)
@@ -94,7 +98,6 @@ async def similarity(call: Call, fields: Fields | None = None) -> Answer:
 
 async def _encoded(call: Call, fields: Fields, service: Service, request: Request) -> Encoded:
     """The encodings of `inputs`: one text, the ids of its tokens, or a list of texts and pairs, or of lists of ids."""
-    check_prompt(fields)
     truncation = truncation_of(call, fields)
     given = fields.required("inputs")
     call.ledger.task, call.ledger.single = "embed", isinstance(given, str)
