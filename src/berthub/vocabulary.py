@@ -8,14 +8,29 @@ from typing import Any, Literal, Self, get_args
 from berthub.cached import cached_property
 from berthub.errors import CheckpointError
 
-__all__ = ["ALGORITHMS", "CONTINUED", "AddedToken", "Algorithm", "Vocabulary"]
+__all__ = [
+    "ALGORITHMS",
+    "BERT_FRAME",
+    "CONTINUED",
+    "PIPELINES",
+    "ROBERTA_FRAME",
+    "AddedToken",
+    "Algorithm",
+    "Frame",
+    "Vocabulary",
+]
 
-Algorithm = Literal["byte_bpe", "sentencepiece", "wordpiece"]
+Algorithm = Literal["bpe", "byte_bpe", "sentencepiece", "unigram", "wordpiece"]
 """How words are split into pieces: BERT's WordPiece (Wu et al., 2016, https://arxiv.org/abs/1609.08144), SentencePiece
-(Kudo and Richardson, 2018, https://arxiv.org/abs/1808.06226), or byte-pair encoding of UTF-8 bytes as in GPT-2 and
-RoBERTa (Radford et al., 2019)."""
+(Kudo and Richardson, 2018, https://arxiv.org/abs/1808.06226) as in ALBERT, or byte-pair encoding of UTF-8 bytes as in
+GPT-2 and RoBERTa (Radford et al., 2019). `unigram` (XLM-RoBERTa, CamemBERT, DeBERTa-v2 ...) and `bpe` (ModernBERT ...)
+are SentencePiece's unigram model and byte-pair encoding in a pipeline of Hugging Face's tokenizers library, whose
+normalizer and pre-tokenizer the vocabulary brings."""
 
 ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
+
+PIPELINES = ("bpe", "unigram")
+"""The algorithms that run in a pipeline which the vocabulary describes."""
 
 CONTINUED = "##"
 """What a WordPiece that continues a word begins with."""
@@ -42,15 +57,35 @@ class AddedToken:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """The special pieces around texts, such as `[CLS] a [SEP] b [SEP]`.
+
+    `between` is the number of separators between the two texts of a pair, and `second_type` the type id of the second
+    text and of the separator after it.
+    """
+
+    between: int = 1
+    second_type: int = 1
+
+
+BERT_FRAME = Frame()
+"""`[CLS] a [SEP] b [SEP]`, with types 0 and 1."""
+
+ROBERTA_FRAME = Frame(between=2, second_type=0)
+"""`<s> a </s></s> b </s>`, with types all 0."""
+
+
+@dataclass(frozen=True)
 class Vocabulary:
     """The pieces of a vocabulary; a piece's id is its index.
 
     `unknown`, `classify`, `separate`, `pad` and `mask` are the pieces that play these roles; each of the first four
     must be among `pieces`, else `CheckpointError` (`mask` may be absent: only masked language modelling needs it).
     `model` is what `algorithm` needs beside the pieces: for sentencepiece the bytes of its model file, for byte_bpe the
-    lines of `merges.txt`; nothing for wordpiece. `added` are the added tokens of a Hugging Face folder, which only the
+    lines of `merges.txt`, for unigram and bpe the pipeline as JSON (`formats/pipelines.py`); nothing for wordpiece.
+    `added` are the added tokens of a Hugging Face folder, which only the
     tokenization `transformers` looks for; each is among `pieces`. The last `appended` pieces are not the algorithm's:
-    they are in a text only as added tokens.
+    they are in a text only as added tokens. `frame` None means RoBERTa's for byte_bpe, and BERT's for all others.
     """
 
     pieces: tuple[str, ...]
@@ -63,6 +98,7 @@ class Vocabulary:
     model: bytes = field(default=b"", repr=False)
     added: tuple[AddedToken, ...] = ()
     appended: int = 0
+    frame: Frame | None = None
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS or bool(self.model) == (self.algorithm == "wordpiece"):
@@ -91,9 +127,10 @@ class Vocabulary:
         model: bytes = b"",
         added: tuple[AddedToken, ...] = (),
         appended: int = 0,
+        frame: Frame | None = None,
     ) -> Self:
         """The vocabulary whose special pieces stand in a mapping by role; roles that it leaves out have BERT's."""
-        return cls(pieces, **special, algorithm=algorithm, model=model, added=added, appended=appended)
+        return cls(pieces, **special, algorithm=algorithm, model=model, added=added, appended=appended, frame=frame)
 
     def __getstate__(self) -> dict[str, Any]:
         # What is computed when it is needed would double a pickle.
@@ -114,6 +151,11 @@ class Vocabulary:
     def special(self) -> tuple[str, ...]:
         """All special pieces that are in the vocabulary."""
         return tuple(piece for piece in (*self.required, self.mask) if piece in self.ids)
+
+    @property
+    def framed(self) -> Frame:
+        """What stands around texts."""
+        return self.frame or (ROBERTA_FRAME if self.algorithm == "byte_bpe" else BERT_FRAME)
 
     @cached_property
     def ids(self) -> Mapping[str, int]:

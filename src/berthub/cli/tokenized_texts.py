@@ -22,7 +22,8 @@ Kind = Literal["special", "unknown", "continued", "begun"]
 GROUP_CHARS = 1 << 20
 """How many characters are tokenized at a time: a block of the input may have millions of them, and tokens with offsets
 take many times the memory of the text."""
-_BLANKS = {"sentencepiece": "\u2581", "byte_bpe": "\u0120"}
+# What a piece begins with that begins a word.
+_BLANKS = ("\u2581", "\u0120")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def kind_of(piece: str, vocabulary: Vocabulary) -> Kind:
         return "special"
     if vocabulary.algorithm == "wordpiece":
         return "continued" if piece.startswith(CONTINUED) else "begun"
-    return "begun" if piece.startswith(_BLANKS[vocabulary.algorithm]) else "continued"
+    return "begun" if piece.startswith(_BLANKS) else "continued"
 
 
 def aligned(first: TokenizedText, second: TokenizedText) -> Iterator[Place]:

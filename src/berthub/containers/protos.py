@@ -102,9 +102,14 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
         "bool_val": (11, "*bool"),
     },
     # Of https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto.
-    "ModelProto": {"pieces": (1, "*SentencePiece"), "trainer_spec": (2, "TrainerSpec")},
+    "ModelProto": {
+        "pieces": (1, "*SentencePiece"),
+        "trainer_spec": (2, "TrainerSpec"),
+        "normalizer_spec": (3, "NormalizerSpec"),
+    },
     "SentencePiece": {"piece": (1, "string"), "score": (2, "float"), "type": (3, "int32")},
-    "TrainerSpec": {"model_type": (3, "int32")},
+    "TrainerSpec": {"model_type": (3, "int32"), "unk_id": (40, "int32")},
+    "NormalizerSpec": {"precompiled_charsmap": (2, "bytes")},
     # Of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; the initializers are OnnxTensor, each parsed by itself.
     "OnnxModel": {"graph": (7, "OnnxGraph")},
     "OnnxGraph": {"initializer": (5, "*bytes")},

@@ -114,7 +114,7 @@ def _filled(left: str, piece: str, right: str, vocabulary: Vocabulary) -> str:
             # A piece that continues a word is written to it.
             continues = piece.startswith(CONTINUED)
             return left.rstrip() + piece.removeprefix(CONTINUED) + right if continues else left + piece + right
-        case "sentencepiece":
+        case "sentencepiece" | "unigram":
             return left.rstrip() + piece.replace("\u2581", " ") + right
-        case "byte_bpe":
+        case "bpe" | "byte_bpe":
             return left.rstrip() + str(decoders.ByteLevel().decode([piece])) + right

@@ -62,3 +62,12 @@ def algorithm_of(
                     f"tokenization={tokenization!r} is for WordPiece and SentencePiece, not for byte pairs"
                 )
             return ByteBPE(vocabulary, added=tokenization == "transformers")
+        case "bpe" | "unigram":
+            from berthub.tokenization.library import LibraryPipeline
+
+            if tokenization == "tf_text":
+                raise InputError(
+                    f"tokenization={tokenization!r} is for WordPiece and ALBERT's SentencePiece, not for a pipeline of "
+                    "the tokenizers library"
+                )
+            return LibraryPipeline(vocabulary, added=tokenization == "transformers")

@@ -10,12 +10,16 @@ from berthub.brief import Brief
 from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["Segments", "Side", "Template", "assemble", "longest_first", "ranges"]
+__all__ = ["LargerHalf", "Segments", "Side", "Template", "assemble", "longest_first", "ranges"]
 
 Ints = npt.NDArray[np.int64]
 
 Side = Literal["left", "right"]
 """Where a text that is too long is truncated: at its beginning, or at its end."""
+
+LargerHalf = Literal["first", "longer"]
+"""Which text of a pair keeps one piece more where both have more than their halves of an odd number: the first, as in
+Google's code, or the longer one (of two that are as long the second), as in the tokenizers library."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,11 +45,10 @@ class Template:
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> "Template":
-        """BERT's, or where the vocabulary is of byte pairs RoBERTa's: `<s> a </s></s> b </s>`, with types all 0."""
+        """The template of a vocabulary's frame."""
+        frame = vocabulary.framed
         classify, separate = vocabulary.ids[vocabulary.classify], vocabulary.ids[vocabulary.separate]
-        if vocabulary.algorithm == "byte_bpe":
-            return cls(classify, separate, between=2, second_type=0)
-        return cls(classify, separate)
+        return cls(classify, separate, between=frame.between, second_type=frame.second_type)
 
     def special(self, *, pairs: bool) -> int:
         """The number of special tokens in a row with one segment, or with two."""
@@ -60,6 +63,7 @@ def assemble(
     template: Template,
     max_length: int | None,
     side: Side = "right",
+    larger_half: LargerHalf = "first",
 ) -> Tokens:
     """Join the pieces of each row.
 
@@ -70,7 +74,8 @@ def assemble(
         return _one(first, template=template, max_length=max_length, side=side)
     kept_first, kept_second = first.lengths, second.lengths
     if max_length is not None:
-        kept_first, kept_second = longest_first(kept_first, kept_second, max_length - 2 - template.between * has_second)
+        budget = max_length - 2 - template.between * has_second
+        kept_first, kept_second = longest_first(kept_first, kept_second, budget, larger_half=larger_half)
     truncated = kept_first < first.lengths
     lengths = 2 + kept_first
     pairs = bool(has_second.any())
@@ -130,18 +135,19 @@ def _one(segment: Segments, *, template: Template, max_length: int | None, side:
     )
 
 
-def longest_first(first: Ints, second: Ints, budget: Ints) -> tuple[Ints, Ints]:
+def longest_first(first: Ints, second: Ints, budget: Ints, *, larger_half: LargerHalf = "first") -> tuple[Ints, Ints]:
     """How many pieces of each of two segments stay when together they may have `budget`: all int64 [n].
 
-    The outcome of Google's `_truncate_seq_pair` (https://github.com/google-research/bert, `run_classifier.py`),
-    which takes pieces one at a time from the end of the longer segment, on a tie from the second.
+    With the `larger_half` of the first that is the outcome of Google's `_truncate_seq_pair`
+    (https://github.com/google-research/bert, `run_classifier.py`), which takes pieces one at a time from the end of the
+    longer segment, on a tie from the second.
     """
     fits = first + second <= budget
     if fits.all():
         return first, second
-    # The shorter segment is left whole unless it has more than its half; the first's half is the larger one.
+    # The shorter segment is left whole unless it has more than its half.
     short_second = np.minimum(second, budget // 2)
-    short_first = np.minimum(first, budget - budget // 2)
+    short_first = np.minimum(first, budget - budget // 2 if larger_half == "first" else budget // 2)
     kept_first = np.where(second < first, budget - short_second, short_first)
     kept_second = np.where(second < first, short_second, budget - short_first)
     return np.where(fits, first, kept_first), np.where(fits, second, kept_second)

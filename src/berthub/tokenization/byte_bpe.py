@@ -18,6 +18,8 @@ class ByteBPE:
     With `added` it looks for added and special tokens first, as that class does.
     """
 
+    words_need_blanks = True
+
     def __init__(self, vocabulary: Vocabulary, *, added: bool) -> None:
         merges = [tuple(line.split(" ")) for line in vocabulary.model.decode("utf-8", "replace").split("\n")]
         wrong = [merge for merge in merges if len(merge) != 2 or not all(merge)]

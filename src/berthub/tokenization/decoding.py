@@ -20,11 +20,14 @@ def decoded(ids: Sequence[int], tokenizer: Tokenizer, *, skip_special: bool) -> 
     if skip_special:
         special = {*vocabulary.special, *(token.content for token in vocabulary.added if token.special)}
         pieces = [piece for piece in pieces if piece not in special]
+    text = tokenizer.joined(pieces)
+    if text is not None:
+        return text
     match vocabulary.algorithm:
         case "wordpiece":
             decoder: decoders.Decoder = decoders.WordPiece(prefix=CONTINUED, cleanup=True)
         case "sentencepiece":
             decoder = decoders.Metaspace()
-        case "byte_bpe":
+        case _:
             decoder = decoders.ByteLevel()
     return str(decoder.decode(pieces))

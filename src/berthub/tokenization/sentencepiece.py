@@ -3,7 +3,6 @@
 The paper: https://arxiv.org/abs/1808.06226.
 """
 
-import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from sentencepiece import SentencePieceProcessor
 from berthub.choices import Tokenization
 from berthub.errors import CheckpointError
 from berthub.tokenization.assemble import Segments, ranges
+from berthub.tokenization.blanks import around_blanks
 from berthub.tokenization.normalization import Aligned, Normalizer
 from berthub.tokenization.pipeline import without_surrogates
 from berthub.tokenization.threads import thread_count
@@ -183,25 +183,7 @@ def _original_places(
     begin, end = (places + np.repeat(heads, lengths)[:, None]).T
     start = starts[begin]
     stop = np.where(begin == end, start, ends[end])
-    first, behind = _around_blanks("".join(texts))
+    first, behind = around_blanks("".join(texts))
     start = np.minimum(first[start], stop)
     stop = np.maximum.accumulate(np.maximum(behind[stop], start))
     return np.stack([start - row_begins, stop - row_begins], 1).astype(np.int32)
-
-
-def _around_blanks(text: str) -> tuple[Ints, Ints]:
-    """For every place in the text, int64 [len(text) + 1] both: the first character from there on that is no blank, and
-    the place behind the last one before it that is none.
-    """
-    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    known = _is_blank()
-    filled = np.flatnonzero(~known[np.minimum(codes, len(known) - 1)])
-    first = np.append(filled, len(text))
-    before = np.searchsorted(filled, np.arange(len(text) + 1))
-    return first[before], np.append(0, filled + 1)[before]
-
-
-@functools.cache
-def _is_blank() -> npt.NDArray[np.bool_]:
-    """Which characters are blanks; all beyond the last of these are none."""
-    return np.array([chr(code).isspace() for code in range(0x3002)])

@@ -187,6 +187,7 @@ class Tokenizer:
             template=self._template,
             max_length=max_length,
             side=side,
+            larger_half="longer" if self.tokenization == "transformers" else "first",
         )
 
     def _beginnings(self, texts: list[str], limit: int) -> list[str]:
@@ -211,6 +212,16 @@ class Tokenizer:
             np.concatenate([part.lengths for part in parts]),
             np.concatenate(places) if places else None,
         )
+
+    @property
+    def words_need_blanks(self) -> bool:
+        """Whether blanks belong to pieces, so that a word in a sentence is to be tokenized with the one before it."""
+        return bool(getattr(self._algorithm, "words_need_blanks", False))
+
+    def joined(self, pieces: list[str]) -> str | None:
+        """The text of pieces where the vocabulary's pipeline says how it is made; None where it is the algorithm's."""
+        decode = getattr(self._algorithm, "decode", None)
+        return None if decode is None else str(decode(pieces))
 
     def least(self, *, pairs: bool) -> int:
         """The number of tokens of an empty text, or of a pair of them: the least that `max_length` may be."""

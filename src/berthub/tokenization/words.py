@@ -53,7 +53,7 @@ def word_tokens(tokenizer: Tokenizer, sentences: Iterable[Sequence[str]], *, max
     counts = np.fromiter(map(len, listed), np.int64, len(listed))
     words = list(itertools.chain.from_iterable(listed))
     word_splits = _splits(counts)
-    segments = tokenizer.segments(_spaced(words, word_splits) if vocabulary.algorithm == "byte_bpe" else words)
+    segments = tokenizer.segments(_spaced(words, word_splits) if tokenizer.words_need_blanks else words)
 
     kept = np.clip(segments.lengths, 1, capacity)
     starts = _row_starts(kept, word_splits, capacity)

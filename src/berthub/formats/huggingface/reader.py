@@ -52,7 +52,9 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     settings = Settings(given)
     _put_config(settings, architecture, stored, path)
     settings.put("the tensors", pooler=f"{_POOLER}/kernel" in renamed, mlm=_BIAS in renamed)
-    vocabulary = read_tokenization(folder, settings, tokenizer_class=stored.get("tokenizer_class"))
+    vocabulary = read_tokenization(
+        folder, settings, tokenizer_class=stored.get("tokenizer_class"), model_type=architecture.model_type
+    )
     config = settings.config(architecture.config, what=str(path))
     architecture.refuse(config)
     weights = {ours: arrays[name].T if ours.endswith("/kernel") else arrays[name] for ours, name in renamed.items()}

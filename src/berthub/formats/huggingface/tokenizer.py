@@ -1,97 +1,75 @@
-"""Read and write the tokenizers of Hugging Face folders; ids equal those of transformers' AutoTokenizer (5.24).
+"""Read the tokenizers of Hugging Face folders; ids equal those of transformers' AutoTokenizer (5.24).
 
-Its classes for BERT and the like take the vocabulary from `tokenizer.json`, or else from `vocab.txt`, and all settings
-from `tokenizer_config.json`; a setting that is not there has the class's default, whatever the normalizer in
-`tokenizer.json` says. Only a folder that names the class `PreTrainedTokenizerFast` (`TokenizersBackend`) is read by
-`tokenizer.json` as it is.
+Its classes for BERT and the like take the vocabulary from `tokenizer.json`, or else from a file of their own, and all
+settings from `tokenizer_config.json`; a setting that is not there has the class's default, whatever the normalizer in
+`tokenizer.json` says. Only a folder that names the class `PreTrainedTokenizerFast` (`TokenizersBackend`), and one of
+ModernBERT, is read by `tokenizer.json` as it is.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from berthub.config import EncoderConfig
 from berthub.containers.files import read_bytes, read_json, read_lines
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
-from berthub.formats.huggingface.added_tokens import LISTS, collect_added, token_of
-from berthub.formats.huggingface.tokenizer_checks import FAST, SLOW, check_fast, check_frame, check_slow, steps
+from berthub.formats.huggingface.tokenizer_checks import FAST, SLOW, check_fast, check_slow, steps
+from berthub.formats.huggingface.tokenizer_classes import UNIGRAM_CLASSES
+from berthub.formats.huggingface.tokenizer_files import SPECIAL, TokenizerFiles, read_slow, read_tokenizer_files
+from berthub.formats.huggingface.tokenizer_frames import check_frame, read_frame
+from berthub.formats.huggingface.tokenizer_pipelines import read_unigram, read_whole
 from berthub.formats.settings import Settings
 from berthub.formats.vocabularies import (
     ALBERT_SPECIAL,
     BERT_SPECIAL,
+    MPNET_SPECIAL,
     ROBERTA_SPECIAL,
     byte_bpe_vocabulary,
     sentencepiece_vocabulary,
-    write_vocabulary_files,
 )
-from berthub.vocabulary import AddedToken, Algorithm, Vocabulary
+from berthub.vocabulary import BERT_FRAME, ROBERTA_FRAME, Algorithm, Vocabulary
 
-__all__ = ["longest_text", "read_tokenization", "write_tokenization"]
+__all__ = ["WORDPIECE_KEYS", "longest_text", "read_tokenization"]
 
-_SPECIAL = {
-    "unk_token": "unknown",
-    "cls_token": "classify",
-    "sep_token": "separate",
-    "pad_token": "pad",
-    "mask_token": "mask",
-}
 _DEFAULTS: Mapping[Algorithm, Mapping[str, str]] = {
     "wordpiece": BERT_SPECIAL,
     "sentencepiece": ALBERT_SPECIAL,
     "byte_bpe": ROBERTA_SPECIAL,
 }
+_MPNET = "MPNetTokenizer"
 
-_WORDPIECE_KEYS = {
+WORDPIECE_KEYS = {
     "do_lower_case": "lower_case",
     "strip_accents": "strip_accents",
     "tokenize_chinese_chars": "split_chinese",
 }
+"""The keys of `tokenizer_config.json` for settings of WordPiece."""
+
 _NORMALIZER_KEYS = {
     "lowercase": "lower_case",
     "strip_accents": "strip_accents",
     "handle_chinese_chars": "split_chinese",
 }
 
-# transformers' tokenizers that run a vocabulary, whatever the encoder. The first is written.
-_CLASSES: Mapping[Algorithm, tuple[str, ...]] = {
-    "wordpiece": ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"),
-    "sentencepiece": ("AlbertTokenizer",),
-    "byte_bpe": ("RobertaTokenizer",),
-}
-# Those that run tokenizer.json as it is.
-_WHOLE = ("PreTrainedTokenizer", "TokenizersBackend")
 
-
-@dataclass(frozen=True)
-class _Files:
-    """The content of the tokenizer's files, {} for a missing one; `name` is the tokenizer's class without `Fast`."""
-
-    folder: Path
-    fast: Mapping[str, Any]
-    slow: Mapping[str, Any]
-    legacy: Mapping[str, Any]
-    name: str | None
-
-    @property
-    def whole(self) -> bool:
-        """Whether transformers uses `tokenizer.json` as it is."""
-        return self.name in _WHOLE and bool(self.fast)
-
-
-def read_tokenization(folder: Path, settings: Settings, *, tokenizer_class: object = None) -> Vocabulary:
+def read_tokenization(
+    folder: Path, settings: Settings, *, tokenizer_class: object = None, model_type: object = None
+) -> Vocabulary:
     """The vocabulary; the tokenizer's settings are put into `settings`.
 
-    `tokenizer_class` is what `config.json` says. `ModelNotFoundError` where there is no vocabulary,
+    `tokenizer_class` and `model_type` are what `config.json` says. `ModelNotFoundError` where there is no vocabulary,
     `UnsupportedModelError` for a tokenizer that is none of WordPiece's, SentencePiece's and byte-pair encoding's, and
     for a setting that is not supported.
     """
-    files = _read_files(folder, tokenizer_class)
+    files = read_tokenizer_files(folder, tokenizer_class, model_type)
+    if (folder / "spiece.model").is_file() and not (folder / "vocab.txt").is_file():
+        return _sentencepieces(files, folder / "spiece.model", settings)
+    if files.whole and _is_pipeline(files):
+        return read_whole(files, settings)
+    if files.name is not None and files.name in UNIGRAM_CLASSES:
+        return read_unigram(files, files.name, settings)
     if (folder / "vocab.txt").is_file():
         return _wordpieces(files, _lines(files), settings)
-    if (folder / "spiece.model").is_file():
-        return _sentencepieces(files, folder / "spiece.model", settings)
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
         ids, lines = read_json(folder / "vocab.json"), read_lines(folder / "merges.txt")
         merges = [line for line in lines if line and not line.startswith("#version")]
@@ -99,7 +77,7 @@ def read_tokenization(folder: Path, settings: Settings, *, tokenizer_class: obje
     if not files.fast:
         raise ModelNotFoundError(
             f"{folder} has no vocabulary: neither vocab.txt nor tokenizer.json, nor spiece.model, "
-            "nor vocab.json with merges.txt"
+            "sentencepiece.bpe.model or spm.model, nor vocab.json with merges.txt"
         )
     path = folder / FAST
     model = files.fast.get("model")
@@ -110,10 +88,13 @@ def read_tokenization(folder: Path, settings: Settings, *, tokenizer_class: obje
             return _wordpieces(files, _by_id(pieces, path), settings)
         case "BPE" if isinstance(pieces, dict) and _is_byte_level(files):
             return _byte_pairs(files, pieces, _merges(found.get("merges"), path), settings, source=path)
+        case "Unigram" if model_type == "albert":
+            return read_unigram(files, "AlbertTokenizer", settings)
         case "Unigram":
             raise ModelNotFoundError(
-                f"{folder} has its SentencePiece vocabulary in {FAST} alone; the model file is needed: put the "
-                "spiece.model of the original release beside it"
+                f"{folder} has its SentencePiece vocabulary in {FAST} alone, and no file says whose it is: name the "
+                f"tokenizer_class in {SLOW} ({', '.join(UNIGRAM_CLASSES)}), or put the spiece.model of the original "
+                "release beside it"
             )
         case kind:
             raise UnsupportedModelError(
@@ -123,86 +104,12 @@ def read_tokenization(folder: Path, settings: Settings, *, tokenizer_class: obje
 
 def longest_text(folder: Path, most: int) -> int:
     """How many tokens a text may have by the tokenizer's `model_max_length`, at the most `most`."""
-    length = _slow(folder).get("model_max_length")
+    length = read_slow(folder).get("model_max_length")
     # Where nothing limits it, transformers stores 1e30.
     return min(int(length), most) if isinstance(length, int | float) and 3 <= length < most else most
 
 
-def write_tokenization(
-    vocabulary: Vocabulary,
-    config: EncoderConfig,
-    folder: Path,
-    *,
-    max_length: int,
-    wordpiece_class: str | None = None,
-) -> None:
-    """Write the vocabulary's files and `tokenizer_config.json`.
-
-    `wordpiece_class` is the tokenizer's class for WordPiece, where it is not BERT's.
-    """
-    own = replace(vocabulary, pieces=vocabulary.pieces[: len(vocabulary) - vocabulary.appended], added=(), appended=0)
-    files = write_vocabulary_files(own, folder)
-    if vocabulary.algorithm == "wordpiece" and files["vocab_file"].name != "vocab.txt":
-        raise UnsupportedModelError(
-            "the vocabulary has pieces with blanks around them, which the vocab.txt of a Hugging Face folder "
-            "cannot hold; export the model in another format"
-        )
-    stored: dict[str, Any] = {
-        "tokenizer_class": _CLASSES[vocabulary.algorithm][0],
-        "model_max_length": max_length,
-        **{key: getattr(vocabulary, role) for key, role in _SPECIAL.items()},
-    }
-    if vocabulary.added:
-        stored["added_tokens_decoder"] = {
-            str(vocabulary.ids[token.content]): asdict(token)
-            for token in sorted(vocabulary.added, key=lambda token: vocabulary.ids[token.content])
-        }
-    match vocabulary.algorithm:
-        case "wordpiece":
-            stored["tokenizer_class"] = wordpiece_class or stored["tokenizer_class"]
-            stored |= {key: getattr(config, name) for key, name in _WORDPIECE_KEYS.items()}
-        case "sentencepiece":
-            strips = config.lower_case if config.strip_accents is None else config.strip_accents
-            stored |= {"do_lower_case": config.lower_case, "keep_accents": not strips}
-            stored |= {"bos_token": vocabulary.classify, "eos_token": vocabulary.separate}
-        case "byte_bpe":
-            stored |= {"bos_token": vocabulary.classify, "eos_token": vocabulary.separate, "add_prefix_space": False}
-    (folder / SLOW).write_text(json.dumps(stored, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _read_files(folder: Path, tokenizer_class: object) -> _Files:
-    fast, legacy = (_read_if_there(folder / name) for name in (FAST, "added_tokens.json"))
-    slow = _slow(folder)
-    name = slow.get("tokenizer_class") or tokenizer_class
-    name = name.removesuffix("Fast") if isinstance(name, str) else None
-    accepted = [*(name for names in _CLASSES.values() for name in names), *_WHOLE]
-    if name is not None and name not in accepted:
-        raise UnsupportedModelError(
-            f"the tokenizer_class of {folder} is {name}, which splits text in a way of its own; what is supported: "
-            f"{', '.join(accepted)}, and these with Fast"
-        )
-    return _Files(folder, fast, slow, legacy, name)
-
-
-def _slow(folder: Path) -> dict[str, Any]:
-    """`tokenizer_config.json`; `special_tokens_map.json` stands above it where it has no added_tokens_decoder."""
-    slow = _read_if_there(folder / SLOW)
-    extra, older = LISTS
-    if older in slow and not slow.get(extra):
-        slow[extra] = slow.pop(older)
-    if "added_tokens_decoder" in slow:
-        return slow
-    above = _read_if_there(folder / "special_tokens_map.json")
-    if isinstance(above.get(extra), list) and isinstance(slow.get(extra), list):
-        above[extra] = slow[extra] + above[extra]
-    return slow | above
-
-
-def _read_if_there(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
-
-
-def _lines(files: _Files) -> tuple[str, ...]:
+def _lines(files: TokenizerFiles) -> tuple[str, ...]:
     """The pieces in `vocab.txt`; `CorruptFileError` where `tokenizer.json` has others."""
     path = files.folder / "vocab.txt"
     pieces = tuple(read_lines(path))
@@ -220,15 +127,11 @@ def _lines(files: _Files) -> tuple[str, ...]:
     return pieces
 
 
-def _finished(files: _Files, vocabulary: Vocabulary, *, base: Mapping[str, int]) -> Vocabulary:
-    """The vocabulary with the added tokens, after a look at all that the files set. `base` are the model's own ids."""
+def _finished(files: TokenizerFiles, vocabulary: Vocabulary, *, mask_strips: bool = False) -> Vocabulary:
+    """The vocabulary with the added tokens, after a look at all that the files set."""
     path, algorithm = files.folder / FAST, vocabulary.algorithm
-    if files.name is not None and files.name not in (*_CLASSES[algorithm], *_WHOLE):
-        raise UnsupportedModelError(
-            f"the tokenizer_class of {files.folder} is {files.name}, and its vocabulary is one for {algorithm}: "
-            f"{', '.join(_CLASSES[algorithm])} run it"
-        )
-    check_slow(files.slow, algorithm, files.folder)
+    files.check_class(algorithm)
+    check_slow(files.slow, algorithm, files.folder, whole=files.whole)
     if not files.fast and (keys := {"add_bos_token", "add_eos_token"} & files.slow.keys()):
         raise UnsupportedModelError(
             f"{files.folder / SLOW} sets {' and '.join(sorted(keys))}, with which transformers puts other special "
@@ -236,30 +139,18 @@ def _finished(files: _Files, vocabulary: Vocabulary, *, base: Mapping[str, int])
         )
     if files.fast:
         check_fast(files.fast, algorithm, path, whole=files.whole)
-        check_frame(files.fast, vocabulary, path)
-    roles = {role: getattr(vocabulary, role) for role in _SPECIAL.values()}
+        check_frame(files.fast, vocabulary, path, types=files.name != _MPNET)
     # Its class for any tokenizer.json has no special tokens but those that are named.
-    named: dict[str, AddedToken | str] = {} if files.whole else {key: roles[role] for key, role in _SPECIAL.items()}
-    for key, value in files.slow.items():
-        if key.endswith("_token") and isinstance(value, str | dict) and value:
-            # A token of another name is a special one, too.
-            named[key] = value if isinstance(value, str) else token_of({"special": True, **value}, source=key)
-    defaults = frozenset(roles[role] for key, role in _SPECIAL.items() if not files.slow.get(key))
-    found = collect_added(files.fast, files.slow, files.legacy, named=named, whole=files.whole)
-    appended, added = found.place(base, defaults=defaults)
-    return replace(
-        vocabulary,
-        pieces=vocabulary.pieces + tuple(appended),
-        added=added,
-        appended=len(appended),
-    )
+    special = {} if files.whole else {key: getattr(vocabulary, role) for key, role in SPECIAL.items()}
+    if special and vocabulary.framed.between > 1:
+        special |= {"bos_token": vocabulary.classify, "eos_token": vocabulary.separate}
+    appended, added = files.added(special, vocabulary.ids, mask_strips=mask_strips)
+    return replace(vocabulary, pieces=vocabulary.pieces + appended, added=added, appended=len(appended))
 
 
-def _special_pieces(files: _Files, algorithm: Algorithm) -> dict[str, str]:
-    # An added token's entry is an object with its text under "content".
-    stored = {role: files.slow[key] for key, role in _SPECIAL.items() if files.slow.get(key)}
-    named = {role: piece.get("content") if isinstance(piece, dict) else piece for role, piece in stored.items()}
-    special = {**_DEFAULTS[algorithm], **{role: piece for role, piece in named.items() if isinstance(piece, str)}}
+def _special_pieces(files: TokenizerFiles, algorithm: Algorithm) -> dict[str, str]:
+    defaults = MPNET_SPECIAL if files.name == _MPNET else _DEFAULTS[algorithm]
+    special = {**defaults, **files.named()}
     model = files.fast.get("model")
     unknown = model.get("unk_token") if isinstance(model, dict) else None
     if algorithm == "wordpiece" and unknown is not None and unknown != special["unknown"]:
@@ -270,29 +161,41 @@ def _special_pieces(files: _Files, algorithm: Algorithm) -> dict[str, str]:
     return special
 
 
-def _wordpieces(files: _Files, pieces: tuple[str, ...], settings: Settings) -> Vocabulary:
-    vocabulary = Vocabulary.with_special(pieces, _special_pieces(files, "wordpiece"))
-    vocabulary = _finished(files, vocabulary, base=vocabulary.ids)
+def _wordpieces(files: TokenizerFiles, pieces: tuple[str, ...], settings: Settings) -> Vocabulary:
+    mpnet = files.name == _MPNET
+    frame = ROBERTA_FRAME if mpnet else None
+    if files.whole and files.fast.get("post_processor") is not None:
+        _, _, found = read_frame(files.fast, files.folder / FAST)
+        frame = None if found == BERT_FRAME else found
+    if "model_input_names" in files.slow and not files.has_types(otherwise=True):
+        frame = replace(frame or BERT_FRAME, second_type=0)
+    vocabulary = Vocabulary.with_special(pieces, _special_pieces(files, "wordpiece"), frame=frame)
+    vocabulary = _finished(files, vocabulary, mask_strips=mpnet)
     if files.whole:
         for step in steps(files.fast, "normalizer", files.folder / FAST):
             settings.put(FAST, **{name: step.get(key) for key, name in _NORMALIZER_KEYS.items()})
     else:
-        settings.put(SLOW, **{name: files.slow[key] for key, name in _WORDPIECE_KEYS.items() if key in files.slow})
+        settings.put(SLOW, **{name: files.slow[key] for key, name in WORDPIECE_KEYS.items() if key in files.slow})
         if "lower_case" not in settings and vocabulary.looks_cased:
             settings.notes.append(
                 f"no file says whether texts are lower-cased (do_lower_case in {SLOW}), and the vocabulary has "
                 "capitals. They are lower-cased, as in transformers; if the model was trained on cased text, load it "
                 'with settings={"lower_case": False}'
             )
-        settings.put("transformers' BertTokenizer", lower_case=True, strip_accents=None, split_chinese=True)
+        settings.put(
+            f"transformers' {_MPNET if mpnet else 'BertTokenizer'}",
+            lower_case=True,
+            strip_accents=None,
+            split_chinese=True,
+        )
     settings.put("the folder, which is of Hugging Face's kind", tokenization="transformers")
     return vocabulary
 
 
-def _sentencepieces(files: _Files, path: Path, settings: Settings) -> Vocabulary:
+def _sentencepieces(files: TokenizerFiles, path: Path, settings: Settings) -> Vocabulary:
     special = _special_pieces(files, "sentencepiece")
     vocabulary = sentencepiece_vocabulary(read_bytes(path), source=str(path), special=special)
-    finished = _finished(files, vocabulary, base=vocabulary.ids)
+    finished = _finished(files, vocabulary)
     special_pieces = set(vocabulary.special)
     if foreign := [token.content for token in finished.added if token.content not in special_pieces]:
         raise UnsupportedModelError(
@@ -312,13 +215,13 @@ def _sentencepieces(files: _Files, path: Path, settings: Settings) -> Vocabulary
 
 
 def _byte_pairs(
-    files: _Files, ids: Mapping[str, Any], merges: list[str], settings: Settings, *, source: Path
+    files: TokenizerFiles, ids: Mapping[str, Any], merges: list[str], settings: Settings, *, source: Path
 ) -> Vocabulary:
     special = _special_pieces(files, "byte_bpe")
     vocabulary = byte_bpe_vocabulary(ids, merges, source=str(source), special=special)
     settings.put("byte-pair encoding, which keeps every byte", lower_case=False, strip_accents=False)
     settings.put("the folder, which is of Hugging Face's kind", tokenization="transformers")
-    return _finished(files, vocabulary, base=vocabulary.ids)
+    return _finished(files, vocabulary)
 
 
 def _by_id(ids: Mapping[str, Any], path: Path) -> tuple[str, ...]:
@@ -328,10 +231,22 @@ def _by_id(ids: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     return tuple(sorted(ids, key=ids.__getitem__))
 
 
-def _is_byte_level(files: _Files) -> bool:
+def _is_byte_level(files: TokenizerFiles) -> bool:
     """Whether `tokenizer.json` turns text into bytes."""
     found = steps(files.fast, "pre_tokenizer", files.folder / FAST)
     return any(step.get("type") == "ByteLevel" for step in found)
+
+
+def _is_pipeline(files: TokenizerFiles) -> bool:
+    """Whether `tokenizer.json` has a model for a pipeline of its own: none of WordPiece, nor RoBERTa's byte pairs."""
+    model, steps_before = files.fast.get("model"), files.fast.get("pre_tokenizer")
+    kind = model.get("type") if isinstance(model, dict) else None
+    if kind != "BPE":
+        return kind == "Unigram"
+    alone = isinstance(steps_before, dict) and steps_before.get("type") == "ByteLevel"
+    after = files.fast.get("post_processor")
+    roberta = isinstance(after, dict) and after.get("type") == "RobertaProcessing"
+    return not (alone and roberta and files.fast.get("normalizer") is None)
 
 
 def _merges(merges: Any, path: Path) -> list[str]:

@@ -6,12 +6,12 @@ never skipped, since it would change ids.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from berthub.errors import CorruptFileError, UnsupportedModelError
-from berthub.vocabulary import CONTINUED, Vocabulary
+from berthub.vocabulary import CONTINUED
 
-__all__ = ["FAST", "SLOW", "check_fast", "check_frame", "check_slow", "steps"]
+__all__ = ["FAST", "SLOW", "check_fast", "check_slow", "refuse", "steps"]
 
 FAST, SLOW = "tokenizer.json", "tokenizer_config.json"
 """The tokenizers library's file, and transformers' own."""
@@ -32,11 +32,16 @@ _SLOW_VALUES: Mapping[str, tuple[Any, ...]] = {
     "max_input_chars_per_word": (100,),
     "add_prefix_space": (False, None),
 }
-# ALBERT's SentencePiece puts a space before every text; that is its model's setting, too.
-_SLOW_VALUES_OF = {"sentencepiece": {"add_prefix_space": (True, None)}}
+_SLOW_VALUES_OF: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    # ALBERT's SentencePiece puts a space before every text; that is its model's setting, too.
+    "sentencepiece": {"add_prefix_space": (True, None)},
+    "unigram": {"add_prefix_space": (True, False, None)},
+}
+# Where tokenizer.json is taken as it is, it alone says whether there is a space.
+_SLOW_VALUES_OF_WHOLE: Mapping[str, tuple[Any, ...]] = {"add_prefix_space": (True, False, None)}
 
 # tokenizer.json: for each step its types, and their keys with the values supported. `_ANY`: read elsewhere, or without
-# effect on ids. A step that is left out is none.
+# effect on ids. A step that is left out is none; one with None may have any keys.
 _BERT_NORMALIZER = {
     "clean_text": (True,),
     "handle_chinese_chars": _ANY,
@@ -45,8 +50,15 @@ _BERT_NORMALIZER = {
 }
 _BYTE_LEVEL = {"add_prefix_space": (False,), "trim_offsets": _ANY, "use_regex": (True,)}
 _PAIR = {"sep": _ANY, "cls": _ANY}
+_ROBERTA = {**_PAIR, "trim_offsets": _ANY, "add_prefix_space": _ANY}
 _TEMPLATE = {"single": _ANY, "pair": _ANY, "special_tokens": _ANY}
-_STEPS: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
+_FRAMES = {
+    "BertProcessing": _PAIR,
+    "ByteLevel": {"add_prefix_space": _ANY, "trim_offsets": _ANY, "use_regex": _ANY},
+    "RobertaProcessing": _ROBERTA,
+    "TemplateProcessing": _TEMPLATE,
+}
+_STEPS: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any] | None] | None]] = {
     "wordpiece": {
         "model": {
             "WordPiece": {
@@ -58,7 +70,11 @@ _STEPS: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         },
         "normalizer": {"BertNormalizer": _BERT_NORMALIZER},
         "pre_tokenizer": {"BertPreTokenizer": {}},
-        "post_processor": {"BertProcessing": _PAIR, "TemplateProcessing": _TEMPLATE},
+        "post_processor": {
+            "BertProcessing": _PAIR,
+            "RobertaProcessing": _ROBERTA,
+            "TemplateProcessing": _TEMPLATE,
+        },
     },
     "byte_bpe": {
         "model": {
@@ -77,10 +93,21 @@ _STEPS: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "normalizer": {},
         "pre_tokenizer": {"ByteLevel": _BYTE_LEVEL},
         "post_processor": {
-            "RobertaProcessing": {**_PAIR, "trim_offsets": _ANY, "add_prefix_space": _ANY},
+            "RobertaProcessing": _ROBERTA,
             "TemplateProcessing": _TEMPLATE,
         },
     },
+    # What transformers' classes for unigram models do not use must be of the usual kinds all the same.
+    "unigram": {
+        "model": {"Unigram": {"unk_id": _ANY, "vocab": _ANY, "byte_fallback": (False,)}},
+        "normalizer": dict.fromkeys(
+            ("Lowercase", "NFC", "NFKC", "NFKD", "Nmt", "Precompiled", "Replace", "Strip", "StripAccents")
+        ),
+        "pre_tokenizer": dict.fromkeys(("Metaspace", "Punctuation", "WhitespaceSplit")),
+        "post_processor": _FRAMES,
+    },
+    # A tokenizer.json that is taken as it is, whose other steps formats/pipelines.py checks.
+    "pipeline": {"model": None, "normalizer": None, "pre_tokenizer": None, "post_processor": _FRAMES},
     "sentencepiece": {
         "model": {"Unigram": {"unk_id": _ANY, "vocab": _ANY, "byte_fallback": (False,)}},
         "normalizer": {
@@ -111,11 +138,12 @@ _SEQUENCES = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers", "po
 _SIDES = ("truncation", "padding")
 
 
-def check_slow(slow: Mapping[str, Any], algorithm: str, folder: Path) -> None:
+def check_slow(slow: Mapping[str, Any], algorithm: str, folder: Path, *, whole: bool) -> None:
     """`UnsupportedModelError` for a setting of `tokenizer_config.json` that is not supported."""
-    for key, values in {**_SLOW_VALUES, **_SLOW_VALUES_OF.get(algorithm, {})}.items():
+    own = _SLOW_VALUES_OF_WHOLE if whole else _SLOW_VALUES_OF.get(algorithm, {})
+    for key, values in {**_SLOW_VALUES, **own}.items():
         if key in slow and slow[key] not in values:
-            _refuse(folder / SLOW, key, slow[key], values)
+            refuse(folder / SLOW, key, slow[key], values)
     code = slow.get("auto_map")
     if code and (not isinstance(code, dict) or "AutoTokenizer" in code):
         raise UnsupportedModelError(
@@ -134,50 +162,24 @@ def check_fast(fast: Mapping[str, Any], algorithm: str, path: Path, *, whole: bo
     for side in _SIDES:
         settings = fast.get(side)
         if isinstance(settings, dict) and settings.get("direction", "Right") not in _RIGHT:
-            _refuse(path, f"{side}.direction", settings["direction"], ("Right",))
+            refuse(path, f"{side}.direction", settings["direction"], ("Right",))
     for part, types in table.items():
+        if types is None:
+            continue
         # Only byte pairs have no normalizer.
-        if types and part != "model" and fast.get(part) is None and (whole or part in fast):
+        needed = algorithm in ("wordpiece", "byte_bpe", "sentencepiece") and types and part != "model"
+        if needed and fast.get(part) is None and (whole or part in fast):
             raise UnsupportedModelError(f"{path} has no {part}; what is supported: {', '.join(types)}")
         found = steps(fast, part, path)
         for step in found:
             kind = step.get("type", next(iter(types)) if part == "model" else None)
             if kind not in types:
-                _refuse(path, f"{part}.type", kind, tuple(types) or ("null",))
-            allowed: Mapping[str, Any] = types[kind]
-            for key, value in step.items():
-                values: tuple[Any, ...] | None = allowed.get(key, ()) if key != "type" else _ANY
+                refuse(path, f"{part}.type", kind, tuple(types) or ("null",))
+            allowed = types[kind]
+            for key, value in step.items() if allowed is not None else ():
+                values: tuple[Any, ...] | None = allowed.get(key, ()) if allowed and key != "type" else _ANY
                 if values is not None and value not in values:
-                    _refuse(path, f"{part}.{key}", value, values)
-
-
-def check_frame(fast: Mapping[str, Any], vocabulary: Vocabulary, path: Path) -> None:
-    """`UnsupportedModelError` where the post-processor puts other special tokens around texts than the model has.
-
-    These are `[CLS] a [SEP] b [SEP]` with types 0 and 1, or for byte pairs `<s> a </s> </s> b </s>` with types 0.
-    """
-    classify, separate = vocabulary.classify, vocabulary.separate
-    ids = {piece: vocabulary.ids[piece] for piece in (classify, separate)}
-    bytewise = vocabulary.algorithm == "byte_bpe"
-    second = 0 if bytewise else 1
-    between = [(separate, 0)] * (2 if bytewise else 1)
-    single = [(classify, 0), ("A", 0), (separate, 0)]
-    pair = [(classify, 0), ("A", 0), *between, ("B", second), (separate, second)]
-    for step in steps(fast, "post_processor", path):
-        if step.get("type") == "TemplateProcessing":
-            found = {name: _template(step.get(name), path) for name in ("single", "pair")}
-            if found != {"single": single, "pair": pair}:
-                shown = {name: " ".join(f"{piece}:{kind}" for piece, kind in parts) for name, parts in found.items()}
-                wanted = " ".join(f"{piece}:{kind}" for piece, kind in pair)
-                _refuse(path, "post_processor", shown, (wanted,))
-            stored = step.get("special_tokens")
-            given = {key: value.get("ids") for key, value in stored.items()} if isinstance(stored, dict) else {}
-            if any(given.get(piece) != [index] for piece, index in ids.items()):
-                _refuse(path, "post_processor.special_tokens", given, (ids,))
-        else:
-            for key, piece in (("cls", classify), ("sep", separate)):
-                if step.get(key) != [piece, ids[piece]]:
-                    _refuse(path, f"post_processor.{key}", step.get(key), ([piece, ids[piece]],))
+                    refuse(path, f"{part}.{key}", value, values)
 
 
 def steps(fast: Mapping[str, Any], part: str, path: Path) -> list[Mapping[str, Any]]:
@@ -193,20 +195,7 @@ def steps(fast: Mapping[str, Any], part: str, path: Path) -> list[Mapping[str, A
     return inner
 
 
-def _template(value: Any, path: Path) -> list[tuple[str, int]]:
-    """The elements of a template with their type ids: `A` and `B` are the texts."""
-    found = []
-    for part in value if isinstance(value, list) else [None]:
-        match part:
-            case {"SpecialToken": {"id": str() as piece, "type_id": int() as kind}}:
-                found.append((piece, kind))
-            case {"Sequence": {"id": ("A" | "B") as name, "type_id": int() as kind}}:
-                found.append((name, kind))
-            case _:
-                raise CorruptFileError(f"the template of the post_processor in {path} is not valid")
-    return found
-
-
-def _refuse(path: Path, setting: str, value: Any, accepted: tuple[Any, ...]) -> None:
+def refuse(path: Path, setting: str, value: Any, accepted: tuple[Any, ...]) -> NoReturn:
+    """Raise `UnsupportedModelError` for a setting of a file that has a value which is not among the accepted ones."""
     known = " or ".join(map(repr, accepted)) or "nothing: the key is not known"
     raise UnsupportedModelError(f"{path} sets {setting} to {value!r:.200}; what is supported: {known}")

@@ -12,7 +12,7 @@ from berthub.errors import UnsupportedModelError
 from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture
 from berthub.formats.huggingface.architectures import ARCHITECTURES
 from berthub.formats.huggingface.heads import described_head, head_class, scope_to_write
-from berthub.formats.huggingface.tokenizer import write_tokenization
+from berthub.formats.huggingface.tokenizer_writer import write_tokenization
 from berthub.formats.renaming import rename
 from berthub.formats.sentence_transformers.writer import write_embedding
 from berthub.head import Head

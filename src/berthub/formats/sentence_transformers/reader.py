@@ -25,6 +25,7 @@ from berthub.formats.sentence_transformers.files import (
 )
 from berthub.formats.sentence_transformers.layers import UnreadModuleError, read_layer
 from berthub.vector_layers import UnitLength, VectorLayer
+from berthub.vocabulary import PIPELINES
 
 __all__ = ["with_embedding"]
 
@@ -204,7 +205,7 @@ class _Findings:
             return checkpoint
         # sentence-transformers makes the text lower-case first: there a `[MASK]` written in it is one no more, which
         # transformers' tokenization still finds here.
-        if algorithm == "byte_bpe" or config.tokenization not in ("google", "transformers"):
+        if algorithm in ("byte_bpe", *PIPELINES) or config.tokenization not in ("google", "transformers"):
             self._unsupported.append(f"texts in lower case before {algorithm} (do_lower_case in {path.name})")
             return checkpoint
         changed: dict[str, Any] = {"lower_case": True}
