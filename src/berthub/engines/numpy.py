@@ -112,16 +112,21 @@ class NumpyOps(Ops[Array, Floats]):
         heads: int,
         dropout: float,
         mixing: tuple[Floats, Floats] | None = None,
+        scale: float | None = None,
+        scores: Array | None = None,
     ) -> Array:
         def split(x: Array) -> Array:
             return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
 
         query, key, value = split(query), split(key), split(value)
-        scores = query @ key.swapaxes(-1, -2) / np.float32(math.sqrt(query.shape[-1]))
+        divisor = math.sqrt(query.shape[-1]) if scale is None else 1 / scale
+        logits = query @ key.swapaxes(-1, -2) / np.float32(divisor)
+        if scores is not None:
+            logits = logits + scores
         if mixing is not None:
-            scores = np.einsum("bnqk,nm->bmqk", scores, mixing[0])
-        scores = scores + bias
-        exponentials = np.exp(scores - scores.max(-1, keepdims=True))
+            logits = np.einsum("bnqk,nm->bmqk", logits, mixing[0])
+        logits = logits + bias
+        exponentials = np.exp(logits - logits.max(-1, keepdims=True))
         weights = exponentials / exponentials.sum(-1, keepdims=True)
         if mixing is not None:
             weights = np.einsum("bnqk,nm->bmqk", weights, mixing[1])

@@ -99,12 +99,16 @@ class Ops(Protocol[T, W_contra]):
         heads: int,
         dropout: float,
         mixing: tuple[W_contra, W_contra] | None = None,
+        scale: float | None = None,
+        scores: T | None = None,
     ) -> T:
         """Scaled dot-product attention in `heads` heads (https://arxiv.org/abs/1706.03762): all [b, s, h].
 
         `query` may have fewer positions than the others; the result has as many as it. Masked keys get no weight.
         `dropout` falls on the weights. `mixing` are two matrices [heads, heads], from heads to heads, that mix the
-        scores and the weights of the heads: talking-heads attention (https://arxiv.org/abs/2003.02436).
+        scores and the weights of the heads: talking-heads attention (https://arxiv.org/abs/2003.02436). `scale` is what
+        the products of queries and keys are multiplied with; None: one by the root of the width of a head. `scores` are
+        added to these products: [b, heads, q, k], or [1, heads, q, k] for all texts alike.
         """
 
     def first(self, x: T) -> T:

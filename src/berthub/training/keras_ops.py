@@ -102,17 +102,21 @@ class KerasOps(Ops[Tensor, Weight]):
         heads: int,
         dropout: float,
         mixing: tuple[Weight, Weight] | None = None,
+        scale: float | None = None,
+        scores: Tensor | None = None,
     ) -> Tensor:
         width = query.shape[-1]
 
         def split(x: Tensor) -> Tensor:
             return _ops.reshape(x, (-1, _ops.shape(x)[1], heads, width // heads))
 
-        query = split(query) * (1 / math.sqrt(width // heads))
-        scores = _ops.cast(_ops.einsum("bqhd,bkhd->bhqk", query, split(key)), "float32")
+        query = split(query) * (1 / math.sqrt(width // heads) if scale is None else scale)
+        logits = _ops.cast(_ops.einsum("bqhd,bkhd->bhqk", query, split(key)), "float32")
+        if scores is not None:
+            logits = logits + _ops.cast(scores, "float32")
         if mixing is not None:
-            scores = _ops.einsum("bnqk,nm->bmqk", scores, mixing[0])
-        weights = _ops.softmax(scores + bias)
+            logits = _ops.einsum("bnqk,nm->bmqk", logits, mixing[0])
+        weights = _ops.softmax(logits + bias)
         if mixing is not None:
             weights = _ops.einsum("bnqk,nm->bmqk", weights, mixing[1])
         weights = _ops.cast(weights, query.dtype)

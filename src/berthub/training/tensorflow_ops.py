@@ -76,16 +76,21 @@ class TensorFlowOps(Ops[Tensor, Weight]):
         heads: int,
         dropout: float,
         mixing: tuple[Weight, Weight] | None = None,
+        scale: float | None = None,
+        scores: Tensor | None = None,
     ) -> Tensor:
         width = query.shape[-1]
 
         def split(x: Tensor) -> Tensor:
             return tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], heads, width // heads])
 
-        scores = tf.einsum("bqhd,bkhd->bhqk", split(query) * (1 / math.sqrt(width // heads)), split(key))
+        scale = 1 / math.sqrt(width // heads) if scale is None else scale
+        logits = tf.einsum("bqhd,bkhd->bhqk", split(query) * scale, split(key))
+        if scores is not None:
+            logits = logits + scores
         if mixing is not None:
-            scores = tf.einsum("bnqk,nm->bmqk", scores, mixing[0])
-        weights = tf.nn.softmax(scores + bias)
+            logits = tf.einsum("bnqk,nm->bmqk", logits, mixing[0])
+        weights = tf.nn.softmax(logits + bias)
         if mixing is not None:
             weights = tf.einsum("bnqk,nm->bmqk", weights, mixing[1])
         context = tf.einsum("bhqk,bkhd->bqhd", self.dropout(weights, dropout), split(value))

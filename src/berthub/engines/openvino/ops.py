@@ -110,6 +110,8 @@ class OpenVinoOps(Ops[Any, Weight]):
         heads: int,
         dropout: float,
         mixing: tuple[Weight, Weight] | None = None,
+        scale: float | None = None,
+        scores: Any | None = None,
     ) -> Any:
         width = query.get_output_partial_shape(0)[2].get_length()
 
@@ -120,15 +122,17 @@ class OpenVinoOps(Ops[Any, Weight]):
             )
 
         # Spelled out, since the plugin recognises this pattern and runs it as one operation.
-        scores = op.matmul(split(query), split(key), transpose_a=False, transpose_b=True)
-        scale = floats((width // heads) ** -0.5)
-        if mixing is None:
+        products = op.matmul(split(query), split(key), transpose_a=False, transpose_b=True)
+        factor = floats((width // heads) ** -0.5 if scale is None else scale)
+        if mixing is None and scores is None:
             # The bias is 0 or beyond all scores, so that it can come first. Otherwise the plugin moves the scale into
             # the dense layer of the keys, which it then makes a convolution (see `dense`).
-            scores = op.multiply(op.add(scores, bias), scale)
+            logits = op.multiply(op.add(products, bias), factor)
         else:
-            scores = op.add(_mixed(op.multiply(scores, scale), self.shared(mixing[0])), bias)
-        weights = op.softmax(scores, -1)
+            logits = op.multiply(products, factor)
+            logits = logits if scores is None else op.add(logits, scores)
+            logits = op.add(logits if mixing is None else _mixed(logits, self.shared(mixing[0])), bias)
+        weights = op.softmax(logits, -1)
         weights = weights if mixing is None else _mixed(weights, self.shared(mixing[1]))
         context = op.matmul(weights, split(value), transpose_a=False, transpose_b=False)
         return op.reshape(op.transpose(context, integers([0, 2, 1, 3])), integers([0, 0, width]), special_zero=True)

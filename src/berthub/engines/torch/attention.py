@@ -9,9 +9,11 @@ from torch.nn import functional
 
 from berthub.engines.torch.ragged import Ragged
 
-__all__ = ["attention"]
+__all__ = ["Scores", "attention"]
 
 Tensor = Any
+Scores = Callable[[Tensor, Tensor], Tensor]
+"""From queries [b, q, h] and keys [b, k, h] to what is added to their scaled products, [b or 1, heads, q, k]."""
 
 
 def attention(
@@ -21,17 +23,21 @@ def attention(
     bias: Tensor,
     *,
     heads: int,
-    mixing: tuple[Tensor, Tensor] | None,
+    mixing: tuple[Tensor, Tensor] | None = None,
+    scale: float | None = None,
+    scores: Scores | None = None,
     ragged: Ragged | None = None,
     drop: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """The operation of `berthub.networks.ops.Ops`; with `ragged` all are [1, t, h], and a query of first tokens [b, h].
 
-    `bias` is that of the padded mask either way. `drop` is what falls on the attention weights: dropout.
+    `bias` is that of the padded mask either way. `drop` is what falls on the attention weights: dropout. `scores`
+    gives what is added for some texts, from their padded queries and keys.
     """
 
     def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-        return _padded(query, key, value, bias, heads=heads, mixing=mixing, drop=drop)
+        added = None if scores is None else scores(query, key)
+        return _padded(query, key, value, bias, heads=heads, mixing=mixing, scale=scale, added=added, drop=drop)
 
     if ragged is None:
         return attend(query, key, value, bias)
@@ -53,6 +59,8 @@ def _padded(
     *,
     heads: int,
     mixing: tuple[Tensor, Tensor] | None,
+    scale: float | None,
+    added: Tensor | None,
     drop: Callable[[Tensor], Tensor] | None,
 ) -> Tensor:
     def split(x: Tensor) -> Tensor:
@@ -60,10 +68,12 @@ def _padded(
 
     query, key, value = split(query), split(key), split(value)
     if mixing is None and drop is None:
-        context = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        bias = bias if added is None else bias + added
+        context = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
     else:
         # Written out: PyTorch's own draws its dropout from the global generator, and cannot mix heads.
-        scores = (query * (1 / math.sqrt(query.shape[-1]))) @ key.transpose(-1, -2)
+        scores = (query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)) @ key.transpose(-1, -2)
+        scores = scores if added is None else scores + added
         if mixing is not None:
             scores = torch.einsum("bnqk,nm->bmqk", scores, mixing[0].to(scores.dtype))
         weights = torch.softmax(scores + bias, -1)

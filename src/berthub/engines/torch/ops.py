@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from berthub.config import Activation
-from berthub.engines.torch.attention import attention
+from berthub.engines.torch.attention import Scores, attention
 from berthub.engines.torch.ragged import Ragged
 from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
 
@@ -87,9 +87,22 @@ class TorchOps(Ops[Tensor, Tensor]):
         heads: int,
         dropout: float,
         mixing: tuple[Tensor, Tensor] | None = None,
+        scale: float | None = None,
+        scores: Scores | None = None,
     ) -> Tensor:
         drop = self._attention_dropout(dropout)
-        return attention(query, key, value, bias, heads=heads, mixing=mixing, ragged=self._ragged, drop=drop)
+        return attention(
+            query,
+            key,
+            value,
+            bias,
+            heads=heads,
+            mixing=mixing,
+            scale=scale,
+            scores=scores,
+            ragged=self._ragged,
+            drop=drop,
+        )
 
     def _attention_dropout(self, rate: float) -> Callable[[Tensor], Tensor] | None:
         """Dropout for the attention weights; None without any, which lets PyTorch fuse the attention."""

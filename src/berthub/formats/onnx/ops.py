@@ -113,17 +113,21 @@ class OnnxOps(Ops[Value, Weight]):
         heads: int,
         dropout: float,
         mixing: tuple[Weight, Weight] | None = None,
+        scale: float | None = None,
+        scores: Value | None = None,
     ) -> Value:
         size = query.width // heads
 
         def split(x: Value, *axes: int) -> Value:
             return self._node("Transpose", self._node("Reshape", x, self._integers(0, 0, heads, size)), perm=axes)
 
-        scores = self._node("MatMul", split(query, 0, 2, 1, 3), split(key, 0, 2, 3, 1))
-        scores = self._scaled(scores, 1 / math.sqrt(size))
+        logits = self._node("MatMul", split(query, 0, 2, 1, 3), split(key, 0, 2, 3, 1))
+        logits = self._scaled(logits, 1 / math.sqrt(size) if scale is None else scale)
+        if scores is not None:
+            logits = self.add(logits, scores)
         if mixing is not None:
-            scores = self._node("Einsum", scores, mixing[0], equation="bnqk,nm->bmqk")
-        weights = self._node("Softmax", self.add(scores, bias), axis=-1)
+            logits = self._node("Einsum", logits, mixing[0], equation="bnqk,nm->bmqk")
+        weights = self._node("Softmax", self.add(logits, bias), axis=-1)
         if mixing is not None:
             weights = self._node("Einsum", weights, mixing[1], equation="bnqk,nm->bmqk")
         context = self._node("MatMul", weights, split(value, 0, 2, 1, 3))
