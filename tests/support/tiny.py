@@ -38,6 +38,7 @@ _OWN: dict[str, dict[str, Any]] = {
         "activation": "relu",
         "pooler": False,
     },
+    "mpnet": {"type_vocab_size": 1},
     "roberta": {"type_vocab_size": 1},
     "talking_heads": {},
 }

@@ -10,7 +10,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.config import Activation
 from berthub.engines.batching import Padding, padded
 from berthub.engines.engine import AnyBatch, Engine, Floats, Limits, Result
-from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
+from berthub.networks.ops import MASKED, Dense, Ops, Rows, WeightedPooling
 from berthub.networks.outputs import Output, build
 from berthub.vector_layers import erf
 
@@ -101,6 +101,12 @@ class NumpyOps(Ops[Array, Floats]):
 
     def attention_bias(self, mask: Array) -> Array:
         return np.where(mask[:, None, None, :] != 0, np.float32(0), np.float32(MASKED))
+
+    def relative_bias(self, table: Floats, ids: Array, rows: Rows, *, first_only: bool = False) -> Array:
+        length = ids.shape[1]
+        queries = np.arange(1 if first_only else length)
+        places = np.arange(length) - queries[:, None] + len(rows) // 2 - 1
+        return table[rows[places]].transpose(2, 0, 1)[None]
 
     def attention(
         self,

@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 from berthub.config import EncoderConfig
 from berthub.networks.bert import blocks, blocks_shapes
 from berthub.networks.ops import Ops
-from berthub.networks.parts import Layers, Shapes, mlm_shapes, norm_shapes
+from berthub.networks.parts import Layers, Shapes, embedding_shapes, mlm_shapes
 
 __all__ = ["DistilBertConfig", "hidden_states", "weight_shapes"]
 
@@ -32,9 +32,7 @@ def weight_shapes(config: DistilBertConfig) -> Shapes:
     """The weights' names and shapes; the names are BERT's."""
     hidden = config.hidden_size
     return {
-        "bert/embeddings/word_embeddings": (config.vocab_size, hidden),
-        "bert/embeddings/position_embeddings": (config.max_positions, hidden),
-        **norm_shapes("bert/embeddings/LayerNorm", hidden),
+        **embedding_shapes(config, width=hidden, types=False),
         **blocks_shapes(config),
         **mlm_shapes(config, embedding_size=hidden),
     }
@@ -53,7 +51,4 @@ def hidden_states(
 ) -> list[T]:
     """The token vectors after each layer: see `berthub.networks.network.hidden_states`."""
     on = Layers(ops, config, weights)
-    words = ops.gather(weights["bert/embeddings/word_embeddings"], ids)
-    positions = ops.leading_rows(weights["bert/embeddings/position_embeddings"], ids)
-    x = on.dropout(on.norm(ops.add(words, positions), "bert/embeddings/LayerNorm"))
-    return blocks(on, x, mask, layers=layers, first_only=first_only)
+    return blocks(on, on.embeddings(ids, None), mask, layers=layers, first_only=first_only)

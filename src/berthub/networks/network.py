@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError
-from berthub.networks import albert, bert, distilbert, mobilebert, roberta, talking_heads
+from berthub.networks import albert, bert, distilbert, mobilebert, mpnet, roberta, talking_heads
 from berthub.networks.ops import Ops
 from berthub.networks.parts import Layers, Shapes
 
@@ -33,6 +33,7 @@ _MODULES: dict[type[EncoderConfig], ModuleType] = {
     albert.AlbertConfig: albert,
     distilbert.DistilBertConfig: distilbert,
     mobilebert.MobileBertConfig: mobilebert,
+    mpnet.MPNetConfig: mpnet,
     roberta.RobertaConfig: roberta,
     talking_heads.TalkingHeadsConfig: talking_heads,
 }

@@ -8,12 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from berthub.config import Activation
 
-__all__ = ["MASKED", "Dense", "Ops", "WeightedPooling"]
+__all__ = ["MASKED", "Dense", "Ops", "Rows", "WeightedPooling"]
 
 MASKED = -1e9
 """The number added to scores where a mask is 0: far below any score, far from overflow, representable in bfloat16."""
+
+Rows = npt.NDArray[np.int32]
+"""The row of a table for each distance from a query to a key: at `m - 1 + d` of 2 m numbers that for the distance `d`.
+
+A key at position j is `j - i` from a query at position i. Texts have at most m positions; the last number is for none.
+"""
 
 WeightedPooling = Literal["mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 """The poolings that are a sum of the tokens' vectors with weights of their positions."""
@@ -88,6 +97,13 @@ class Ops(Protocol[T, W_contra]):
 
     def attention_bias(self, mask: T) -> T:
         """What to add to attention scores, from a mask [b, s] of ones and zeros: see `attention`."""
+
+    def relative_bias(self, table: W_contra, ids: T, rows: Rows, *, first_only: bool = False) -> T:
+        """A number for each head and distance, as scores of `attention`: `table` [n, heads] to [1, heads, s, s].
+
+        The numbers are rows of the table: see `Rows`. `ids` [b, s] only say how many positions there are. With
+        `first_only` the query is the first position alone, [1, heads, 1, s].
+        """
 
     def attention(
         self,

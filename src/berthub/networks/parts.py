@@ -1,6 +1,6 @@
 """Layers that several architectures share, called by the scope of their weights, and the shapes of these."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -98,12 +98,18 @@ class Layers(Generic[T, W]):
         """The dropout of hidden states."""
         return self.ops.dropout(x, self.config.hidden_dropout)
 
-    def embeddings(self, ids: T, type_ids: T, *, first: int = 0) -> T:
-        """Words, positions (from row `first` on) and token types, summed and normed: [b, s] to [b, s, h]."""
-        words = self.ops.gather(self.weights["bert/embeddings/word_embeddings"], ids)
-        types = self.ops.gather(self.weights["bert/embeddings/token_type_embeddings"], type_ids)
-        positions = self.ops.leading_rows(self.weights["bert/embeddings/position_embeddings"], ids, first=first)
-        return self.dropout(self.norm(self.ops.add(self.ops.add(words, positions), types), "bert/embeddings/LayerNorm"))
+    def embeddings(self, ids: T, type_ids: T | None, *, first: int | None = 0) -> T:
+        """Words, positions (from row `first` on) and token types, summed and normed: [b, s] to [b, s, h].
+
+        None stands for a model without an embedding of token types, or of positions.
+        """
+        x = self.ops.gather(self.weights["bert/embeddings/word_embeddings"], ids)
+        if first is not None:
+            table = self.weights["bert/embeddings/position_embeddings"]
+            x = self.ops.add(x, self.ops.leading_rows(table, ids, first=first))
+        if type_ids is not None:
+            x = self.ops.add(x, self.ops.gather(self.weights["bert/embeddings/token_type_embeddings"], type_ids))
+        return self.dropout(self.norm(x, "bert/embeddings/LayerNorm"))
 
     def block(
         self,
@@ -114,18 +120,29 @@ class Layers(Generic[T, W]):
         first_only: bool,
         mixing: tuple[W, W] | None = None,
         gate: str | None = None,
+        scale: float | None = None,
+        scores: Callable[[T, T], T] | None = None,
     ) -> T:
         """Attention and feed-forward layer, each added to its input and normed: [b, s, h] to [b, s, h].
 
-        `mixing` is that of `Ops.attention`; `gate` is the scope of a dense layer that the inner activations are
-        multiplied with. With `first_only` only the first position is computed, [b, 1, h].
+        `mixing` and `scale` are those of `Ops.attention`, and `scores` makes those from queries and keys; `gate` is the
+        scope of a dense layer that the inner activations are multiplied with. With `first_only` only the first position
+        is computed, [b, 1, h].
         """
         ops, config = self.ops, self.config
         first = ops.first_as_sequence(x) if first_only else None
         query, key, value = self.query_key_value(x, block.attention, first=first)
         x = x if first is None else first
         context = ops.attention(
-            query, key, value, bias, heads=config.num_heads, dropout=config.attention_dropout, mixing=mixing
+            query,
+            key,
+            value,
+            bias,
+            heads=config.num_heads,
+            dropout=config.attention_dropout,
+            mixing=mixing,
+            scale=scale,
+            scores=None if scores is None else scores(query, key),
         )
         x = self.norm(ops.add(self.dropout(self.dense(context, block.attended)), x), block.attended_norm)
         if gate is None:
@@ -170,12 +187,14 @@ def attention_shapes(scope: str, *, width: int, inner: int) -> Shapes:
     }
 
 
-def embedding_shapes(config: EncoderConfig, *, width: int, skipped: int = 0) -> Shapes:
+def embedding_shapes(
+    config: EncoderConfig, *, width: int, skipped: int = 0, positions: bool = True, types: bool = True
+) -> Shapes:
     """The shapes of the embedding tables (positions with `skipped` rows before the first) and of their layer norm."""
     return {
         "bert/embeddings/word_embeddings": (config.vocab_size, width),
-        "bert/embeddings/position_embeddings": (skipped + config.max_positions, width),
-        "bert/embeddings/token_type_embeddings": (config.type_vocab_size, width),
+        **({"bert/embeddings/position_embeddings": (skipped + config.max_positions, width)} if positions else {}),
+        **({"bert/embeddings/token_type_embeddings": (config.type_vocab_size, width)} if types else {}),
         **norm_shapes("bert/embeddings/LayerNorm", width),
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from berthub.config import Activation
-from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
+from berthub.networks.ops import MASKED, Dense, Ops, Rows, WeightedPooling
 from berthub.training.randomness import dropout_share
 from berthub.training.weights import LowRankKernel
 
@@ -91,6 +91,13 @@ class KerasOps(Ops[Tensor, Weight]):
 
     def attention_bias(self, mask: Tensor) -> Tensor:
         return _ops.cast(_ops.where(mask[:, None, None, :] != 0, 0.0, MASKED), "float32")
+
+    def relative_bias(self, table: Weight, ids: Tensor, rows: Rows, *, first_only: bool = False) -> Tensor:
+        keys = _ops.arange(_ops.shape(ids)[1], dtype="int32")
+        queries = keys[:1] if first_only else keys
+        places = keys[None] - queries[:, None] + (len(rows) // 2 - 1)
+        numbers = _ops.take(table, _ops.take(_ops.convert_to_tensor(rows), places), axis=0)
+        return _ops.transpose(numbers, (2, 0, 1))[None]
 
     def attention(
         self,

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from berthub.config import Activation
-from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
+from berthub.networks.ops import MASKED, Dense, Ops, Rows, WeightedPooling
 
 __all__ = ["TensorFlowOps"]
 
@@ -65,6 +65,12 @@ class TensorFlowOps(Ops[Tensor, Weight]):
 
     def attention_bias(self, mask: Tensor) -> Tensor:
         return tf.where(tf.cast(mask, tf.bool)[:, tf.newaxis, tf.newaxis, :], 0.0, MASKED)
+
+    def relative_bias(self, table: Weight, ids: Tensor, rows: Rows, *, first_only: bool = False) -> Tensor:
+        keys = tf.range(tf.shape(ids)[1])
+        queries = keys[:1] if first_only else keys
+        places = keys - queries[:, tf.newaxis] + (len(rows) // 2 - 1)
+        return tf.transpose(tf.gather(table, tf.gather(rows, places)), (2, 0, 1))[tf.newaxis]
 
     def attention(
         self,

@@ -34,9 +34,10 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "mobilebert": ("MobileBert", _MOBILE),
     "mobilebert_unpooled": ("MobileBert", {**_MOBILE, "classifier_activation": False}),
     "mobilebert_attention": ("MobileBert", {**_MOBILE, "use_bottleneck_attention": True}),
+    "mpnet": ("MPNet", {**_BERT, "layer_norm_eps": 1e-5, "pad_token_id": 1}),
     "mobilebert_norms": ("MobileBert", {**_MOBILE, "normalization_type": "layer_norm", "layer_norm_eps": 1e-5}),
 }
-MLM = ("bert", "electra", "albert", "distilbert", "roberta")
+MLM = ("bert", "electra", "albert", "distilbert", "mpnet", "roberta")
 _PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(35))]
 
 
@@ -45,7 +46,7 @@ def _save(folder: Path, name: str, kind: str = "Model", **settings: Any) -> Any:
     config = getattr(transformers, f"{title}Config")(**config, **settings)
     model = randomize(getattr(transformers, f"{title}{kind}")(config))
     model.save_pretrained(folder)
-    pieces = [_PIECES[1], _PIECES[0], *_PIECES[2:]] if name == "roberta" else _PIECES
+    pieces = [_PIECES[1], _PIECES[0], *_PIECES[2:]] if name in ("mpnet", "roberta") else _PIECES
     (folder / "vocab.txt").write_text("\n".join(pieces))
     (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 16}))
     return model
@@ -103,7 +104,7 @@ def test_a_generator_whose_head_has_another_activation_is_left_aside(tmp_path: P
     assert "generator_predictions.dense.weight" in checkpoint.origin.unused
 
 
-@pytest.mark.parametrize("name", ["bert", "albert", "roberta", "mobilebert", "mobilebert_unpooled"])
+@pytest.mark.parametrize("name", ["bert", "albert", "mpnet", "roberta", "mobilebert", "mobilebert_unpooled"])
 @pytest.mark.parametrize(
     ("settings", "task"),
     [

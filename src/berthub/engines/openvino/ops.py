@@ -9,7 +9,7 @@ import openvino.opset13 as op
 from berthub.checkpoint import Weights
 from berthub.config import Activation
 from berthub.engines.engine import Floats
-from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
+from berthub.networks.ops import MASKED, Dense, Ops, Rows, WeightedPooling
 
 __all__ = ["OpenVinoOps", "Weight", "floats", "integers", "named_weights"]
 
@@ -38,7 +38,7 @@ class OpenVinoOps(Ops[Any, Weight]):
         return op.gather(self.shared(table), ids, integers(0))
 
     def leading_rows(self, table: Weight, ids: Any, *, first: int = 0) -> Any:
-        length = op.gather(op.shape_of(ids, output_type="i32"), integers([1]), integers(0))
+        length = op.unsqueeze(_length(ids), integers([0]))
         rows = op.slice(self.shared(table, first=first), integers([0]), length, integers([1]), integers([0]))
         return op.unsqueeze(rows, integers([0]))
 
@@ -99,6 +99,24 @@ class OpenVinoOps(Ops[Any, Weight]):
 
     def attention_bias(self, mask: Any) -> Any:
         return op.unsqueeze(_penalty(mask), integers([1, 2]))
+
+    def relative_bias(self, table: Weight, ids: Any, rows: Rows, *, first_only: bool = False) -> Any:
+        length, numbers = _length(ids), self._distances(self.shared(table), ids, rows, axis=0)
+        # [heads, 2 s]: what is gathered then lies in the order of the result.
+        numbers = op.transpose(numbers, integers([1, 0]))
+        positions = op.range(integers(0), length, integers(1), "i32")
+        places = op.unsqueeze(op.add(positions, op.subtract(length, integers(1))), integers([0]))
+        if not first_only:
+            places = op.subtract(places, op.unsqueeze(positions, integers([1])))
+        return op.unsqueeze(op.gather(numbers, places, integers(1)), integers([0]))
+
+    def _distances(self, x: Any, ids: Any, rows: Rows, *, axis: int) -> Any:
+        """What `x` has along `axis` for the distances from 1 - s to s, where `ids` are [b, s]."""
+        length, middle = op.unsqueeze(_length(ids), integers([0])), integers([len(rows) // 2])
+        chosen = op.slice(
+            op.constant(rows), op.subtract(middle, length), op.add(middle, length), integers([1]), integers([0])
+        )
+        return op.gather(x, chosen, integers(axis))
 
     def attention(
         self,
@@ -218,6 +236,11 @@ def _penalty(mask: Any) -> Any:
     """0 where the mask is 1, `MASKED` where it is 0."""
     masked = op.subtract(op.convert(mask, "f32"), floats(1))  # 0 and -1
     return op.multiply(masked, floats(-MASKED))
+
+
+def _length(ids: Any) -> Any:
+    """How many positions the rows have, a scalar."""
+    return op.gather(op.shape_of(ids, output_type="i32"), integers(1), integers(0))
 
 
 def integers(values: Any) -> Any:

@@ -1,5 +1,6 @@
 """The operations of a network on PyTorch tensors, with small operations fused."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch.nn import functional
 from berthub.config import Activation
 from berthub.engines.torch.attention import Scores, attention
 from berthub.engines.torch.ragged import Ragged
-from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
+from berthub.networks.ops import MASKED, Dense, Ops, Rows, WeightedPooling
 
 __all__ = ["TorchOps"]
 
@@ -76,6 +77,18 @@ class TorchOps(Ops[Tensor, Tensor]):
         zero = torch.zeros((), dtype=self._dtype, device=mask.device)
         # Half of float16's range: a score is still to be added.
         return torch.where(mask[:, None, None, :] != 0, zero, max(MASKED, torch.finfo(self._dtype).min / 2))
+
+    def relative_bias(self, table: Tensor, ids: Tensor, rows: Rows, *, first_only: bool = False) -> Scores:
+        distances = torch.from_numpy(rows).to(table.device).long()
+
+        @functools.cache
+        def numbers(queries: int, keys: int) -> Tensor:
+            places = torch.arange(keys) - torch.arange(queries)[:, None] + keys - 1
+            middle = len(rows) // 2
+            found = functional.embedding(distances[middle - keys : middle + keys], table).to(self._dtype)
+            return found.T[:, places.to(table.device)][None]
+
+        return lambda query, key: numbers(query.shape[1], key.shape[1])
 
     def attention(
         self,

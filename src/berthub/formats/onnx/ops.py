@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.config import Activation
-from berthub.networks.ops import MASKED, Dense, Ops, WeightedPooling
+from berthub.networks.ops import MASKED, Dense, Ops, Rows, WeightedPooling
 
 __all__ = ["OPSET", "OnnxOps", "Value", "Weight"]
 
@@ -46,7 +46,7 @@ class OnnxOps(Ops[Value, Weight]):
         return self._node("Gather", table, ids, width=table.shape[1], axis=0)
 
     def leading_rows(self, table: Weight, ids: Value, *, first: int = 0) -> Value:
-        length = self._node("Shape", ids, start=1, end=2)
+        length = self._length(ids)
         end = self._node("Add", length, self._integers(first)) if first else length
         rows = self._node("Slice", table, self._integers(first), end, self._integers(0), width=table.shape[1])
         return self._node("Unsqueeze", rows, self._integers(0), width=rows.width)
@@ -102,6 +102,15 @@ class OnnxOps(Ops[Value, Weight]):
 
     def attention_bias(self, mask: Value) -> Value:
         return self._node("Unsqueeze", self._penalty(mask, MASKED), self._integers(1, 2))
+
+    def relative_bias(self, table: Weight, ids: Value, rows: Rows, *, first_only: bool = False) -> Value:
+        keys = self._node("Range", self._scalar(0), self._squeezed(self._length(ids)), self._scalar(1))
+        middle = self._scalar(len(rows) // 2 - 1)
+        places = self._node("Unsqueeze", self._node("Add", keys, middle), self._integers(0))
+        if not first_only:
+            places = self._node("Sub", places, self._node("Unsqueeze", keys, self._integers(1)))
+        numbers = self._node("Gather", table, self._node("Gather", self._rows(rows), places, axis=0), axis=0)
+        return self._node("Unsqueeze", self._node("Transpose", numbers, perm=(2, 0, 1)), self._integers(0))
 
     def attention(
         self,
@@ -192,6 +201,23 @@ class OnnxOps(Ops[Value, Weight]):
         name = f"integers/{'_'.join(map(str, values))}"
         self.constants[name] = np.array(values, np.int64)
         return Value(name)
+
+    def _scalar(self, value: int) -> Value:
+        name = f"integer/{value}"
+        self.constants[name] = np.array(value, np.int64)
+        return Value(name)
+
+    def _rows(self, rows: Rows) -> Value:
+        name = f"rows/{len(rows)}"
+        self.constants[name] = rows.astype(np.int64)
+        return Value(name)
+
+    def _length(self, ids: Value) -> Value:
+        """How many positions the rows have, [1]."""
+        return self._node("Shape", ids, start=1, end=2)
+
+    def _squeezed(self, x: Value) -> Value:
+        return self._node("Squeeze", x, self._integers(0))
 
     def _float(self, value: float) -> Value:
         name = f"float/{value!r}"

@@ -6,11 +6,12 @@ from berthub.formats.huggingface.architectures.bert import BERT
 from berthub.formats.huggingface.architectures.distilbert import DISTILBERT
 from berthub.formats.huggingface.architectures.electra import ELECTRA
 from berthub.formats.huggingface.architectures.mobilebert import MOBILEBERT
+from berthub.formats.huggingface.architectures.mpnet import MPNET
 from berthub.formats.huggingface.architectures.roberta import ROBERTA
 
 __all__ = ["ARCHITECTURES"]
 
 ARCHITECTURES: dict[str, Architecture] = {
-    each.model_type: each for each in (ALBERT, BERT, DISTILBERT, ELECTRA, MOBILEBERT, ROBERTA)
+    each.model_type: each for each in (ALBERT, BERT, DISTILBERT, ELECTRA, MOBILEBERT, MPNET, ROBERTA)
 }
 """What is read and written, by `model_type`."""
