@@ -23,6 +23,16 @@ class CountingOps(NumpyOps):
         self.flops += 2 * x.size * layer.kernel.shape[1]
         return super().dense(x, layer)
 
+    def table_dense(self, x: Any, layer: Dense[Any]) -> Any:
+        # The same for all texts.
+        return super().dense(x, layer)
+
+    def relative_scores(self, query: Any, key: Any, ids: Any, rows: Any, **options: Any) -> Any:
+        length = key.shape[1]
+        for x, vectors in ((query, options["keys"]), (key, options["queries"])):
+            self.flops += 2 * x.size * min(2 * length - 1, vectors.shape[1])
+        return super().relative_scores(query, key, ids, rows, **options)
+
     def attention(self, query: Any, key: Any, value: Any, bias: Any, **options: Any) -> Any:
         length, heads = query.shape[1], options["heads"]
         self.flops += 2 * query.size * length + 2 * length * value.size

@@ -24,7 +24,9 @@ def _input(layer: DenseQuantization) -> tuple[Any, ...]:
 def test_every_dense_layer_below_the_token_vectors_has_a_quantization(architecture: str) -> None:
     checkpoint = tiny_checkpoint(architecture)
     kernels = {name for name in checkpoint.weights if name.endswith("/kernel") and not name.startswith("cls/")}
-    assert set(_calibrated(checkpoint)) == {name for name in kernels if "/pooler/" not in name}
+    # Those of distances compute nothing of a text.
+    below = {name for name in kernels if "/pooler/" not in name and checkpoint.config.uses_of(name)}
+    assert set(_calibrated(checkpoint)) == below
 
 
 def test_layers_that_share_an_input_share_what_is_done_to_it() -> None:

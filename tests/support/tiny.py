@@ -28,6 +28,19 @@ _COMMON = {
 _OWN: dict[str, dict[str, Any]] = {
     "bert": {"embedding_size": 12},
     "albert": {"embedding_size": 12, "num_groups": 2, "inner_layers": 2},
+    "deberta_v2": {
+        "pooler": False,
+        "position_embeddings": True,
+        "type_embeddings": True,
+        "relative_attention": True,
+        "content_to_position": True,
+        "position_to_content": True,
+        "shared_projections": False,
+        "norm_distances": True,
+        "max_distance": 7,
+        "position_buckets": 4,
+        "convolution": "gelu_tanh",
+    },
     "distilbert": {"type_vocab_size": 1, "pooler": False},
     "mobilebert": {
         "embedding_size": 8,

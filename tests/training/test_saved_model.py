@@ -24,6 +24,8 @@ _MODELS: list[tuple[str, dict[str, Any]]] = [
     ("talking_heads", {"num_layers": 2, "mlm": False}),
     ("distilbert", {"num_layers": 1}),
     ("roberta", {"num_layers": 1, "mlm": False}),
+    ("mpnet", {"num_layers": 1, "mlm": False}),
+    ("deberta_v2", {"num_layers": 1, "mlm": False}),
 ]
 
 

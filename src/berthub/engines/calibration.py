@@ -71,6 +71,9 @@ class _RecordingOps(NumpyOps):
     def dense(self, x: Any, layer: Dense[Floats]) -> Any:
         return self.dense_group(x, [layer])[0]
 
+    def table_dense(self, x: Any, layer: Dense[Floats]) -> Any:
+        return super().dense(x, layer)
+
     def dense_group(self, x: Any, layers: Sequence[Dense[Floats]]) -> tuple[Any, ...]:
         names, real = tuple(layer.kernel_name for layer in layers), x[self.real]
         self.seen.setdefault(names, _Seen(real[0], real[0])).add(real)

@@ -60,6 +60,9 @@ class NumpyOps(Ops[Array, Floats]):
     def dense(self, x: Array, layer: Dense[Floats]) -> Array:
         return x @ layer.kernel + layer.bias
 
+    def table(self, table: Floats) -> Array:
+        return table[None]
+
     def tied_dense(self, x: Array, table: Floats, bias: Floats) -> Array:
         return x @ table.T + bias
 
@@ -96,6 +99,9 @@ class NumpyOps(Ops[Array, Floats]):
         previous = np.concatenate([outside, x[:, :-1]], axis=1)
         return np.concatenate([following, x, previous], axis=2)
 
+    def masked(self, x: Array, mask: Array) -> Array:
+        return x * (mask[:, :, None] != 0)
+
     def dropout(self, x: Array, rate: float) -> Array:
         return x
 
@@ -107,6 +113,33 @@ class NumpyOps(Ops[Array, Floats]):
         queries = np.arange(1 if first_only else length)
         places = np.arange(length) - queries[:, None] + len(rows) // 2 - 1
         return table[rows[places]].transpose(2, 0, 1)[None]
+
+    def relative_scores(
+        self,
+        query: Array,
+        key: Array,
+        ids: Array,
+        rows: Rows,
+        *,
+        keys: Array | None,
+        queries: Array | None,
+        heads: int,
+        scale: float,
+        first_only: bool = False,
+    ) -> Array:
+        def split(x: Array) -> Array:
+            return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
+
+        distances = np.arange(key.shape[1]) - np.arange(query.shape[1])[:, None]
+        places = rows[distances + len(rows) // 2 - 1][None, None]
+        scores = np.zeros((1, 1, 1, 1), np.float32)
+        if keys is not None:
+            products = split(query) @ split(keys).swapaxes(-1, -2)
+            scores = scores + np.take_along_axis(products, places, axis=3)
+        if queries is not None:
+            products = split(queries) @ split(key).swapaxes(-1, -2)
+            scores = scores + np.take_along_axis(products, places, axis=2)
+        return scores * np.float32(scale)
 
     def attention(
         self,

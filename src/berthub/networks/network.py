@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError
-from berthub.networks import albert, bert, distilbert, mobilebert, mpnet, roberta, talking_heads
+from berthub.networks import albert, bert, deberta, distilbert, mobilebert, mpnet, roberta, talking_heads
 from berthub.networks.ops import Ops
 from berthub.networks.parts import Layers, Shapes
 
@@ -31,6 +31,7 @@ W = TypeVar("W")
 _MODULES: dict[type[EncoderConfig], ModuleType] = {
     bert.BertConfig: bert,
     albert.AlbertConfig: albert,
+    deberta.DebertaConfig: deberta,
     distilbert.DistilBertConfig: distilbert,
     mobilebert.MobileBertConfig: mobilebert,
     mpnet.MPNetConfig: mpnet,

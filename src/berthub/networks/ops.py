@@ -65,6 +65,16 @@ class Ops(Protocol[T, W_contra]):
         """
         return tuple(self.dense(x, layer) for layer in layers)
 
+    def table(self, table: W_contra) -> T:
+        """The rows of `table` [n, h] as vectors: [1, n, h]."""
+
+    def table_dense(self, x: T, layer: Dense[W_contra]) -> T:
+        """A dense layer on vectors that belong to no text, but come from a table: [1, n, in] to [1, n, out].
+
+        A backend that rounds the input of dense layers does not do so here.
+        """
+        return self.dense(x, layer)
+
     def tied_dense(self, x: T, table: W_contra, bias: W_contra) -> T:
         """`x @ table.T + bias`: [..., h] to [..., n], with an embedding table [n, h]."""
 
@@ -92,6 +102,9 @@ class Ops(Protocol[T, W_contra]):
         Zeros stand for what is outside the row.
         """
 
+    def masked(self, x: T, mask: T) -> T:
+        """`x` [b, s, h] with zeros where the mask [b, s] is 0."""
+
     def dropout(self, x: T, rate: float) -> T:
         """Dropout: in training a random `rate` of `x` is set to zero and the rest scaled up; otherwise `x` itself."""
 
@@ -103,6 +116,28 @@ class Ops(Protocol[T, W_contra]):
 
         The numbers are rows of the table: see `Rows`. `ids` [b, s] only say how many positions there are. With
         `first_only` the query is the first position alone, [1, heads, 1, s].
+        """
+
+    def relative_scores(
+        self,
+        query: T,
+        key: T,
+        ids: T,
+        rows: Rows,
+        *,
+        keys: T | None,
+        queries: T | None,
+        heads: int,
+        scale: float,
+        first_only: bool = False,
+    ) -> T:
+        """What content and distance make of each other, as scores of `attention`: [b, heads, q, k], from [b, s, h].
+
+        `rows` chooses for each distance (see `Rows`) one of n vectors [1, n, h]: of `keys`, which are multiplied with
+        the query, and of `queries`, which are multiplied with the key; None: there are none. Both products are
+        multiplied with `scale` and added: disentangled attention (https://arxiv.org/abs/2006.03654). The numbers of
+        `rows` must not rise. `ids` [b, s] only say how many positions there are; with `first_only` the query has the
+        first one alone.
         """
 
     def attention(

@@ -68,6 +68,10 @@ class Layers(Generic[T, W]):
         """A dense layer: [..., in] to [..., out]."""
         return self.ops.dense(x, self._dense(scope))
 
+    def table_dense(self, x: T, scope: str) -> T:
+        """A dense layer on vectors of a table: [1, n, in] to [1, n, out]."""
+        return self.ops.table_dense(x, self._dense(scope))
+
     def dense_group(self, x: T, *scopes: str) -> tuple[T, ...]:
         """The output of each of several dense layers on the same input."""
         return self.ops.dense_group(x, [self._dense(scope) for scope in scopes])

@@ -1,5 +1,6 @@
 """The operations of a network on Keras tensors, for whichever backend Keras has."""
 
+import functools
 import math
 from typing import Any
 
@@ -50,6 +51,9 @@ class KerasOps(Ops[Tensor, Weight]):
         added = _ops.matmul(_ops.matmul(x, down), up) * kernel.scale
         return _ops.matmul(x, _ops.cast(kernel.base, x.dtype)) + bias + added
 
+    def table(self, table: Weight) -> Tensor:
+        return _ops.cast(_ops.convert_to_tensor(table)[None], self._dtype)
+
     def tied_dense(self, x: Tensor, table: Weight, bias: Weight) -> Tensor:
         product = _ops.matmul(x, _ops.transpose(_ops.cast(table, x.dtype)))
         return product + _ops.cast(bias, x.dtype)
@@ -81,6 +85,9 @@ class KerasOps(Ops[Tensor, Weight]):
         padded = _ops.pad(x, ((0, 0), (1, 1), (0, 0)))
         return _ops.concatenate([padded[:, 2:], x, padded[:, :-2]], axis=-1)
 
+    def masked(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x * _ops.cast(mask[:, :, None] != 0, x.dtype)
+
     def dropout(self, x: Tensor, rate: float) -> Tensor:
         if self._seed is None or not rate:
             return x
@@ -98,6 +105,40 @@ class KerasOps(Ops[Tensor, Weight]):
         places = keys[None] - queries[:, None] + (len(rows) // 2 - 1)
         numbers = _ops.take(table, _ops.take(_ops.convert_to_tensor(rows), places), axis=0)
         return _ops.transpose(numbers, (2, 0, 1))[None]
+
+    def relative_scores(
+        self,
+        query: Tensor,
+        key: Tensor,
+        ids: Tensor,
+        rows: Rows,
+        *,
+        keys: Tensor | None,
+        queries: Tensor | None,
+        heads: int,
+        scale: float,
+        first_only: bool = False,
+    ) -> Tensor:
+        size = query.shape[-1] // heads
+        queries_, keys_ = (_ops.arange(_ops.shape(x)[1], dtype="int32") for x in (query, key))
+        distances = keys_[None] - queries_[:, None] + (len(rows) // 2 - 1)
+        chosen = _ops.take(_ops.convert_to_tensor(rows), distances)
+
+        def split(x: Tensor) -> Tensor:
+            return _ops.reshape(x, (-1, _ops.shape(x)[1], heads, size))
+
+        def products(x: Tensor, vectors: Tensor, starts: Tensor) -> Tensor:
+            count = vectors.shape[1]
+            found = _ops.einsum("bshd,nhd->bhsn", split(x), split(vectors)[0] * scale)
+            flat = _ops.reshape(found, (-1, heads, _ops.shape(x)[1] * count))
+            return _ops.take(flat, starts * count + chosen, axis=2)
+
+        parts = []
+        if keys is not None:
+            parts.append(products(query, keys, queries_[:, None]))
+        if queries is not None:
+            parts.append(products(key, queries, keys_[None]))
+        return functools.reduce(_ops.add, parts)
 
     def attention(
         self,

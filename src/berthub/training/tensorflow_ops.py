@@ -29,6 +29,9 @@ class TensorFlowOps(Ops[Tensor, Weight]):
     def dense(self, x: Tensor, layer: Dense[Weight]) -> Tensor:
         return tf.matmul(x, layer.kernel) + layer.bias
 
+    def table(self, table: Weight) -> Tensor:
+        return table[tf.newaxis]
+
     def tied_dense(self, x: Tensor, table: Weight, bias: Weight) -> Tensor:
         return tf.matmul(x, table, transpose_b=True) + bias
 
@@ -60,6 +63,9 @@ class TensorFlowOps(Ops[Tensor, Weight]):
         padded = tf.pad(x, ((0, 0), (1, 1), (0, 0)))
         return tf.concat([padded[:, 2:], x, padded[:, :-2]], axis=-1)
 
+    def masked(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x * tf.cast(tf.cast(mask, tf.bool), x.dtype)[:, :, tf.newaxis]
+
     def dropout(self, x: Tensor, rate: float) -> Tensor:
         return tf.nn.dropout(x, rate) if self._training and rate else x
 
@@ -71,6 +77,39 @@ class TensorFlowOps(Ops[Tensor, Weight]):
         queries = keys[:1] if first_only else keys
         places = keys - queries[:, tf.newaxis] + (len(rows) // 2 - 1)
         return tf.transpose(tf.gather(table, tf.gather(rows, places)), (2, 0, 1))[tf.newaxis]
+
+    def relative_scores(
+        self,
+        query: Tensor,
+        key: Tensor,
+        ids: Tensor,
+        rows: Rows,
+        *,
+        keys: Tensor | None,
+        queries: Tensor | None,
+        heads: int,
+        scale: float,
+        first_only: bool = False,
+    ) -> Tensor:
+        size = query.shape[-1] // heads
+        queries_, keys_ = (tf.range(tf.shape(x)[1]) for x in (query, key))
+        chosen = tf.gather(rows, keys_ - queries_[:, tf.newaxis] + (len(rows) // 2 - 1))
+
+        def split(x: Tensor) -> Tensor:
+            return tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], heads, size])
+
+        def products(x: Tensor, vectors: Tensor, starts: Tensor) -> Tensor:
+            count = tf.shape(vectors)[1]
+            found = tf.einsum("bshd,nhd->bhsn", split(x), split(vectors)[0] * scale)
+            flat = tf.reshape(found, [tf.shape(x)[0], heads, tf.shape(x)[1] * count])
+            return tf.gather(flat, starts * count + chosen, axis=2)
+
+        parts = []
+        if keys is not None:
+            parts.append(products(query, keys, queries_[:, tf.newaxis]))
+        if queries is not None:
+            parts.append(products(key, queries, keys_))
+        return tf.add_n(parts)
 
     def attention(
         self,

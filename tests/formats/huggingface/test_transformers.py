@@ -23,6 +23,24 @@ _BERT = {
 }
 _MOBILE = {**_BERT, "embedding_size": 8, "intra_bottleneck_size": 12, "num_feedforward_networks": 3}
 _DISTIL = {"vocab_size": 40, "dim": 24, "n_layers": 2, "n_heads": 3, "hidden_dim": 36, "max_position_embeddings": 20}
+_DEBERTA = {**_BERT, "position_buckets": 4}
+_V3 = {
+    "relative_attention": True,
+    "position_biased_input": False,
+    "pos_att_type": ["p2c", "c2p"],
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "legacy": False,
+}
+_V2 = {
+    "relative_attention": True,
+    "pos_att_type": "c2p|p2c",
+    "type_vocab_size": 2,
+    "position_buckets": -1,
+    "max_relative_positions": 4,
+    "conv_kernel_size": 3,
+    "layer_norm_eps": 1e-6,
+}
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "bert": ("Bert", {**_BERT, "hidden_act": "gelu_new", "layer_norm_eps": 1e-6}),
     "electra": ("Electra", {**_BERT, "embedding_size": 12}),
@@ -34,10 +52,13 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "mobilebert": ("MobileBert", _MOBILE),
     "mobilebert_unpooled": ("MobileBert", {**_MOBILE, "classifier_activation": False}),
     "mobilebert_attention": ("MobileBert", {**_MOBILE, "use_bottleneck_attention": True}),
+    "deberta_v3": ("DebertaV2", {**_DEBERTA, **_V3}),
+    "deberta_v2": ("DebertaV2", {**_DEBERTA, **_V2}),
+    "deberta_plain": ("DebertaV2", {**_DEBERTA, "norm_rel_ebd": "layer_norm", "pos_att_type": "None"}),
     "mpnet": ("MPNet", {**_BERT, "layer_norm_eps": 1e-5, "pad_token_id": 1}),
     "mobilebert_norms": ("MobileBert", {**_MOBILE, "normalization_type": "layer_norm", "layer_norm_eps": 1e-5}),
 }
-MLM = ("bert", "electra", "albert", "distilbert", "mpnet", "roberta")
+MLM = ("bert", "electra", "albert", "deberta_v2", "deberta_v3", "distilbert", "mpnet", "roberta")
 _PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(35))]
 
 
@@ -63,7 +84,7 @@ def test_the_encoder_gives_the_same_numbers(tmp_path: Path, name: str) -> None:
     found, expected = ours(checkpoint), theirs(model, checkpoint)
     inside = _inside(checkpoint)
     assert_close(found["sequence_output"][inside], expected.last_hidden_state[inside])
-    if "electra" in name or name == "distilbert":
+    if "electra" in name or "deberta" in name or name == "distilbert":
         assert checkpoint.config.has_pooled_output is False
     else:
         assert_close(found["pooled_output"], expected.pooler_output)

@@ -1,5 +1,6 @@
 """The operations as nodes of an OpenVINO graph."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ class OpenVinoOps(Ops[Any, Weight]):
     def __init__(self) -> None:
         # One node for each name: where layers share a weight, it is kept, and converted, once.
         self._constants: dict[tuple[str, int], Any] = {}
+        self._distance_places: dict[tuple[bytes, bool], _Places] = {}
 
     def gather(self, table: Weight, ids: Any) -> Any:
         return op.gather(self.shared(table), ids, integers(0))
@@ -56,6 +58,9 @@ class OpenVinoOps(Ops[Any, Weight]):
             x = op.reshape(x, integers([0, 0, 1, inputs]), special_zero=True)
         y = op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), self.shared(layer.bias))
         return op.reshape(y, integers([0, 0, outputs]), special_zero=True) if expanding else y
+
+    def table(self, table: Weight) -> Any:
+        return op.unsqueeze(self.shared(table), integers([0]))
 
     def tied_dense(self, x: Any, table: Weight, bias: Weight) -> Any:
         return op.add(op.matmul(x, self.shared(table), transpose_a=False, transpose_b=True), self.shared(bias))
@@ -94,6 +99,9 @@ class OpenVinoOps(Ops[Any, Weight]):
         )
         return op.concat([last, x, first], 2)
 
+    def masked(self, x: Any, mask: Any) -> Any:
+        return op.multiply(x, op.unsqueeze(op.convert(mask, "f32"), integers([2])))
+
     def dropout(self, x: Any, rate: float) -> Any:
         return x
 
@@ -117,6 +125,63 @@ class OpenVinoOps(Ops[Any, Weight]):
             op.constant(rows), op.subtract(middle, length), op.add(middle, length), integers([1]), integers([0])
         )
         return op.gather(x, chosen, integers(axis))
+
+    def relative_scores(
+        self,
+        query: Any,
+        key: Any,
+        ids: Any,
+        rows: Rows,
+        *,
+        keys: Any | None,
+        queries: Any | None,
+        heads: int,
+        scale: float,
+        first_only: bool = False,
+    ) -> Any:
+        width = query.get_output_partial_shape(0)[2].get_length()
+
+        def split(x: Any) -> Any:
+            return op.transpose(
+                op.reshape(x, integers([0, 0, heads, width // heads]), special_zero=True),
+                integers([0, 2, 1, 3]),
+            )
+
+        places = self._places(ids, rows, first_only=first_only)
+
+        def products(x: Any, vectors: Any, chosen: Any) -> Any:
+            scaled = op.multiply(split(vectors), floats(scale))
+            own = op.slice(scaled, places.low, places.high, integers([1]), integers([2]))
+            found = op.matmul(split(x), own, transpose_a=False, transpose_b=True)
+            return op.gather(op.reshape(found, integers([0, 0, -1]), special_zero=True), chosen, integers(2))
+
+        parts = []
+        if keys is not None:
+            parts.append(products(query, keys, places.of_queries))
+        if queries is not None:
+            parts.append(products(key, queries, places.of_keys))
+        return functools.reduce(op.add, parts)
+
+    def _places(self, ids: Any, rows: Rows, *, first_only: bool) -> "_Places":
+        """The same nodes for all layers."""
+        name = rows.tobytes(), first_only
+        if name not in self._distance_places:
+            table, middle, length = op.constant(rows), integers(len(rows) // 2 - 1), _length(ids)
+            keys = op.range(integers(0), length, integers(1), "i32")
+            queries = integers([0]) if first_only else keys
+            distances = op.subtract(op.unsqueeze(keys, integers([0])), op.unsqueeze(queries, integers([1])))
+            reach = op.subtract(length, integers(1))
+            low = op.gather(table, op.add(middle, reach), integers(0))
+            high = op.add(op.gather(table, op.subtract(middle, reach), integers(0)), integers(1))
+            chosen = op.subtract(op.gather(table, op.add(distances, middle), integers(0)), low)
+            count = op.subtract(high, low)
+            self._distance_places[name] = _Places(
+                low=op.unsqueeze(low, integers([0])),
+                high=op.unsqueeze(high, integers([0])),
+                of_queries=op.add(op.unsqueeze(op.multiply(queries, count), integers([1])), chosen),
+                of_keys=op.add(op.unsqueeze(op.multiply(keys, count), integers([0])), chosen),
+            )
+        return self._distance_places[name]
 
     def attention(
         self,
@@ -200,6 +265,21 @@ class OpenVinoOps(Ops[Any, Weight]):
             whole = array if array.flags.c_contiguous else np.ascontiguousarray(array)
             self._constants[key] = op.constant(np.asarray(_Writable(whole)), shared_memory=True)
         return self._constants[key]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Places:
+    """Where the products of contents with vectors of distances are, for texts of one length.
+
+    Of the vectors only those from `low` to before `high` are taken, which this length has: the numbers of the rows fall
+    from end to end. In the products [positions * vectors], flat, `of_queries` and `of_keys` [q, k] are the places of
+    those of the query, and of the key, with the vector of their distance.
+    """
+
+    low: Any
+    high: Any
+    of_queries: Any
+    of_keys: Any
 
 
 class _Writable:

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -41,6 +42,9 @@ class TorchOps(Ops[Tensor, Tensor]):
         out = torch.addmm(layer.bias.to(x.dtype), x.reshape(-1, x.shape[-1]), layer.kernel.to(x.dtype))
         return out.reshape(*x.shape[:-1], -1)
 
+    def table(self, table: Tensor) -> Tensor:
+        return table[None].to(self._dtype)
+
     def tied_dense(self, x: Tensor, table: Tensor, bias: Tensor) -> Tensor:
         return functional.linear(x, table.to(x.dtype), bias.to(x.dtype))
 
@@ -66,9 +70,14 @@ class TorchOps(Ops[Tensor, Tensor]):
         return x * y
 
     def neighbours(self, x: Tensor) -> Tensor:
-        assert self._ragged is None, "what sees its padding cannot do without it"
+        # Without padding there are zeros outside of each text, as the longest text has them at its ends.
+        x = self._with_padding(x)
         padded = functional.pad(x, (0, 0, 1, 1))
-        return torch.cat([padded[:, 2:], x, padded[:, :-2]], dim=-1)
+        found = torch.cat([padded[:, 2:], x, padded[:, :-2]], dim=-1)
+        return found if self._ragged is None else self._ragged.unpad(found)
+
+    def masked(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x if self._ragged is not None else x * (mask[:, :, None] != 0)
 
     def dropout(self, x: Tensor, rate: float) -> Tensor:
         return x
@@ -89,6 +98,46 @@ class TorchOps(Ops[Tensor, Tensor]):
             return found.T[:, places.to(table.device)][None]
 
         return lambda query, key: numbers(query.shape[1], key.shape[1])
+
+    def relative_scores(
+        self,
+        query: Tensor,
+        key: Tensor,
+        ids: Tensor,
+        rows: Rows,
+        *,
+        keys: Tensor | None,
+        queries: Tensor | None,
+        heads: int,
+        scale: float,
+        first_only: bool = False,
+    ) -> Scores:
+        def split(x: Tensor) -> Tensor:
+            return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
+
+        position_keys, position_queries = (None if x is None else split(x) * scale for x in (keys, queries))
+        middle = len(rows) // 2 - 1
+
+        @functools.cache
+        def chosen(queries: int, keys: int) -> tuple[slice, Tensor]:
+            """The vectors that texts of this length have, and which of them is for [query, key]."""
+            own = slice(int(rows[middle + keys - 1]), int(rows[middle + 1 - keys]) + 1)
+            places = rows[np.arange(keys) - np.arange(queries)[:, None] + middle] - own.start
+            return own, torch.from_numpy(places).long().to(query.device)
+
+        def scores(query: Tensor, key: Tensor) -> Tensor:
+            own, places = chosen(query.shape[1], key.shape[1])
+            places = places.expand(len(query), heads, -1, -1)
+            parts = []
+            if position_keys is not None:
+                products = split(query) @ position_keys[:, :, own].transpose(2, 3)
+                parts.append(products.gather(3, places))
+            if position_queries is not None:
+                products = split(key) @ position_queries[:, :, own].transpose(2, 3)
+                parts.append(products.gather(3, places.transpose(2, 3)).transpose(2, 3))
+            return functools.reduce(torch.add, parts)
+
+        return scores
 
     def attention(
         self,

@@ -80,6 +80,10 @@ class Ragged:
         """Numbers of padded rows [b, s] without padding: [1, t]."""
         return x.reshape(-1)[self.places][None]
 
+    def unpad(self, x: Tensor) -> Tensor:
+        """Vectors of padded rows [b, s, h] without padding: [1, t, h]."""
+        return x.reshape(-1, x.shape[-1])[self.places][None]
+
     def pad(self, x: Tensor) -> Tensor:
         """[1, t, h] with zeros for padding: [b, s, h]."""
         rows = len(self.starts)

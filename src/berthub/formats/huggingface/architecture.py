@@ -52,6 +52,15 @@ class Architecture:
     must_be: Mapping[str, Any] = field(default_factory=dict)
     always: Mapping[str, Any] = field(default_factory=dict)
 
+    # From what config.json holds (and its path) to the same in the terms of `settings`, where releases differ.
+    normalized: Callable[[dict[str, Any], str], dict[str, Any]] = lambda stored, source: stored
+    # Keys that `normalized` makes, and that are written in other terms (`also_stored`) -> our settings.
+    made: Mapping[str, str] = field(default_factory=dict)
+    # Our scopes -> those of other releases, which are read and not written.
+    also_read: Mapping[str, str] = field(default_factory=dict)
+    # What stands before the names of the encoder's weights where heads stand beside it; None: the model_type.
+    prefix: str | None = None
+
     # The setting of ours that counts what `@` in a name is the last of.
     last_of: str | None = None
     # Whether positions count from the id of padding plus 1 on, and max_position_embeddings the rows of the table. Then
@@ -83,8 +92,11 @@ class Architecture:
 
     def names(self, *, last: int = 0) -> dict[str, str]:
         """Our names -> theirs, with `#`; `last` is the number that `@` stands for."""
+        return self._names(self.scopes, last)
+
+    def _names(self, scopes: Mapping[str, str], last: int = 0) -> dict[str, str]:
         names = {}
-        for ours, theirs in self.scopes.items():
+        for ours, theirs in scopes.items():
             ours = ours.replace("@", str(last))
             end = ours.rpartition("/")[2]
             if end.endswith("_embeddings"):
@@ -104,7 +116,8 @@ class Architecture:
         given = {**self.left_out, **stored}
         count = next((given.get(theirs) for theirs, ours in self.settings.items() if ours == self.last_of), None)
         rules = []
-        for ours, theirs in self.names(last=count - 1 if isinstance(count, int) else 0).items():
+        last = count - 1 if isinstance(count, int) else 0
+        for ours, theirs in [*self.names(last=last).items(), *self._names(self.also_read, last).items()]:
             pattern = _pattern(theirs)
             if ours.endswith("/gamma"):
                 pattern = pattern.removesuffix("weight") + "(?:weight|gamma)"
@@ -121,7 +134,8 @@ class Architecture:
     @property
     def parts(self) -> set[str]:
         """The prefixes of the names of the encoder's own weights."""
-        return {theirs.partition(".")[0] for ours, theirs in self.scopes.items() if ours.startswith("bert/")}
+        scopes = [*self.scopes.items(), *self.also_read.items()]
+        return {theirs.partition(".")[0] for ours, theirs in scopes if ours.startswith("bert/")}
 
     def refuse(self, config: EncoderConfig) -> None:
         """`UnsupportedModelError` for settings with which transformers computes something else."""

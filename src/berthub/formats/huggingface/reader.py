@@ -35,6 +35,8 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     path = folder / "config.json"
     stored = read_json(path)
     architecture = _architecture(stored, path)
+    stored = architecture.normalized(stored, str(path))
+    _refuse_other_settings(architecture, stored, path)
     arrays = _arrays(folder, _class_name(stored))
     renamed, unknown = rename(arrays, architecture.reading(stored))
     if _TABLE not in renamed:
@@ -89,6 +91,11 @@ def _architecture(stored: Mapping[str, Any], path: Path) -> Architecture:
         titles = {each.title: each.model_type for each in ARCHITECTURES.values()}
         kind = next((titles[title] for title in titles if re.fullmatch(rf"{title}(For[A-Z]\w*|Model)", name)), None)
     architecture: Architecture = look_up(ARCHITECTURES, kind, setting="model_type", source=str(path))
+    return architecture
+
+
+def _refuse_other_settings(architecture: Architecture, stored: Mapping[str, Any], path: Path) -> None:
+    """`UnsupportedModelError` for settings that berthub's network does not have."""
     positions = stored.get("position_embedding_type", "absolute")
     if positions != "absolute":
         raise UnsupportedModelError(
@@ -99,7 +106,6 @@ def _architecture(stored: Mapping[str, Any], path: Path) -> Architecture:
     for key, value in architecture.must_be.items():
         if stored.get(key, value) != value:
             raise UnsupportedModelError(f"{path} sets {key} to {stored[key]!r}; what is supported: {value!r}")
-    return architecture
 
 
 def _arrays(folder: Path, kind: str) -> dict[str, npt.NDArray[Any]]:
@@ -197,7 +203,8 @@ def _put_config(settings: Settings, architecture: Architecture, stored: Mapping[
             # They count the rows of the table.
             settings.put(path.name, max_positions=_number(stored, "max_position_embeddings", path) - first)
     for source, values in ((path.name, dict(stored)), (defaults, dict(architecture.left_out))):
-        settings.put(source, **{name: values[key] for key, name in architecture.settings.items() if key in values})
+        known = {**architecture.settings, **architecture.made}
+        settings.put(source, **{name: values[key] for key, name in known.items() if key in values})
         if (activation := values.get(architecture.activation)) is not None:
             activation = look_up(ACTIVATIONS, activation, setting=architecture.activation, source=str(path))
             settings.put(source, activation=activation)

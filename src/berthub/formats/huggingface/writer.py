@@ -115,7 +115,7 @@ def _tensors(
     weights = architecture.before_writing(weights, config)
     renamed, unknown = rename(weights, architecture.writing(config))
     assert not unknown, f"names that the table lacks: {unknown}"
-    prefix = "" if alone else f"{architecture.model_type}."
+    prefix = "" if alone else f"{architecture.prefix or architecture.model_type}."
     scope = None if head is None else scope_to_write(architecture, head)
     tensors = {}
     for theirs, ours in renamed.items():

@@ -1,5 +1,6 @@
 """A network's operations as nodes of an ONNX graph (opset 17, https://onnx.ai/onnx/operators)."""
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,9 @@ class OnnxOps(Ops[Value, Weight]):
         product = self._node("MatMul", x, layer.kernel, width=layer.kernel.shape[1])
         return self._node("Add", product, layer.bias, width=product.width)
 
+    def table(self, table: Weight) -> Value:
+        return self._node("Unsqueeze", table, self._integers(0), width=table.shape[1])
+
     def tied_dense(self, x: Value, table: Weight, bias: Weight) -> Value:
         # As a matrix, since only Gemm takes the table as it lies in memory, transposed.
         count, width = table.shape
@@ -97,6 +101,10 @@ class OnnxOps(Ops[Value, Weight]):
         previous = self._positions(padded, 0, -2)
         return self._node("Concat", following, x, previous, width=3 * x.width, axis=2)
 
+    def masked(self, x: Value, mask: Value) -> Value:
+        kept = self._node("Cast", self._node("Cast", mask, to=_BOOL), to=_FLOAT)
+        return self.multiply(x, self._node("Unsqueeze", kept, self._integers(2)))
+
     def dropout(self, x: Value, rate: float) -> Value:
         return x
 
@@ -111,6 +119,53 @@ class OnnxOps(Ops[Value, Weight]):
             places = self._node("Sub", places, self._node("Unsqueeze", keys, self._integers(1)))
         numbers = self._node("Gather", table, self._node("Gather", self._rows(rows), places, axis=0), axis=0)
         return self._node("Unsqueeze", self._node("Transpose", numbers, perm=(2, 0, 1)), self._integers(0))
+
+    def relative_scores(
+        self,
+        query: Value,
+        key: Value,
+        ids: Value,
+        rows: Rows,
+        *,
+        keys: Value | None,
+        queries: Value | None,
+        heads: int,
+        scale: float,
+        first_only: bool = False,
+    ) -> Value:
+        size = query.width // heads
+
+        def split(x: Value, *axes: int) -> Value:
+            return self._node("Transpose", self._node("Reshape", x, self._integers(0, 0, heads, size)), perm=axes)
+
+        table, middle = self._rows(rows), self._scalar(len(rows) // 2 - 1)
+        keys_ = self._node("Range", self._scalar(0), self._squeezed(self._length(ids)), self._scalar(1))
+        queries_ = self._integers(0) if first_only else keys_
+        distances = self._node(
+            "Sub",
+            self._node("Unsqueeze", self._node("Add", keys_, middle), self._integers(0)),
+            self._node("Unsqueeze", queries_, self._integers(1)),
+        )
+        # Of the vectors only those are taken that this length has: the numbers of the rows fall from end to end.
+        reach = self._node("Sub", self._length(ids), self._scalar(1))
+        low = self._node("Gather", table, self._node("Add", middle, reach))
+        high = self._node("Add", self._node("Gather", table, self._node("Sub", middle, reach)), self._scalar(1))
+        count = self._node("Sub", high, low)
+        chosen = self._node("Sub", self._node("Gather", table, distances), low)
+
+        def products(x: Value, vectors: Value, places: Value, axis: int) -> Value:
+            own = self._node("Slice", split(self._scaled(vectors, scale), 0, 2, 3, 1), low, high, self._integers(3))
+            found = self._node("MatMul", split(x, 0, 2, 1, 3), own)
+            flat = self._node("Reshape", found, self._integers(0, 0, -1))
+            starts = self._node("Unsqueeze", self._node("Mul", places, count), self._integers(axis))
+            return self._node("Gather", flat, self._node("Add", starts, chosen), axis=2)
+
+        parts = []
+        if keys is not None:
+            parts.append(products(query, keys, queries_, 1))
+        if queries is not None:
+            parts.append(products(key, queries, keys_, 0))
+        return functools.reduce(self.add, parts)
 
     def attention(
         self,

@@ -3,6 +3,7 @@
 from berthub.formats.huggingface.architecture import Architecture
 from berthub.formats.huggingface.architectures.albert import ALBERT
 from berthub.formats.huggingface.architectures.bert import BERT
+from berthub.formats.huggingface.architectures.deberta import DEBERTA
 from berthub.formats.huggingface.architectures.distilbert import DISTILBERT
 from berthub.formats.huggingface.architectures.electra import ELECTRA
 from berthub.formats.huggingface.architectures.mobilebert import MOBILEBERT
@@ -12,6 +13,6 @@ from berthub.formats.huggingface.architectures.roberta import ROBERTA
 __all__ = ["ARCHITECTURES"]
 
 ARCHITECTURES: dict[str, Architecture] = {
-    each.model_type: each for each in (ALBERT, BERT, DISTILBERT, ELECTRA, MOBILEBERT, MPNET, ROBERTA)
+    each.model_type: each for each in (ALBERT, BERT, DEBERTA, DISTILBERT, ELECTRA, MOBILEBERT, MPNET, ROBERTA)
 }
 """What is read and written, by `model_type`."""
