@@ -55,10 +55,13 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "deberta_v3": ("DebertaV2", {**_DEBERTA, **_V3}),
     "deberta_v2": ("DebertaV2", {**_DEBERTA, **_V2}),
     "deberta_plain": ("DebertaV2", {**_DEBERTA, "norm_rel_ebd": "layer_norm", "pos_att_type": "None"}),
+    "camembert": ("Camembert", {**_BERT, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": 1}),
+    "data2vec": ("Data2VecText", {**_BERT, "pad_token_id": 1}),
+    "xlm_roberta": ("XLMRoberta", {**_BERT, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": 1}),
     "mpnet": ("MPNet", {**_BERT, "layer_norm_eps": 1e-5, "pad_token_id": 1}),
     "mobilebert_norms": ("MobileBert", {**_MOBILE, "normalization_type": "layer_norm", "layer_norm_eps": 1e-5}),
 }
-MLM = ("bert", "electra", "albert", "deberta_v2", "deberta_v3", "distilbert", "mpnet", "roberta")
+MLM = ("bert", "electra", "albert", "deberta_v2", "deberta_v3", "distilbert", "mpnet", "roberta", "xlm_roberta")
 _PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(35))]
 
 
@@ -67,7 +70,7 @@ def _save(folder: Path, name: str, kind: str = "Model", **settings: Any) -> Any:
     config = getattr(transformers, f"{title}Config")(**config, **settings)
     model = randomize(getattr(transformers, f"{title}{kind}")(config))
     model.save_pretrained(folder)
-    pieces = [_PIECES[1], _PIECES[0], *_PIECES[2:]] if name in ("mpnet", "roberta") else _PIECES
+    pieces = [_PIECES[1], _PIECES[0], *_PIECES[2:]] if CONFIGS[name][1].get("pad_token_id") == 1 else _PIECES
     (folder / "vocab.txt").write_text("\n".join(pieces))
     (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 16}))
     return model

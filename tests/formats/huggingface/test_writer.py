@@ -20,6 +20,13 @@ from support.tiny import tiny_checkpoint
 from support.transformers_models import POSITIONS, assert_close, inputs, loaded, ours, theirs, transformers
 
 TABLE = "bert/embeddings/word_embeddings"
+_V3 = {
+    "type_vocab_size": 1,
+    "position_embeddings": False,
+    "type_embeddings": False,
+    "shared_projections": True,
+    "convolution": None,
+}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "bert": ("bert", {"embedding_size": None, "lower_case": False, "strip_accents": True, "split_chinese": False}),
     "bert_unpooled": ("bert", {"embedding_size": None, "pooler": False, "activation": "relu", "hidden_dropout": 0.3}),
@@ -30,7 +37,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "albert_wide": ("albert", {"embedding_size": 24, "num_groups": 1}),
     "distilbert": ("distilbert", {}),
     "roberta": ("roberta", {"first_position": 1, "activation": "gelu_erf", "layer_norm_eps": 1e-5}),
+    "deberta_v2": ("deberta_v2", {}),
+    "deberta_v3": ("deberta_v2", _V3),
     "mobilebert": ("mobilebert", {}),
+    "mpnet": ("mpnet", {"activation": "gelu_erf", "layer_norm_eps": 1e-5}),
     "mobilebert_norms": (
         "mobilebert",
         {"pooler": True, "normalization": "layer_norm", "layer_norm_eps": 1e-5, "num_feedforward": 1},
@@ -40,7 +50,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def _model(name: str, head: Head | None = None) -> Checkpoint:
     architecture, settings = CASES[name]
-    return dataclasses.replace(tiny_checkpoint(architecture, **settings), head=head)
+    tiny = tiny_checkpoint(architecture, **settings)
+    vocabulary = tiny.vocabulary
+    if architecture == "mpnet":
+        # Its padding is the second piece.
+        pad, unknown, *others = vocabulary.pieces
+        vocabulary = Vocabulary((unknown, pad, *others))
+    return dataclasses.replace(tiny, vocabulary=vocabulary, head=head)
 
 
 def _head(task: Any, labels: int, pooling: Any = "pooled") -> Head:
@@ -129,6 +145,7 @@ def test_taggers_come_back_and_compute_the_same(tmp_path: Path, name: str) -> No
         (tiny_checkpoint("bert"), "ElectraForMaskedLM computes gelu_erf"),
         (tiny_checkpoint("mobilebert", shared_bottleneck=False), "neither shared_bottleneck nor bottleneck_attention"),
         (tiny_checkpoint("mobilebert", normalization="layer_norm"), "more than one epsilon"),
+        (tiny_checkpoint("mpnet", first_position=1, activation="gelu_erf"), "counts positions from 2, and this model"),
         (tiny_checkpoint("mobilebert", mlm=True), "MobileBertForMaskedLM has weights that this model's does not"),
         (_model("bert", _head("classify", 2, pooling="mean")), "sees the mean vector of a text"),
         (_model("electra_pooled", _head("classify", 2)), "ElectraForSequenceClassification computes something else"),
@@ -210,3 +227,15 @@ def test_the_sentence_piece_model_is_the_same(models: Path, tmp_path: Path) -> N
     found = tokenizer("The quick brown fox")["input_ids"]
     assert [found[0], found[-1]] == [vocabulary.ids["[CLS]"], vocabulary.ids["[SEP]"]]
     assert found == Tokenizer.from_checkpoint(checkpoint)("The quick brown fox")["input_ids"]
+
+
+def test_a_roberta_with_sentence_pieces_is_an_xlm_roberta(models: Path, tmp_path: Path) -> None:
+    path = models / "albert_v3" / "assets" / "30k-clean.model"
+    vocabulary = sentencepiece_vocabulary(path.read_bytes(), source="here")
+    checkpoint = _with_vocabulary("roberta", vocabulary, first_position=1, strip_accents=True)
+    write_huggingface(checkpoint, tmp_path / "model")
+    _assert_same(read(tmp_path / "model"), checkpoint)
+    model, missing = loaded(tmp_path / "model")
+    assert type(model).__name__ == "XLMRobertaModel"
+    assert not missing
+    assert_close(ours(checkpoint)["pooled_output"], theirs(model, checkpoint).pooler_output)

@@ -78,6 +78,8 @@ class Architecture:
 
     # Whether a model with this configuration is written so. The first architecture of the table that says yes counts.
     writes: Callable[[Any], bool] = lambda config: True
+    # The algorithms of the vocabularies with which it is written; None: of those that no other one claims.
+    algorithms: tuple[str, ...] | None = None
     # What else config.json holds of a configuration.
     also_stored: Callable[[Any], dict[str, Any]] = lambda config: {}
     # The class of the tokenizer that is written for WordPiece; None: BERT's.

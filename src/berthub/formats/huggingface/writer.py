@@ -37,7 +37,7 @@ def write_huggingface(checkpoint: Checkpoint, folder: Path, *, encoder_only: boo
     """
     config = checkpoint.config
     head = None if encoder_only else checkpoint.head
-    architecture = _architecture(config)
+    architecture = _architecture(config, checkpoint.vocabulary)
     _refuse_other_numbers(architecture, config, checkpoint.vocabulary, mlm=config.mlm and not encoder_only)
     tensors = _tensors(architecture, checkpoint, head, encoder_only=encoder_only)
     max_length = config.max_positions if head is None else head.max_length
@@ -63,10 +63,15 @@ def write_huggingface(checkpoint: Checkpoint, folder: Path, *, encoder_only: boo
         (unfinished / "config.json").write_text(text, encoding="utf-8")
 
 
-def _architecture(config: EncoderConfig) -> Architecture:
-    for architecture in ARCHITECTURES.values():
-        if isinstance(config, architecture.config) and architecture.writes(config):
-            return architecture
+def _architecture(config: EncoderConfig, vocabulary: Vocabulary) -> Architecture:
+    able = [each for each in ARCHITECTURES.values() if isinstance(config, each.config) and each.writes(config)]
+    # Those that claim the vocabulary's algorithm come before those that claim none.
+    for algorithms in (
+        lambda each: vocabulary.algorithm in (each.algorithms or ()),
+        lambda each: each.algorithms is None,
+    ):
+        if found := next(filter(algorithms, able), None):
+            return found
     raise UnsupportedModelError(
         f"transformers has no class for the architecture {config.architecture}, so this model cannot become a Hugging "
         f"Face folder; {_OTHERWISE}"

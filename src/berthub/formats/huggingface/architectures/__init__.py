@@ -9,10 +9,24 @@ from berthub.formats.huggingface.architectures.electra import ELECTRA
 from berthub.formats.huggingface.architectures.mobilebert import MOBILEBERT
 from berthub.formats.huggingface.architectures.mpnet import MPNET
 from berthub.formats.huggingface.architectures.roberta import ROBERTA
+from berthub.formats.huggingface.architectures.xlm_roberta import CAMEMBERT, DATA2VEC_TEXT, XLM_ROBERTA
 
 __all__ = ["ARCHITECTURES"]
 
 ARCHITECTURES: dict[str, Architecture] = {
-    each.model_type: each for each in (ALBERT, BERT, DEBERTA, DISTILBERT, ELECTRA, MOBILEBERT, MPNET, ROBERTA)
+    each.model_type: each
+    for each in (
+        ALBERT,
+        BERT,
+        CAMEMBERT,
+        DATA2VEC_TEXT,
+        DEBERTA,
+        DISTILBERT,
+        ELECTRA,
+        MOBILEBERT,
+        MPNET,
+        ROBERTA,
+        XLM_ROBERTA,
+    )
 }
 """What is read and written, by `model_type`."""

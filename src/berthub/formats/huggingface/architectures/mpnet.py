@@ -43,6 +43,7 @@ MPNET = Architecture(
     exact_gelu_in_decoder=True,
     classifier="classifier.out_proj",
     classifier_pooler="classifier.dense",
-    wordpiece_class="MPNetTokenizer",
+    # BERT's gives token types, which this model has none of.
+    wordpiece_class="DistilBertTokenizer",
     fault_in_writing=_other_padding,
 )
