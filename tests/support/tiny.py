@@ -65,10 +65,12 @@ def tiny_checkpoint(architecture: str, *, seed: int = 0, **settings: Any) -> Che
         name: (draw.normal(size=shape) * 0.2 + name.endswith("gamma")).astype(np.float32)
         for name, shape in weight_shapes(config).items()
     }
+    # MPNet's positions count from 2, after the piece of padding.
+    first = ("[UNK]", "[PAD]") if architecture == "mpnet" else ("[PAD]", "[UNK]")
     return Checkpoint(
         config=config,
         weights=weights,
-        vocabulary=Vocabulary(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)),
+        vocabulary=Vocabulary((*first, "[CLS]", "[SEP]", "[MASK]", *WORDS)),
         origin=Origin(format="made for a test", folder=Path()),
     )
 
