@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.containers.files import map_file, open_file
+from berthub.containers.float_types import as_float32
 from berthub.containers.places import check_apart
 from berthub.errors import CorruptFileError, MissingDependencyError, ModelError, UnsupportedModelError
 
@@ -100,9 +101,4 @@ def _array(name: str, dataset: Any, data: npt.NDArray[np.uint8], path: Path) -> 
         raise CorruptFileError(f"{path} is truncated: {name!r} of shape {shape} is not in its {len(data):,} bytes")
     else:
         array = np.ndarray(shape, dtype, data[offset : offset + size].data)
-    if bfloat16:
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    if dtype.kind != "f" or dtype == np.dtype("<f4"):
-        return array
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
-        return array.astype(np.float32)
+    return as_float32(array, bfloat16=bfloat16)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.containers.files import memory_map
+from berthub.containers.float_types import as_float32
 from berthub.containers.places import check_apart
 from berthub.containers.strict_json import parse_json
 from berthub.errors import CorruptFileError, UnsupportedModelError
@@ -102,7 +103,7 @@ def _tensors(path: Path, data: npt.NDArray[np.uint8]) -> Iterator[tuple[str, npt
                 f"{place.end - place.begin:,} bytes"
             )
         array = np.ndarray(place.shape, dtype, tensors[place.begin : place.end].data)
-        yield name, _as_float32(array, place.dtype)
+        yield name, as_float32(array, bfloat16=place.dtype == "BF16")
 
 
 def _places(path: Path, header: bytes, held: int) -> dict[str, _Place]:
@@ -134,14 +135,3 @@ def _place(path: Path, name: str, entry: Any) -> _Place:
     raise CorruptFileError(
         f"the header of {path} is damaged: {name[:200]!r} should have dtype, shape and data_offsets alone"
     )
-
-
-def _as_float32(array: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
-    if dtype == "BF16":
-        bits = array.astype(np.uint32)
-        bits <<= 16
-        return bits.view(np.float32)
-    if dtype in ("F16", "F64"):
-        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
-            return array.astype(np.float32)
-    return array

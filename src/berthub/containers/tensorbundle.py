@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.containers.files import memory_map, read_bytes
+from berthub.containers.float_types import as_float32
 from berthub.containers.places import check_apart
 from berthub.containers.protos import parse
 from berthub.containers.sstable import masked_crc32c, read_table, varint
@@ -26,7 +27,7 @@ __all__ = ["TensorBundle"]
 
 _STRING = 7
 # DataType of tensorflow/core/framework/types.proto -> what NumPy calls it
-_BFLOAT16, _FLOAT16 = 14, 19
+_BFLOAT16 = 14
 _DTYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype("<f4"),
     2: np.dtype("<f8"),
@@ -37,7 +38,7 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     9: np.dtype("<i8"),
     10: np.dtype("?"),
     _BFLOAT16: np.dtype("<u2"),  # bfloat16, by its bits
-    _FLOAT16: np.dtype("<f2"),
+    19: np.dtype("<f2"),
 }
 # NumPy takes no more than 64; a weight has at most three.
 _MOST_DIMENSIONS = 8
@@ -99,10 +100,11 @@ class TensorBundle:
     def array(self, key: str) -> npt.NDArray[Any]:
         """A numeric tensor: a view of its shard, aligned or not, as the file has it; a partitioned one, a copy.
 
-        float16 and bfloat16 become float32, which holds each of their values.
+        Other floats become float32, which holds each value of float16 and bfloat16.
         """
         entry = self._entries[key]
-        return _widened(self._joined(key, entry) if entry.slices else self._view(key, entry), entry.dtype)
+        array = self._joined(key, entry) if entry.slices else self._view(key, entry)
+        return as_float32(array, bfloat16=entry.dtype == _BFLOAT16)
 
     def _view(self, key: str, entry: _Entry) -> npt.NDArray[Any]:
         dtype = self._dtype(key, entry)
@@ -241,9 +243,3 @@ def _crc32c(data: npt.NDArray[np.uint8]) -> int:
     for start in range(0, len(data), _CHECKSUM_CHUNK):
         crc = google_crc32c.extend(crc, data[start : start + _CHECKSUM_CHUNK].tobytes())
     return crc
-
-
-def _widened(array: npt.NDArray[Any], kind: int) -> npt.NDArray[Any]:
-    if kind == _BFLOAT16:
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return array.astype(np.float32) if kind == _FLOAT16 else array
