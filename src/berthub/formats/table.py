@@ -8,6 +8,7 @@ from typing import Any
 from berthub.checkpoint import Checkpoint
 from berthub.errors import CorruptFileError, ModelNotFoundError
 from berthub.formats.huggingface.reader import read_huggingface
+from berthub.formats.huggingface.weights import FILES
 from berthub.formats.keras_hub import WEIGHTS, read_keras_hub
 from berthub.formats.native import CONFIG, read_native
 from berthub.formats.onnx.reader import read_onnx
@@ -62,12 +63,8 @@ FORMATS = (
     Format("KerasHub preset", ("config.json", WEIGHTS), read_keras_hub),
     Format("Model Garden checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_model_garden, is_model_garden),
     Format("Google checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_google),
-    # The reader says how to convert it.
-    Format(
-        "Hugging Face folder with a pickle",
-        ("config.json", "pytorch_model.bin|pytorch_model.bin.index.json"),
-        read_huggingface,
-    ),
+    # Copies of weights that the folder may have in one of the formats above, too.
+    Format("Hugging Face folder without safetensors", ("config.json", "|".join(FILES)), read_huggingface),
 )
 
 

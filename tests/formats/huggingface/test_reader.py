@@ -123,12 +123,6 @@ def test_sharded_weights_are_read(folder: Path) -> None:
         read(folder)
 
 
-def test_a_pickle_is_refused_with_the_way_to_convert_it(folder: Path) -> None:
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(UnsupportedModelError, match=r"(?s)pytorch_model\.bin.*save_pretrained"):
-        read(folder)
-
-
 def test_another_tokenizer_over_the_same_files_is_refused(folder: Path) -> None:
     _change(folder / "tokenizer_config.json", tokenizer_class="BertJapaneseTokenizer")
     with pytest.raises(UnsupportedModelError, match="BertJapaneseTokenizer"):

@@ -1,4 +1,4 @@
-"""Read Hugging Face folders: `config.json`, safetensors (one file or several), and a tokenizer's files."""
+"""Read Hugging Face folders: `config.json`, files of weights, and a tokenizer's files."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
 from berthub.containers.files import read_json
-from berthub.containers.safetensors import read_safetensors
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture
 from berthub.formats.huggingface.architectures import ARCHITECTURES
 from berthub.formats.huggingface.heads import head_scope, head_task, read_head
 from berthub.formats.huggingface.tokenizer import longest_text, read_tokenization
+from berthub.formats.huggingface.weights import read_weights
 from berthub.formats.renaming import rename
 from berthub.formats.settings import Settings, look_up
 from berthub.head import Task
@@ -37,7 +37,7 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     architecture = _architecture(stored, path)
     stored = architecture.normalized(stored, str(path))
     _refuse_other_settings(architecture, stored, path)
-    arrays = _arrays(folder, _class_name(stored))
+    arrays, file = read_weights(folder)
     renamed, unknown = rename(arrays, architecture.reading(stored))
     if _TABLE not in renamed:
         raise ModelNotFoundError(
@@ -71,9 +71,14 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
         config=config,
         weights=weights,
         vocabulary=vocabulary,
-        origin=settings.origin(FORMAT, folder, unused=arrays.keys() - used),
+        origin=settings.origin(_format(file), folder, unused=arrays.keys() - used),
         head=head,
     )
+
+
+def _format(file: str) -> str:
+    """What the format is called; `file` has the weights, or lists their files."""
+    return FORMAT if ".safetensors" in file else f"{FORMAT} with {file.removesuffix('.index.json')}"
 
 
 def _class_name(stored: Mapping[str, Any]) -> str:
@@ -106,42 +111,6 @@ def _refuse_other_settings(architecture: Architecture, stored: Mapping[str, Any]
     for key, value in architecture.must_be.items():
         if stored.get(key, value) != value:
             raise UnsupportedModelError(f"{path} sets {key} to {stored[key]!r}; what is supported: {value!r}")
-
-
-def _arrays(folder: Path, kind: str) -> dict[str, npt.NDArray[Any]]:
-    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if whole.is_file():
-        return read_safetensors(whole)
-    if not index.is_file():
-        found = ", ".join(sorted(path.name for path in folder.glob("*.bin")))
-        raise UnsupportedModelError(
-            f"{folder} has its weights in {found or 'no file'}, "
-            "not in model.safetensors. pytorch_model.bin is a pickle, a program that reading would run. Convert it "
-            "once, into another folder, and load that:\n"
-            f"  from transformers import AutoTokenizer, {kind}\n"
-            f'  {kind}.from_pretrained("{folder}").save_pretrained("{folder}-safetensors")\n'
-            f'  AutoTokenizer.from_pretrained("{folder}").save_pretrained("{folder}-safetensors")'
-        )
-    parts = read_json(index).get("weight_map")
-    if not isinstance(parts, dict) or not all(isinstance(part, str) for part in parts.values()):
-        raise CorruptFileError(f"{index} should hold an object weight_map, from tensor names to file names")
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    lies_in: dict[str, str] = {}
-    for part in sorted(set(parts.values())):
-        # The name comes from the file: it must not lead out of the folder.
-        if Path(part).name != part or not part.endswith(".safetensors"):
-            raise CorruptFileError(f"{index} names {part!r}, which is no safetensors file in its own folder")
-        for name, array in read_safetensors(folder / part).items():
-            if name in lies_in:
-                raise CorruptFileError(f"{folder} is damaged: {lies_in[name]} and {part} both hold {name!r}")
-            arrays[name], lies_in[name] = array, part
-    if astray := sorted(name for name in {**parts, **lies_in} if parts.get(name) != lies_in.get(name)):
-        name = astray[0]
-        raise CorruptFileError(
-            f"{index} is damaged: it has {name!r} in {parts.get(name, 'no file')}, and it lies in "
-            f"{lies_in.get(name, 'no file')}" + (f" (and {len(astray) - 1} more)" if len(astray) > 1 else "")
-        )
-    return arrays
 
 
 def _refuse_foreign_parts(architecture: Architecture, table: str, unknown: Sequence[str], folder: Path) -> None:
