@@ -20,7 +20,7 @@ __all__ = ["Known", "Maker", "read_pickle"]
 # The pickle in a file of weights has some hundred bytes for each tensor.
 _LARGEST = 1 << 26
 # `pickle` puts a thousand values at a time into a list or dictionary, and weights are nested three deep.
-_DEEPEST, _MOST_WAITING = 64, 1 << 17
+_DEEPEST, _MOST_WAITING = 64, 1 << 15
 _LONGEST_NAME = 256
 # Sizes have 8 bytes; the number that begins a file of the older form has 10.
 _LONGEST_INTEGER = 16
