@@ -3,7 +3,7 @@
 All are given the names and the `[out, in]` kernels of PyTorch's, which the tables of the architectures know.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from berthub.containers.safetensors import read_safetensors
 from berthub.containers.torch_files import read_torch
 from berthub.errors import CorruptFileError, ModelNotFoundError
 
-__all__ = ["FILES", "read_weights"]
+__all__ = ["FILES", "KINDS", "Kind", "read_weights"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -32,8 +32,8 @@ def _same(name: str) -> str:
 
 
 def _from_flax(name: str) -> str:
-    """`params/encoder/layer/0/output/dense/kernel` -> `params.encoder.layer.0.output.dense.weight`."""
-    *scopes, end = name.split("/")
+    """`params/encoder/layer/0/output/dense/kernel` -> `encoder.layer.0.output.dense.weight`."""
+    *scopes, end = name.removeprefix("params/").split("/")
     return ".".join([*scopes, _FLAX.get(end, end)])
 
 
@@ -50,7 +50,7 @@ def _from_keras(name: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Kind:
+class Kind:
     """One kind of files: `whole` is the only one; with `.index.json` after its name, the index of several."""
 
     whole: str
@@ -62,21 +62,39 @@ class _Kind:
 
     @property
     def index(self) -> str:
+        """The name of the file that says which tensors lie in which file."""
         return f"{self.whole}.index.json"
 
     @property
     def suffix(self) -> str:
+        """How the names of all such files end."""
         return Path(self.whole).suffix
+
+    def renamed(self, tensors: Iterable[tuple[str, npt.NDArray[Any], str]], folder: Path) -> Arrays:
+        """The tensors, each with its name and the file that it is in, as PyTorch has them.
+
+        Keras stores a weight that several layers use with each of them; other weights are there once.
+        """
+        arrays: Arrays = {}
+        lies_in: dict[str, str] = {}
+        for name, array, part in tensors:
+            ours = self.rename(name)
+            if self.transposed and name.removesuffix(":0").endswith("/kernel"):
+                array = array.T
+            if ours in arrays and not (self.rename is _from_keras and np.array_equal(arrays[ours], array)):
+                raise CorruptFileError(f"{folder} is damaged: {lies_in[ours]} and {part} both hold {ours!r}")
+            arrays[ours], lies_in[ours] = array, part
+        return arrays
 
 
 # The first that a folder has counts: they are the same weights, as transformers saved them.
-_KINDS = (
-    _Kind(whole="model.safetensors", read=read_safetensors),
-    _Kind(whole="pytorch_model.bin", read=read_torch),
-    _Kind(whole="tf_model.h5", read=read_hdf5, rename=_from_keras, transposed=True),
-    _Kind(whole="flax_model.msgpack", read=read_msgpack, rename=_from_flax, transposed=True),
+KINDS = (
+    Kind(whole="model.safetensors", read=read_safetensors),
+    Kind(whole="pytorch_model.bin", read=read_torch),
+    Kind(whole="tf_model.h5", read=read_hdf5, rename=_from_keras, transposed=True),
+    Kind(whole="flax_model.msgpack", read=read_msgpack, rename=_from_flax, transposed=True),
 )
-FILES = tuple(name for kind in _KINDS for name in (kind.whole, kind.index))
+FILES = tuple(name for kind in KINDS for name in (kind.whole, kind.index))
 """The names of the files that mark weights, the preferred ones first."""
 
 
@@ -86,17 +104,16 @@ def read_weights(folder: Path) -> tuple[Arrays, str]:
     Where there are several kinds of files, safetensors count, then `pytorch_model.bin`, `tf_model.h5` and
     `flax_model.msgpack`; of one kind, the whole file before the sharded one.
     """
-    for kind in _KINDS:
+    for kind in KINDS:
         if (whole := folder / kind.whole).is_file():
-            return _renamed(
-                ((name, array, whole.name) for name, array in kind.read(whole).items()), kind, folder
-            ), whole.name
+            tensors = ((name, array, whole.name) for name, array in kind.read(whole).items())
+            return kind.renamed(tensors, folder), whole.name
         if (index := folder / kind.index).is_file():
             return _sharded(index, kind), index.name
     raise ModelNotFoundError(f"{folder} holds no weights: none of {', '.join(FILES)} is there")
 
 
-def _sharded(index: Path, kind: _Kind) -> Arrays:
+def _sharded(index: Path, kind: Kind) -> Arrays:
     parts = read_json(index).get("weight_map")
     if not isinstance(parts, dict) or not all(isinstance(part, str) for part in parts.values()):
         raise CorruptFileError(f"{index} should hold an object weight_map, from tensor names to file names")
@@ -113,7 +130,7 @@ def _sharded(index: Path, kind: _Kind) -> Arrays:
                 lies_in[kind.rename(name)] = part
                 yield name, array, part
 
-    arrays = _renamed(tensors(), kind, index.parent)
+    arrays = kind.renamed(tensors(), index.parent)
     listed = {kind.rename(name): part for name, part in parts.items()}
     if astray := sorted(name for name in {**listed, **lies_in} if listed.get(name) != lies_in.get(name)):
         name = astray[0]
@@ -121,21 +138,4 @@ def _sharded(index: Path, kind: _Kind) -> Arrays:
             f"{index} is damaged: it has {name!r} in {listed.get(name, 'no file')}, and it lies in "
             f"{lies_in.get(name, 'no file')}" + (f" (and {len(astray) - 1} more)" if len(astray) > 1 else "")
         )
-    return arrays
-
-
-def _renamed(tensors: Iterator[tuple[str, npt.NDArray[Any], str]], kind: _Kind, folder: Path) -> Arrays:
-    """The tensors, each with the file that it is in, under PyTorch's names.
-
-    Keras stores a weight that several layers use with each of them; other weights are there once.
-    """
-    arrays: Arrays = {}
-    lies_in: dict[str, str] = {}
-    for name, array, part in tensors:
-        if kind.transposed and name.removesuffix(":0").endswith("/kernel"):
-            array = array.T
-        ours = kind.rename(name)
-        if ours in arrays and not (kind.rename is _from_keras and np.array_equal(arrays[ours], array)):
-            raise CorruptFileError(f"{folder} is damaged: {lies_in[ours]} and {part} both hold {ours!r}")
-        arrays[ours], lies_in[ours] = array, part
     return arrays
