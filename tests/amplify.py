@@ -34,11 +34,12 @@ from berthub.containers.safetensors import read_safetensors
 from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import BerthubError
 from berthub.formats import read
+from berthub.formats.huggingface.weights import read_weights
 from berthub.formats.native import write_native
 from berthub.formats.preprocessor import read_preprocessor
 from berthub.formats.tensorflow.google_files import checkpoint_prefix
 from berthub.formats.vocabularies import sentencepiece_vocabulary, wordpiece_vocabulary
-from support import bundles
+from support import bundles, small_weights
 from support.tiny import tiny_checkpoint
 
 MULTIPLE = 48
@@ -538,6 +539,7 @@ ATTACKS: dict[str, Attack] = {
     "hdf5-never-written": Attack(_hdf5(_empty_dataset), lambda folder: read_hdf5(folder / "x.h5"), 100_000),
     "npz-packed": Attack(_npz, lambda folder: read_npz(folder / "x.npz"), 50_000_000),
     "npz-claims": Attack(_npz_claim, lambda folder: read_npz(folder / "x.npz"), 1_000_000),
+    **{name: Attack(build, read_weights, size) for name, (build, size) in small_weights.FILES.items()},
 }
 
 

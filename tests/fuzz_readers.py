@@ -30,15 +30,13 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from berthub.checkpoint import Checkpoint
-from berthub.containers.protos import parse
-from berthub.containers.sstable import read_table
+from berthub.containers.safetensors import read_safetensors
 from berthub.containers.tensorbundle import TensorBundle
 from berthub.embedding import Embedding
 from berthub.errors import BerthubError
@@ -48,15 +46,15 @@ from berthub.formats.native import write_native
 from berthub.formats.onnx.writer import write_onnx
 from berthub.formats.tensorflow.google_writer import write_google
 from berthub.tokenization.tokenizer import Tokenizer
-from support.bundles import table, write_bundle
+from support.bundles import write_bundle
+from support.damage import damage
+from support.torch_files import save_arrays
 
 _SECONDS = 20  # for one case; a tiny model is read in milliseconds
 _BYTES = 1 << 29  # beyond what the process has mapped at the start: the models have less than one megabyte
-_NUMBERS = (0, -1, 1, 2**31, 2**63, -(2**63), 10**30, 1e308, float("nan"), float("inf"), 0.5)
 _CHUNK = 200
 # Not read, or not part of a model.
 _IGNORED = ("golden.npz", "golden.json", "golden_tokens.json", "fingerprint.pb")
-_TEXTS = ("", "x", "a/b", "../../../etc/passwd", "x" * 1000, "group_0/layer_99999999999/inner_group_0/x")
 # Forms that no folder of the models has: the model, and what writes it.
 _WRITTEN = (
     ("albert_v3", write_google),
@@ -71,12 +69,14 @@ _WRITTEN = (
     ("tf2_v2", write_onnx),
     ("albert_v3", write_onnx),
 )
-_SENTENCE_VECTORS = "hf_bert"
+_SENTENCE_VECTORS = _PICKLED = "hf_bert"
 _PARTITIONED = "google_checkpoint"
 # What a damaged file may change unseen: it has no checksum of it.
 _UNSEEN = {
     "*.safetensors": {"weights"},
     "*.h5": {"weights"},
+    "*.bin": {"weights"},  # the older form; members of archives have checksums
+    "*.msgpack": {"weights"},
     "*.onnx": {"weights"},
     "*.json": {"settings", "pieces", "head", "ids"},
     "*.txt": {"settings", "pieces", "ids"},
@@ -143,7 +143,17 @@ def write_models(root: Path, folder: Path) -> list[Path]:
     write_huggingface(dataclasses.replace(read(root / _SENTENCE_VECTORS), embedding=own), vectors)
     prompts = {"prompts": {"query": ""}, "default_prompt_name": "query"}
     (vectors / "config_sentence_transformers.json").write_text(json.dumps(prompts))
-    return [*written, partitioned, vectors]
+    return [*written, partitioned, vectors, *_write_pickles(root / _PICKLED, folder)]
+
+
+def _write_pickles(source: Path, folder: Path) -> list[Path]:
+    """The model in both forms of `torch.save`."""
+    written = []
+    for older in (False, True):
+        written.append(folder / f"pickled{'_before_2020' * older}")
+        shutil.copytree(source, written[-1], ignore=shutil.ignore_patterns(*_IGNORED, "*.safetensors"))
+        save_arrays(written[-1] / "pytorch_model.bin", read_safetensors(source / "model.safetensors"), older=older)
+    return written
 
 
 def run_case(folders: list[Path], seed: int) -> str:
@@ -205,141 +215,6 @@ def _fingerprint(checkpoint: Checkpoint) -> dict[str, Any]:
         "head": None if head is None else (head.task, head.labels, head.pooling, head.max_length),
         "ids": tokens.ids.tolist(),
     }
-
-
-def damage(path: Path, chance: random.Random) -> None:
-    """Change the file in one of many ways."""
-    data = bytearray(path.read_bytes())
-    ways = [_flip, _flip, _truncate, _extend, _overwrite, _repeat, _lengths]
-    if path.suffix == ".json":
-        ways += [_json, _json, _json]
-    if path.suffix == ".index":
-        ways += [_entries] * 20
-    if path.name == "saved_model.pb":
-        ways += [_messages] * 7
-    path.chmod(0o644)
-    path.write_bytes(bytes(chance.choice(ways)(data, chance)))
-
-
-def _flip(data: bytearray, chance: random.Random) -> bytes:
-    for _ in range(chance.choice((1, 1, 1, 2, 8, 64))):
-        if data:
-            data[_position(data, chance)] ^= 1 << chance.randrange(8)
-    return data
-
-
-def _truncate(data: bytearray, chance: random.Random) -> bytes:
-    return data[: chance.choice((0, 1, 8, 47, 48, chance.randrange(len(data) + 1), max(0, len(data) - 1)))]
-
-
-def _extend(data: bytearray, chance: random.Random) -> bytes:
-    return data + chance.randbytes(chance.choice((1, 7, 48, 4096)))
-
-
-def _overwrite(data: bytearray, chance: random.Random) -> bytes:
-    start = _position(data, chance) if data else 0
-    length = chance.choice((1, 4, 8, 100))
-    data[start : start + length] = chance.choice((b"\0", b"\xff", b"\x80", chance.randbytes(1))) * length
-    return data
-
-
-def _repeat(data: bytearray, chance: random.Random) -> bytes:
-    start = chance.randrange(len(data) + 1)
-    end = min(len(data), start + chance.choice((1, 16, 512)))
-    return data[:end] + data[start:end] * chance.choice((1, 3)) + data[end:]
-
-
-def _lengths(data: bytearray, chance: random.Random) -> bytes:
-    """A stretch that may be a length, of a varint or a fixed width, becomes a large one."""
-    start = _position(data, chance) if data else 0
-    large = chance.choice((b"\xff\xff\xff\xff\x07", b"\xff" * 9 + b"\x01", b"\xff\xff\xff\x7f", b"\xff" * 7 + b"\x7f"))
-    data[start : start + len(large)] = large
-    return data
-
-
-def _entries(data: bytearray, chance: random.Random) -> bytes:
-    """Entries of an index are damaged, and the index is written with checksums that fit."""
-    try:
-        entries = read_table(bytes(data))
-    except BerthubError:  # damaged before, in this same case
-        return data
-    for key in chance.sample(sorted(entries), k=min(len(entries), chance.choice((1, 1, 2, 10)))):
-        damaged = bytearray(entries.pop(key) if chance.random() < 0.9 else key)
-        way = chance.choice((_flip, _flip, _truncate, _overwrite, _lengths))
-        entries[key if chance.random() < 0.9 else bytes(_flip(bytearray(key), chance))] = bytes(way(damaged, chance))
-    return table(entries, block_size=chance.choice((64, 1 << 20)))
-
-
-def _messages(data: bytearray, chance: random.Random) -> bytes:
-    """A field somewhere within a SavedModel or one of its graphs gets another value, or goes."""
-    try:
-        saved_model = parse("SavedModel", bytes(data), source="a model")
-        for _ in range(chance.choice((1, 3, 10))):
-            graphs = [meta_graph for meta_graph in saved_model.meta_graphs if meta_graph.graph_def]
-            if graphs and chance.random() < 0.5:
-                meta_graph = chance.choice(graphs)
-                graph = parse("GraphDef", meta_graph.graph_def, source="a graph")
-                _change_field(graph, chance)
-                meta_graph.graph_def = graph.SerializeToString()
-            else:
-                _change_field(saved_model, chance)
-    except BerthubError:  # damaged before, in this same case
-        return data
-    return bytes(saved_model.SerializeToString())
-
-
-def _change_field(message: Any, chance: random.Random) -> None:
-    while fields := message.ListFields():
-        field, value = chance.choice(fields)
-        repeated = not isinstance(value, str | bytes | int | float) and not hasattr(value, "ListFields")
-        if chance.random() < 0.1:
-            message.ClearField(field.name)
-            return
-        index = chance.randrange(len(value)) if repeated else 0
-        one = value[index] if repeated else value
-        if hasattr(one, "ListFields"):
-            message = one
-            continue
-        changed: Any = chance.randbytes(chance.choice((0, 1, 4, 9)))
-        if isinstance(one, str):
-            changed = chance.choice((*_TEXTS, one[::-1], one[:-1]))
-        elif not isinstance(one, bytes):
-            changed = type(one)(chance.choice((0, 1, 2, 10, 2**31 - 1, -1)))
-        if repeated:
-            value[index] = changed
-        else:
-            setattr(message, field.name, changed)
-        return
-
-
-def _json(data: bytearray, chance: random.Random) -> bytes:
-    """One value anywhere in a JSON document becomes another, its key another, or it goes."""
-    try:
-        document = json.loads(bytes(data))
-    except ValueError:  # damaged before, in this same case
-        return data
-    places = list(_places(document))
-    if places:
-        container, key = chance.choice(places)
-        value: Any = chance.choice((*_NUMBERS, None, True, "", "x" * 1000, [], {}, [[]], {"a": {}}))
-        if chance.random() < 0.2:
-            del container[key]
-        else:
-            container[key] = value
-    return json.dumps(document).encode()
-
-
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
-    for key in keys[:200]:
-        yield value, key
-        yield from _places(value[key])
-
-
-def _position(data: bytearray, chance: random.Random) -> int:
-    """Any position, the first and last kilobyte more often: headers and footers are there."""
-    edge = min(len(data), 1024)
-    return chance.choice((chance.randrange(len(data)), chance.randrange(edge), len(data) - 1 - chance.randrange(edge)))
 
 
 def _run_child(

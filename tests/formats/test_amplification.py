@@ -16,6 +16,7 @@ import amplify
         "vocabulary-short-lines",
         "onnx-empty-tensors",
         "hdf5-deep-groups",
+        "torch-tensors",
     ],
 )
 def test_reading_costs_a_small_multiple_of_the_files(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Makes tests/data/models/tf_bert* and flax_bert*, and tests/data/foreign_names.jsonl; transformers 5 cannot write them.
+"""Makes what transformers 5 cannot write: tests/data/models/tf_bert*, flax_bert*, and tests/data/foreign_names.jsonl.
 
     TF_USE_LEGACY_KERAS=1 python tests/support/make_transformers4.py     # from the repository's root
 
