@@ -3,6 +3,7 @@ import contextlib
 import hashlib
 import io
 import tarfile
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from support.hub import Hub
 
 FILES = {"saved_model.pb": b"\x08\x01", "variables/variables.index": b"index", "assets/vocab.txt": b"[PAD]\n"}
 
@@ -19,7 +22,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The user's settings must not reach the tests, nor the tests the user's cache."""
     for name in ("BERTHUB_OFFLINE", "HF_HUB_OFFLINE", "TFHUB_CACHE_DIR", "KAGGLEHUB_VERBOSITY"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE", "SENTENCE_TRANSFORMERS_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BERTHUB_CACHE", str(tmp_path / "default-cache"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "no-huggingface"))
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "no-kagglehub"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("NO_PROXY", "*")
 
 
@@ -121,6 +129,13 @@ class Server:
 def server() -> Iterator[Server]:
     running = Server()
     with contextlib.closing(running):
+        yield running
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A stand-in for Hugging Face's hub, with one repository, org/name."""
+    with contextlib.closing(Hub(monkeypatch)) as running:
         yield running
 
 

@@ -15,12 +15,11 @@ from huggingface_hub import errors as hf_errors
 
 from berthub.errors import FetchError
 from berthub.sources import fetch as module
-from berthub.sources.fetch import HUGGING_FACE_FILES, fetch
+from berthub.sources.fetch import fetch
 from berthub.sources.kinds import HuggingFaceModel, KaggleModel, PyPIWheel, UrlArchive
 from berthub.sources.redaction import ClientError
 
 ELECTRA = KaggleModel("google", "electra", "tensorFlow2", "small", 2)
-BERT = HuggingFaceModel("bert-org/bert", "v1")
 WHEEL = PyPIWheel("a-model", "1.0")
 
 
@@ -121,43 +120,6 @@ def test_what_kaggle_raises_is_a_fetch_error(
     assert advice in str(caught.value)
 
 
-def test_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(repo: str, *, revision: str, local_dir: Path, cache_dir: Path, allow_patterns: list[str]) -> str:
-        assert (repo, revision) == ("bert-org/bert", "v1")
-        assert cache_dir.is_relative_to(tmp_path)
-        assert allow_patterns == list(HUGGING_FACE_FILES)
-        write(local_dir, {"config.json": b"{}", ".cache/huggingface/x.metadata": b""})
-        return str(local_dir)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert read(fetch(BERT, tmp_path)) == {"config.json": b"{}"}
-
-
-def test_the_patterns_take_what_a_reader_needs_and_no_more() -> None:
-    repository = {
-        "config.json": True, "model.safetensors": True, "model-00001-of-00002.safetensors": True,
-        "model.safetensors.index.json": True, "vocab.txt": True, "tokenizer.json": True, "tokenizer_config.json": True,
-        "special_tokens_map.json": True, "spiece.model": True, "modules.json": True, "1_Pooling/config.json": True,
-        "2_Normalize/config.json": True, "3_Own/config.json": True, "3_Own/pytorch_model.bin": False,
-        "config_sentence_transformers.json": True, "sentence_bert_config.json": True,
-        "sentence_roberta_config.json": True, "0_Transformer/config.json": True, "0_Transformer/vocab.txt": True,
-        "0_Transformer/model.safetensors": True, "0_Transformer/sentence_bert_config.json": True,
-        "0_Transformer/pytorch_model.bin": False,
-        "pytorch_model.bin": False, "tf_model.h5": False, "flax_model.msgpack": False, "onnx/model.onnx": False,
-        "rust_model.ot": False, "README.md": False, "openvino/openvino_model.bin": False, "handler.py": False,
-    }  # fmt: skip
-    from huggingface_hub.utils import filter_repo_objects
-
-    taken = set(filter_repo_objects(repository, allow_patterns=list(HUGGING_FACE_FILES)))
-    assert taken == {name for name, wanted in repository.items() if wanted}
-
-
-def test_a_repository_without_usable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: None)
-    with pytest.raises(FetchError, match=r"none of the files.*safetensors"):
-        fetch(BERT, tmp_path)
-
-
 def hf_error(kind: type[Exception]) -> Exception:
     error = kind.__new__(kind)
     error.args = ("it said no",)
@@ -181,7 +143,7 @@ def test_what_hugging_face_raises_is_a_fetch_error(
     def download(*_: object, **__: object) -> str:
         raise error
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", download)
     with pytest.raises(FetchError, match="Hugging Face did not give hf:google/electra_smal") as caught:
         fetch(HuggingFaceModel("google/electra_smal"), tmp_path)
     assert isinstance(caught.value.__cause__, ClientError)

