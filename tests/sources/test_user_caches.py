@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
+import huggingface_hub
 import kagglehub
 import pytest
 
@@ -189,6 +190,31 @@ def test_what_the_cache_itself_says_of_other_files(notes: str, root: Path, cache
         write(home / "trees", {f"{COMMIT}.json": json.dumps({"format_version": 1, "files": files}).encode()})
         with pytest.raises(OfflineError, match=r"modules\.json"):
             resolve("org/name", cache_dir=cache_dir, offline=True)
+
+
+def test_caches_that_the_real_clients_made(
+    root: Path, hub: Hub, cache_dir: Path, tmp_path: Path, files: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.give({**SENTENCES, "pytorch_model.bin": b"again"})
+    snapshot = huggingface_hub.snapshot_download("org/name", cache_dir=root, ignore_patterns="*.bin")
+    asked = len(hub.asked)
+    assert resolve("org/name", cache_dir=cache_dir) == Path(snapshot)
+    shutil.rmtree(root)
+    for name in BARE:
+        huggingface_hub.hf_hub_download("org/name", name, cache_dir=root)
+    with pytest.raises(huggingface_hub.errors.EntryNotFoundError):
+        huggingface_hub.hf_hub_download("org/name", "absent.json", cache_dir=root)
+    asked = len(hub.asked)
+    folder = resolve("org/name", cache_dir=cache_dir)
+    assert (folder / "modules.json").read_bytes() == MODULES
+    assert asked < len(hub.asked)
+
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "k"))
+    handle = kagglehub.handle.parse_model_handle("google/electra/tensorFlow2/small/2")
+    place = write(Path(kagglehub.cache.get_cached_path(handle)), files)
+    assert find_kaggle(KaggleModel("google", "electra", "tensorFlow2", "small", 2)) is None
+    kagglehub.cache.Cache().mark_as_complete(handle)
+    assert find_kaggle(KaggleModel("google", "electra", "tensorFlow2", "small", 2)) == place
 
 
 def test_a_named_file_of_a_snapshot_has_an_entry_of_links(root: Path, cache_dir: Path, no_network: None) -> None:

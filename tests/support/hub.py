@@ -72,8 +72,12 @@ class Hub:
                 siblings = [{"rfilename": name, "size": len(content)} for name, content in files.items()]
                 body = {"id": "org/name", "sha": commit, "siblings": siblings}
                 return self._send(handler, json.dumps(body).encode())
-            case ["org", "name", "resolve", commit, *rest] if "/".join(rest) in self.files.get(commit, ()):
-                return self._send(handler, self.files[commit]["/".join(rest)], commit=commit)
+            case ["org", "name", "resolve", revision, *rest]:
+                commit = self.revisions.get(revision, revision)
+                content = self.files.get(commit, {}).get("/".join(rest))
+                if content is not None:
+                    return self._send(handler, content, commit=commit)
+                return self._send(handler, b"", status=404, error="EntryNotFound", commit=commit)
         return self._send(handler, b"{}", status=404, error="RepoNotFound")
 
     def _send(

@@ -61,7 +61,7 @@ def borrow(root: Path, key: Key, snapshot: Snapshot) -> Entry:
 def was_asked(root: Path, key: Key, snapshot: Snapshot) -> bool:
     """Whether the repository was asked before, at this very commit, and has no more files of the model."""
     stored = _read(root, key, snapshot)
-    return stored.get("asked") is True and snapshot.files.keys() <= _records(stored).keys()
+    return stored.get("asked") is True and snapshot.files.keys() == _records(stored).keys()
 
 
 def _path(root: Path, key: Key) -> Path:
