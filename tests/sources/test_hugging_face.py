@@ -1,12 +1,16 @@
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from berthub import formats
 from berthub.errors import FetchError
 from berthub.sources import hugging_face as module
 from berthub.sources.hugging_face import fetch_hugging_face, module_folders, wanted_files
 from berthub.sources.kinds import HuggingFaceModel
+from berthub.sources.resolve import resolve
 from support.hub import COMMIT, OLDER, Hub
 
 NAME = HuggingFaceModel("org/name")
@@ -31,6 +35,24 @@ def test_the_client_fetches_what_a_reader_needs_and_no_more(hub: Hub, tmp_path: 
         f"GET /api/models/org/name/tree/{COMMIT}",
     ]
     assert all(COMMIT in path for path in hub.asked if "/resolve/" in path)
+
+
+def test_a_saved_model_in_a_folder_of_a_repository_is_read(hub: Hub, tmp_path: Path) -> None:
+    model = Path(__file__).parents[1] / "data" / "models" / "tf2_v4"
+    files = {f"bert/4/{name}": content for name, content in read(model).items()}
+    hub.give({"README.md": b"", **files, "bert/4/notes.txt": b""})
+    checkpoint = formats.read(resolve("org/name", cache_dir=tmp_path))
+    assert checkpoint.vocabulary.pieces
+    assert hub.downloaded <= set(files)
+    assert not {name for name in hub.downloaded if name.endswith((".npz", ".txt")) and "assets" not in name}
+
+
+def test_a_keras_file_is_unpacked(hub: Hub, make_zip: Callable[..., Path], tmp_path: Path) -> None:
+    content = make_zip({"config.json": b"{}", "model.weights.h5": b"w"}, "m.keras").read_bytes()
+    hub.give({"bert.keras": content, "README.md": b""})
+    pin = {"bert.keras": hashlib.sha256(content).hexdigest()}
+    folder = resolve("org/name", sha256=pin, cache_dir=tmp_path / "cache")
+    assert set(read(folder)) == {"bert.keras", "bert.keras.files/config.json", "bert.keras.files/model.weights.h5"}
 
 
 def test_what_changes_after_the_listing_does_not_come(

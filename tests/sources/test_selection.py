@@ -146,7 +146,7 @@ def test_missing_shards() -> None:
     assert incomplete(["m-00001-of-00002.bin", "m-00002-of-00002.bin"]) == []
     assert incomplete(["m-00003-of-00003.bin"]) == ["m-00001-of-00003.bin", "m-00002-of-00003.bin"]
     assert incomplete(["v.data-00000-of-00002"]) == ["v.data-00001-of-00002"]
-    assert len(incomplete(["m-00001-of-99999.bin"])) < 100_000
+    assert incomplete(["m-00001-of-99999.bin"])[0] == "m-00002-of-99999.bin"
 
 
 def test_the_folders_that_hold_a_model() -> None:

@@ -2,6 +2,7 @@
 
 import fnmatch
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +15,17 @@ from berthub.errors import ChecksumError, InputError
 __all__ = ["Pins", "check_file", "check_folder", "hash_file", "is_sha256", "read_pins"]
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-# TensorFlow's raw data shards are named by this pattern, whatever stands before it.
-_WEIGHTS = ("*.safetensors", "*.data-?????-of-?????")
+# TensorFlow's raw data shards are named by the second pattern, whatever stands before it. The first formats of which a
+# folder has a file count.
+_WEIGHTS = (
+    ("*.safetensors", "*.data-?????-of-?????"),
+    ("*pytorch_model*.bin",),
+    ("*.h5",),
+    ("*.msgpack",),
+    ("*.onnx",),
+    ("*.gguf",),
+    ("*.keras",),
+)
 
 
 @dataclass(frozen=True)
@@ -86,11 +96,15 @@ def check_folder(
 
 
 def _the_weights(names: Collection[str], where: str) -> str:
-    found = sorted(name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in _WEIGHTS))
+    fitting = (
+        sorted(name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
+        for patterns in _WEIGHTS
+    )
+    found = next(filter(None, fitting), [])
     if not found:
+        patterns = ", ".join(itertools.chain(*_WEIGHTS))
         raise ChecksumError(
-            f"a SHA-256 was pinned, and {where} has no file of weights ({', '.join(_WEIGHTS)}) that it could "
-            f"belong to. {_BY_NAME}"
+            f"a SHA-256 was pinned, and {where} has no file of weights ({patterns}) that it could belong to. {_BY_NAME}"
         )
     if len(found) > 1:
         raise InputError(

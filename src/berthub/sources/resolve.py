@@ -167,11 +167,13 @@ def _fill(handle: Handle, pins: Pins, scratch: Path, elsewhere: Elsewhere) -> tu
     if isinstance(handle, HuggingFaceModel) and (snapshot := elsewhere.snapshot) is not None:
         have = {name: snapshot.folder / name for name in snapshot.files}
         if elsewhere.whole:
-            return link_files(have, scratch / "repository"), None
-        return fetch_hugging_face(handle, scratch, at=snapshot.commit, have=have), None
-    came = handle.path if isinstance(handle, LocalArchive) else fetch(handle, scratch)
+            came = link_files(have, scratch / "repository")
+        else:
+            came = fetch_hugging_face(handle, scratch, at=snapshot.commit, have=have)
+    else:
+        came = handle.path if isinstance(handle, LocalArchive) else fetch(handle, scratch)
     if came.is_dir():
-        return came, None
+        return _with_unpacked_keras_files(came), None
     digest = hash_file(came)
     if pins.whole is not None:
         # Before it is unpacked: an archive that was tampered with is not even read.
@@ -184,6 +186,14 @@ def _fill(handle: Handle, pins: Pins, scratch: Path, elsewhere: Elsewhere) -> tu
             unpack(inner, scratch / "inner")
             return scratch / "inner", digest
     return folder, digest
+
+
+def _with_unpacked_keras_files(folder: Path) -> Path:
+    """The folder, with what is in each `.keras` file, which is an archive, beside it."""
+    for path in sorted(folder.rglob("*.keras")):
+        if path.is_file():
+            unpack(path, path.with_name(f"{path.name}.files"))
+    return folder
 
 
 def _model_inside(entry: Entry, handle: Handle) -> Path:

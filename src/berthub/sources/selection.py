@@ -6,6 +6,7 @@ sentence-transformers, with the folders that its `modules.json` names.
 """
 
 import fnmatch
+import itertools
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -35,6 +36,7 @@ _SHARD = re.compile(r"(?P<before>.*-)(?P<number>\d{5})-of-(?P<count>\d{5})(?P<af
 _NOT_FLOAT = re.compile(r"(?<![a-z0-9])(?:quantized|u?int8|qu?int8|q4\w*|bnb4|avx\w*|arm64|vnni)(?![a-z0-9])", re.I)
 # Of several files the one that loses the least.
 _GGUF = tuple(re.compile(rf"(?<![a-z0-9]){tag}(?![a-z0-9])", re.I) for tag in ("f32", "fp32", "f16", "fp16", "bf16"))
+_FIRST = 3
 _DEPTH = 4
 """How many levels of folders are looked at, as where a folder is read."""
 
@@ -144,7 +146,7 @@ def model_folders(names: Iterable[str]) -> list[str]:
 
 
 def incomplete(names: Collection[str]) -> list[str]:
-    """The shards that are missing from `names`: the name of each says how many there are."""
+    """Shards that are missing from `names`, the first of each group: their names say how many there are."""
     groups: dict[tuple[str, str, str], set[int]] = {}
     for name in names:
         if found := _SHARD.fullmatch(name):
@@ -152,8 +154,8 @@ def incomplete(names: Collection[str]) -> list[str]:
     missing = []
     for (before, count, after), numbers in groups.items():
         first = 0 if before.endswith(".data-") else 1
-        absent = {*range(first, first + int(count))} - numbers
-        missing += [f"{before}{number:05}-of-{count}{after}" for number in sorted(absent)]
+        absent = (number for number in range(first, first + int(count)) if number not in numbers)
+        missing += [f"{before}{number:05}-of-{count}{after}" for number in itertools.islice(absent, _FIRST)]
     return missing
 
 
@@ -208,11 +210,10 @@ def _keras_hub(listing: _Listing, folder: str) -> _Found:
 
 
 def _saved_model(listing: _Listing, folder: str) -> _Found:
+    places = (folder, "saved_model.pb"), (posixpath.join(folder, "variables"), "variables.index")
+    if not all(listing.matching(*place) for place in places):
+        return {}
     variables = listing.below(posixpath.join(folder, "variables"))
-    if posixpath.join(folder, "variables/variables.index") not in variables:
-        return {}
-    if not listing.matching(folder, "saved_model.pb"):
-        return {}
     return {folder: (*listing.matching(folder, "*.pb"), *variables, *listing.below(posixpath.join(folder, "assets")))}
 
 
