@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -50,6 +51,19 @@ def test_a_model_in_a_subfolder_is_found(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models / "hf_bert", tmp_path / "package" / "model")
     (tmp_path / "package" / ".hidden").mkdir()
     assert find_model(tmp_path)[1] == tmp_path / "package" / "model"
+
+
+@pytest.mark.parametrize("encoder", ["0_Transformer", "models/encoder"])
+def test_the_encoder_is_told_from_modules_with_weights(models: Path, tmp_path: Path, encoder: str) -> None:
+    shutil.copytree(models / "hf_bert", tmp_path / encoder)
+    for other in ("2_Dense", "models/other"):
+        (tmp_path / other).mkdir(parents=True)
+        (tmp_path / other / "config.json").write_text("{}")
+        (tmp_path / other / "model.safetensors").touch()
+    entries = [{"path": path, "type": f"sentence_transformers.models.{kind}"}
+               for path, kind in ((encoder, "Transformer"), ("2_Dense", "Dense"))]  # fmt: skip
+    (tmp_path / "modules.json").write_text(json.dumps(entries))
+    assert find_model(tmp_path)[1] == tmp_path / encoder
 
 
 def test_two_models_are_an_error_that_names_them(models: Path, tmp_path: Path) -> None:

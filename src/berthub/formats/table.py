@@ -12,6 +12,7 @@ from berthub.formats.huggingface.weights import FILES
 from berthub.formats.keras_hub import WEIGHTS, read_keras_hub
 from berthub.formats.native import CONFIG, read_native
 from berthub.formats.onnx.reader import read_onnx
+from berthub.formats.sentence_transformers.files import MODULES, modules
 from berthub.formats.tensorflow.google import read_google
 from berthub.formats.tensorflow.google_files import CONFIG_FILES
 from berthub.formats.tensorflow.model_garden import is_model_garden, read_model_garden
@@ -113,6 +114,12 @@ def _has(folder: Path, pattern: str) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
+    if (folder / MODULES).is_file():
+        # Other modules have weights beside a config.json too, as a dense layer has, and are no encoder.
+        listed = modules(folder / MODULES)
+        encoder = next((module for module in listed if module.name == "Transformer"), listed[0])
+        if encoder.path and (folder / encoder.path).is_dir():
+            return [folder / encoder.path]
     try:
         return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except PermissionError:
