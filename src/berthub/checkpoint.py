@@ -145,7 +145,7 @@ class Checkpoint:
             self,
             embedding=dataclasses.replace(embedding, layers=tuple(map(with_copies, embedding.layers))),
             weights={name: copied(weight) for name, weight in self.weights.items()},
-            head=None if self.head is None else with_copies(self.head),
+            head=None if self.head is None else self.head.with_weights(copied),
             quantization=None
             if self.quantization is None
             else {name: with_copies(layer) for name, layer in self.quantization.items()},
@@ -190,7 +190,11 @@ def _head_faults(config: EncoderConfig, head: Head | None) -> list[str]:
     if head is None:
         return []
     faults = []
-    if len(head.kernel) != config.hidden_size:
+    if head.hidden and head.input_size != config.hidden_size:
+        faults.append(
+            f"the head's hidden layer has {head.input_size} inputs, and the model {config.hidden_size} outputs"
+        )
+    elif head.input_size != config.hidden_size:
         faults.append(f"the head's kernel has shape {head.kernel.shape}, not {(config.hidden_size, len(head.labels))}")
     if head.pooling == "pooled" and not config.has_pooled_output:
         faults.append("the head wants the pooler's output, and the model has no pooler")

@@ -35,6 +35,9 @@ def fingerprint_of_model(checkpoint: Checkpoint, *, sha256: bool = False) -> str
     vocabulary["model"] = hashlib.blake2b(vocabulary["model"], digest_size=16).hexdigest()
     described: dict[str, Any] = {"config": checkpoint.config.to_dict(), "vocabulary": vocabulary}
     if head is not None:
-        weights += [head.kernel, head.bias]
-        described["head"] = [head.task, head.labels, head.pooling]
+        weights += head.weights.values()
+        layers = [[layer.activation, layer.eps] for layer in head.hidden]
+        # What other models do not have is not named: their hashes stay what they were.
+        others = [*layers, *([] if head.activation in (None, "identity") else [head.activation])]
+        described["head"] = [head.task, head.labels, head.pooling, *others]
     return fingerprint(weights, json.dumps(described), sha256=sha256)

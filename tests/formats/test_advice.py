@@ -36,8 +36,9 @@ def _save(folder: Path, title: str, kind: str, **settings: object) -> None:
 @pytest.mark.parametrize(
     ("title", "kind", "weight"),
     [
-        ("DistilBert", "ForSequenceClassification", "classifier.bias"),
-        ("Electra", "ForSequenceClassification", "classifier.dense.bias"),
+        ("DistilBert", "ForQuestionAnswering", "qa_outputs.bias"),
+        ("Electra", "ForMultipleChoice", "sequence_summary.summary.bias"),
+        ("Electra", "ForPreTraining", "discriminator_predictions.dense.bias"),
         ("Bert", "ForQuestionAnswering", "qa_outputs.bias"),
         ("Bert", "ForMultipleChoice", "classifier.bias"),
         ("Bert", "ForNextSentencePrediction", "cls.seq_relationship.bias"),

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from berthub.checkpoint import Checkpoint
+from berthub.encoding.prediction import head_outputs
 from berthub.engines.engine import PaddedBatch
-from berthub.engines.numpy import NumpyEngine
+from berthub.engines.numpy import NumpyEngine, NumpyOps
 from berthub.networks.outputs import Output
 
 transformers = pytest.importorskip("transformers", reason="compares with transformers: pip install transformers")
@@ -41,8 +42,10 @@ def ours(checkpoint: Checkpoint) -> dict[str, Any]:
     (result,) = engine.run([run], [output.resolved(config) for output in wanted.values()])
     found = {name: np.array(array) for name, array in zip(wanted, result.outputs, strict=True)}
     if (head := checkpoint.head) is not None:
-        seen = found["sequence_output" if head.pooling is None else "pooled_output"]
-        found["head_logits"] = seen @ head.kernel + head.bias
+        tokens = found["sequence_output"]
+        means = NumpyOps().masked_mean(tokens, batch["input_mask"])
+        seen = {None: tokens, "pooled": found.get("pooled_output"), "cls": tokens[:, 0], "mean": means}[head.pooling]
+        found["head_logits"] = head_outputs(head, seen)
     return found
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.config import EncoderConfig
+from berthub.encoding.prediction import head_outputs
 from berthub.encoding.prepare import Prepared
 from berthub.encoding.progress import Advance, counted, unseen
 from berthub.encoding.windows import Stitching
@@ -69,7 +70,7 @@ def compute_head(
     values = np.zeros((len(prepared.distinct), len(head.labels)), np.float32)
     with closing(_results(prepared.distinct, [wanted], engine, limits, advance=advance)) as running:
         for done in running:
-            values[done.batch.rows] = done.outputs[0] @ head.kernel + head.bias
+            values[done.batch.rows] = head_outputs(head, done.outputs[0])
     return values if prepared.which is None else values[prepared.which]
 
 
@@ -98,7 +99,7 @@ def compute_word_head(
                 np.repeat(np.arange(len(rows)), counts),
                 first_pieces[here] - np.repeat(tokens.row_splits[rows], counts),
             )
-            values[here] = vectors @ head.kernel + head.bias
+            values[here] = head_outputs(head, vectors)
     return values
 
 

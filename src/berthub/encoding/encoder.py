@@ -18,7 +18,10 @@ from berthub.encoding.prediction import (
     Logits,
     Predictions,
     Probabilities,
+    Ranked,
     TextsOrSentences,
+    pairs_of,
+    ranked,
     require_head,
 )
 from berthub.encoding.progress import wanted_progress
@@ -330,8 +333,8 @@ class Encoder:
         """Predict with a fine-tuned model, for texts in their order; what comes depends on the task of its `head`:
 
         classify: list of n labels; multi_label: list of n tuples, the labels with a probability of 0.5 or more, in
-        the order of `head.labels`; regress: float32 [n]; tag: for sentences given as lists of words, n lists with
-        one label for each word.
+        the order of `head.labels`; regress: float32 [n], such as the scores of pairs, through the `activation` of
+        `head`; tag: for sentences given as lists of words, n lists with one label for each word.
 
         Texts, or pairs of texts as tuples, that are longer than `max_length` are truncated and reported in one
         `TruncationWarning`. Sentences are never truncated: a longer one is computed in several rows. `InputError` for a
@@ -351,6 +354,28 @@ class Encoder:
     def logits(self, texts: TextsOrSentences, *, progress: bool = False) -> Logits:
         """The head's outputs as they are, from which `predictions()` and `probabilities()` can both be read."""
         return self._logits(texts, wanted_progress(progress, None))
+
+    def rank(
+        self,
+        query: str,
+        documents: Iterable[str],
+        top_k: int | None = None,
+        return_documents: bool = False,
+        *,
+        progress: bool = False,
+    ) -> list[Ranked]:
+        """Rank documents for a query with a cross-encoder: a dict each, the highest score first.
+
+        Each has `corpus_id`, the document's number, `score` and, with `return_documents`, `text`. `top_k` is how many
+        are returned; None means all. It is what sentence-transformers' `CrossEncoder.rank` returns: the score of a pair
+        is that of `predict`, and where no file of the model names an activation, the sigmoid of it. Long pairs are
+        truncated as in `predict`. `InputError` for a model without a head of one output.
+        """
+        require_head(self.head, scores=True, unread=self._checkpoint.origin.unread_head)
+        _check_size("top_k", top_k)
+        pairs = pairs_of(query, documents)
+        logits = self._logits(pairs, wanted_progress(progress, None))
+        return ranked(logits.scores(), pairs, top_k=top_k, return_documents=return_documents)
 
     def fill_mask(self, text: str, *, top_k: int = 5) -> list[Filling]:
         """The `top_k` likeliest pieces for the one `[MASK]` in a text, with their probabilities, the likeliest first.

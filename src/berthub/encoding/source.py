@@ -14,6 +14,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError
 from berthub.formats import read
+from berthub.head import Head
 from berthub.quantization import Quantization
 
 __all__ = ["Source", "StoredCheckpoint"]
@@ -75,15 +76,20 @@ def _fingerprint(checkpoint: Checkpoint) -> str:
         vocabulary.pieces,
         vocabulary.special,
         hashlib.blake2b(vocabulary.model).hexdigest(),
-        None if head is None else [head.task, head.labels, head.pooling, head.max_length],
+        None if head is None else [head.task, head.labels, head.pooling, head.max_length, *_not_usual(head)],
     ]
     digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=16)
     arrays = dict(checkpoint.weights)
     if head is not None:
-        arrays |= {"head kernel": head.kernel, "head bias": head.bias}
+        arrays |= {name.replace("head/", "head "): weight for name, weight in head.weights.items()}
     arrays |= {f"embedding/{name}": array for name, array in checkpoint.embedding.arrays().items()}
     for name, array in sorted(arrays.items()):
         digest.update(f"{name}{array.shape}".encode())
         places = np.unique(np.linspace(0, array.size - 1, min(array.size, _SAMPLE)).astype(np.int64))
         digest.update(array[np.unravel_index(places, array.shape)].tobytes())
     return digest.hexdigest()
+
+
+def _not_usual(head: Head) -> list[Any]:
+    """What most heads do not have."""
+    return [value for name, value in head.described().items() if name in ("hidden", "activation")]

@@ -30,7 +30,8 @@ def check_finite(checkpoint: Checkpoint) -> None:
 def _arrays(checkpoint: Checkpoint) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
     yield from checkpoint.weights.items()
     if checkpoint.head is not None:
-        yield from {"the head's kernel": checkpoint.head.kernel, "the head's bias": checkpoint.head.bias}.items()
+        for name, weight in checkpoint.head.weights.items():
+            yield f"the head's {name.removeprefix('head/')}", weight
 
 
 def _is_finite(array: npt.NDArray[np.float32]) -> bool:

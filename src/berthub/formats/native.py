@@ -3,7 +3,8 @@
 These are `vocab.txt`, or `spiece.model`, or `vocab.json` and `merges.txt`, as the `algorithm` in `berthub.json` says.
 What the model says of its sentence vectors stands under `embedding`.
 What layers these pass has the weights `embedding/0/kernel` and so on.
-A fine-tuned model has its head there, too: described under `head`, with the weights `head/kernel` and `head/bias`.
+A fine-tuned model has its head there, too: described under `head`, with the weights `head/kernel` and `head/bias`, and
+`head/hidden_0/kernel` and so on of its hidden layers.
 A model that was calibrated for 8-bit integers has `quantization.safetensors`: for each kernel the arrays of a
 `DenseQuantization`, under the kernel's name and theirs.
 """
@@ -24,15 +25,13 @@ from berthub.containers.safetensors import read_safetensors, write_safetensors
 from berthub.embedding import UNSAID, Embedding
 from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError
 from berthub.formats.vocabularies import BERT_SPECIAL, read_vocabulary_files, write_vocabulary_files
-from berthub.head import Head
+from berthub.head import HEAD_BIAS, HEAD_KERNEL, Head, HiddenLayer
 from berthub.networks.network import config_from_dict, weight_shapes
 from berthub.quantization import DenseQuantization, Quantization
 from berthub.vocabulary import Vocabulary
 
 __all__ = [
     "CONFIG",
-    "HEAD_BIAS",
-    "HEAD_KERNEL",
     "all_weights",
     "described_checkpoint",
     "description",
@@ -51,13 +50,13 @@ _QUANTIZATION = "quantization.safetensors"
 _VERSION = 1
 # What the vocabularies of folders are for that were written before there was another algorithm.
 _FIRST_ALGORITHM = "wordpiece"
-HEAD_KERNEL, HEAD_BIAS = "head/kernel", "head/bias"
-"""The names of the head's weights, beside those of the encoder."""
-
-_EMBEDDING = "embedding/"
 # What the names of the weights of the sentence vectors' layers begin with.
+_EMBEDDING = "embedding/"
 
 _HEAD_SETTINGS = ("task", "labels", "pooling", "max_length")
+_OPTIONAL_HEAD_SETTINGS = ("hidden", "activation")
+_HIDDEN_SETTINGS = ("activation", "eps")
+_HEAD = "head/"
 _LAYER = tuple(field.name for field in dataclasses.fields(DenseQuantization))
 
 
@@ -165,7 +164,7 @@ def all_weights(checkpoint: Checkpoint) -> dict[str, npt.NDArray[np.float32]]:
     """The weights in the architecture's order, then those of the head and of the sentence vectors' layers."""
     weights = {name: checkpoint.weights[name] for name in weight_shapes(checkpoint.config)}
     if checkpoint.head is not None:
-        weights |= {HEAD_KERNEL: checkpoint.head.kernel, HEAD_BIAS: checkpoint.head.bias}
+        weights |= checkpoint.head.weights
     return weights | {f"{_EMBEDDING}{name}": array for name, array in checkpoint.embedding.arrays().items()}
 
 
@@ -184,7 +183,7 @@ def description(checkpoint: Checkpoint, *, embedding_arrays: bool = False) -> st
     if checkpoint.embedding != UNSAID:
         described["embedding"] = checkpoint.embedding.to_dict(arrays=embedding_arrays)
     if checkpoint.head is not None:
-        described["head"] = {name: getattr(checkpoint.head, name) for name in _HEAD_SETTINGS}
+        described["head"] = checkpoint.head.described()
     return json.dumps(described, indent=2) + "\n"
 
 
@@ -195,14 +194,34 @@ def special_pieces(vocabulary: Vocabulary) -> dict[str, str]:
 
 def _read_head(path: Path, stored: Any, weights: dict[str, Any], source: str) -> Head:
     """The head that `stored` describes; its weights are taken out of `weights`."""
-    if not isinstance(stored, dict) or sorted(stored) != sorted(_HEAD_SETTINGS):
+    known = {*_HEAD_SETTINGS, *_OPTIONAL_HEAD_SETTINGS}
+    if not isinstance(stored, dict) or not stored.keys() >= {*_HEAD_SETTINGS} or not stored.keys() <= known:
         raise CorruptFileError(
             f"head in {path} does not fit {source}: it should hold {', '.join(_HEAD_SETTINGS)}; it holds {stored!r}"
         )
     if not isinstance(stored["labels"], list) or not all(isinstance(label, str) for label in stored["labels"]):
         raise CorruptFileError(f"the labels of the head in {path} should be a list of strings")
+    layers = stored.get("hidden", [])
+    if not isinstance(layers, list) or not all(
+        isinstance(layer, dict) and sorted(layer) == sorted(_HIDDEN_SETTINGS) for layer in layers
+    ):
+        raise CorruptFileError(
+            f"the hidden layers of the head in {path} should be objects with {' and '.join(_HIDDEN_SETTINGS)}; they "
+            f"are {layers!r}"
+        )
     missing = [name for name in (HEAD_KERNEL, HEAD_BIAS) if name not in weights]
+    hidden = []
+    for number, layer in enumerate(layers):
+        parts = ("kernel", "bias") if layer["eps"] is None else ("kernel", "bias", "gamma", "beta")
+        names = {part: f"{_HEAD}hidden_{number}/{part}" for part in parts}
+        missing += [name for name in names.values() if name not in weights]
+        if not missing:
+            hidden.append(HiddenLayer(**layer, **{part: weights.pop(name) for part, name in names.items()}))
     if missing:
         raise CheckpointError(f"{path} describes a head, and {source} beside it lacks {' and '.join(missing)}")
     kernel, bias = weights.pop(HEAD_KERNEL), weights.pop(HEAD_BIAS)
-    return Head(**{**stored, "labels": tuple(stored["labels"])}, kernel=kernel, bias=bias)
+    return Head(
+        **{**stored, "labels": tuple(stored["labels"]), "hidden": tuple(hidden)},
+        kernel=kernel,
+        bias=bias,
+    )

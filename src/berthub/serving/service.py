@@ -17,7 +17,7 @@ from berthub.encoding.array_call import ArrayCall
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.fill_mask import Filling, Masked
 from berthub.encoding.finish import finish_head
-from berthub.encoding.prediction import Logits, softmax
+from berthub.encoding.prediction import Logits, head_outputs, softmax
 from berthub.encoding.prepare import Prepared, prompted, rows_of
 from berthub.encoding.request import Request
 from berthub.engines.engine import Floats
@@ -132,7 +132,7 @@ class Service:
             raise InputError("this model labels words: its predictions are those of `tags`")
         output = Output(pooling=head.pooling).resolved(self.encoder.config)
         encoded = await self.encode(texts, Request({"head": output}), terms=terms, truncation=truncation)
-        return finish_head(encoded.prepared, encoded.vectors(output) @ head.kernel + head.bias, head)
+        return finish_head(encoded.prepared, head_outputs(head, encoded.vectors(output)), head)
 
     async def tags(
         self, texts: Sequence[str], *, terms: Terms, truncation: Truncation = "refuse"
@@ -152,7 +152,7 @@ class Service:
             raise UnprocessableError("words of texts that are truncated at their beginning cannot be told")
 
         def finish() -> Sequence[TaggedText]:
-            shares = [softmax(rows @ head.kernel + head.bias) for rows in encoded.token_rows(output)]
+            shares = [softmax(head_outputs(head, rows)) for rows in encoded.token_rows(output)]
             return tagged(texts, encoded.tokens, shares, head.labels, self.tokenizer.vocabulary)
 
         return await self.in_pool(finish)

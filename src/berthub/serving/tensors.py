@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.encoding.finish import embedding
-from berthub.encoding.prediction import Logits
+from berthub.encoding.prediction import Logits, head_outputs
 from berthub.encoding.request import EMBEDDING, NO_PROMPT, Prompt, Request
 from berthub.engines.engine import Floats
 from berthub.networks.interface import INPUTS, MLM_LOGITS, POSITIONS
@@ -191,7 +191,7 @@ def _finished(
     array, head = found[outputs[0]], service.encoder.head
     if name not in _HEAD or head is None:
         return array
-    logits = Logits(head, array @ head.kernel + head.bias, np.zeros(len(array), np.bool_))
+    logits = Logits(head, head_outputs(head, array), np.zeros(len(array), np.bool_))
     match name:
         case "logits":
             return logits.values

@@ -137,5 +137,5 @@ def _out_of_patience(progress: Progress, hyperparameters: Hyperparameters) -> bo
 
 def _finite(model: Checkpoint) -> bool:
     """Whether every weight is finite: the last step may have made some NaN or infinite."""
-    head = () if model.head is None else (model.head.kernel, model.head.bias)
+    head = () if model.head is None else model.head.weights.values()
     return all(bool(np.isfinite(weight).all()) for weight in (*model.weights.values(), *head))

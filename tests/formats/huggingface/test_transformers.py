@@ -159,11 +159,14 @@ def test_taggers_give_the_same_numbers(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["distilbert", "electra"])
-def test_heads_that_are_more_than_a_layer_are_left_aside(tmp_path: Path, name: str) -> None:
-    _save(tmp_path, name, "ForSequenceClassification")
+def test_classifiers_with_a_hidden_layer_give_the_same_numbers(tmp_path: Path, name: str) -> None:
+    model = _save(tmp_path, name, "ForSequenceClassification", num_labels=3)
     checkpoint = read(tmp_path)
-    assert checkpoint.head is None
-    assert any("classifier" in unused for unused in checkpoint.origin.unused)
+    head = checkpoint.head
+    assert head is not None
+    assert (head.task, head.pooling, len(head.hidden)) == ("classify", "cls", 1)
+    assert not checkpoint.origin.unused
+    assert_close(ours(checkpoint)["head_logits"], theirs(model, checkpoint).logits)
 
 
 def test_layer_norms_with_two_epsilons_are_refused(tmp_path: Path) -> None:

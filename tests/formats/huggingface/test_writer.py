@@ -13,7 +13,7 @@ from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.huggingface.writer import write_huggingface
 from berthub.formats.vocabularies import byte_bpe_vocabulary, sentencepiece_vocabulary
-from berthub.head import Head
+from berthub.head import Head, HiddenLayer
 from berthub.tokenization.tokenizer import Tokenizer
 from berthub.vocabulary import Vocabulary
 from support.tiny import tiny_checkpoint
@@ -65,6 +65,12 @@ def _head(task: Any, labels: int, pooling: Any = "pooled") -> Head:
     )
 
 
+def _with_hidden(head: Head, activation: Any) -> Head:
+    draw = np.random.default_rng(4)
+    kernel, bias = (draw.normal(size=shape).astype(np.float32) for shape in ((24, 24), (24,)))
+    return dataclasses.replace(head, hidden=(HiddenLayer(kernel=kernel, bias=bias, activation=activation),))
+
+
 def _with_vocabulary(architecture: str, vocabulary: Vocabulary, **settings: Any) -> Checkpoint:
     tiny = tiny_checkpoint(architecture, mlm=False, **settings)
     table = np.random.default_rng(3).normal(size=(len(vocabulary), tiny.weights[TABLE].shape[1])).astype(np.float32)
@@ -82,8 +88,10 @@ def _assert_same(left: Checkpoint, right: Checkpoint) -> None:
         np.testing.assert_array_equal(weight, right.weights[name])
     assert (left.head is None) == (right.head is None)
     if left.head is not None and right.head is not None:
-        for field in dataclasses.fields(Head):
-            np.testing.assert_array_equal(getattr(left.head, field.name), getattr(right.head, field.name))
+        assert left.head.described() == right.head.described()
+        assert left.head.weights.keys() == right.head.weights.keys()
+        for name, weight in left.head.weights.items():
+            np.testing.assert_array_equal(weight, right.head.weights[name])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -118,6 +126,21 @@ def test_classifiers_come_back_and_compute_the_same(tmp_path: Path, name: str, t
     assert model.config.id2label[labels - 1] == f"label {labels - 1}"
 
 
+@pytest.mark.parametrize(("name", "activation"), [("electra", "gelu_erf"), ("distilbert", "relu")])
+@pytest.mark.parametrize("labels", [3, 1])
+def test_classifiers_with_a_hidden_layer_compute_the_same(
+    tmp_path: Path, name: str, activation: Any, labels: int
+) -> None:
+    head = _with_hidden(_head("classify" if labels > 1 else "regress", labels, "cls"), activation)
+    checkpoint, folder = _model(name, head), tmp_path / "model"
+    write_huggingface(checkpoint, folder)
+    _assert_same(read(folder), checkpoint)
+    assert not read(folder).origin.unused
+    model, missing = loaded(folder, "AutoModelForSequenceClassification")
+    assert not missing
+    assert_close(ours(checkpoint)["head_logits"], theirs(model, checkpoint).logits)
+
+
 @pytest.mark.parametrize("name", ["bert_unpooled", "electra", "albert", "distilbert", "roberta", "mobilebert"])
 def test_taggers_come_back_and_compute_the_same(tmp_path: Path, name: str) -> None:
     checkpoint, folder = _model(name, _head("tag", 3)), tmp_path / "model"
@@ -149,6 +172,11 @@ def test_taggers_come_back_and_compute_the_same(tmp_path: Path, name: str) -> No
         (tiny_checkpoint("mobilebert", mlm=True), "MobileBertForMaskedLM has weights that this model's does not"),
         (_model("bert", _head("classify", 2, pooling="mean")), "sees the mean vector of a text"),
         (_model("electra_pooled", _head("classify", 2)), "ElectraForSequenceClassification computes something else"),
+        (_model("electra", _with_hidden(_head("classify", 2, "cls"), "relu")), "a hidden layer with relu, and"),
+        (
+            _model("bert", _with_hidden(_head("classify", 2, "cls"), "relu")),
+            "through 1 hidden layer, and transformers'",
+        ),
     ],
 )
 def test_what_transformers_cannot_compute_is_refused(tmp_path: Path, checkpoint: Checkpoint, message: str) -> None:

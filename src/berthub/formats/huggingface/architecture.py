@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from berthub.choices import Pooling
 from berthub.config import EncoderConfig
 from berthub.errors import UnsupportedModelError
 from berthub.formats.renaming import Rule
 
-__all__ = ["ACTIVATIONS", "Architecture"]
+__all__ = ["ACTIVATIONS", "Architecture", "HiddenScopes"]
 
 ACTIVATIONS = {
     "gelu": "gelu_erf",
@@ -27,6 +28,26 @@ ACTIVATIONS = {
 architectures and releases know, and that is written."""
 
 Weights = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiddenScopes:
+    """The hidden layer of a task's head in transformers: the scopes of its dense layer and, if any, its layer norm.
+
+    `activation` is transformers' name of its activation, or with `activation_key` what that key of `config.json` means
+    where it is left out. Likewise `pooling` is what the layer sees of a text, and `pooling_key` the key that says it.
+    Biases that the files lack are zeros, and `bias_key` says whether the dense layer has one. `eps_key` is the key of
+    the layer norm's epsilon.
+    """
+
+    dense: str
+    activation: str
+    activation_key: str | None = None
+    norm: str | None = None
+    eps_key: str = "norm_eps"
+    bias_key: str | None = None
+    pooling: Pooling = "cls"
+    pooling_key: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +92,14 @@ class Architecture:
 
     # Whether the masked-language-model head computes the exact GELU, whatever the activation of the layers.
     exact_gelu_in_decoder: bool = False
-    # The dense layer of ...ForSequenceClassification on the pooler's output; None: what is below it is not our pooler.
+    # The output layer of ...ForSequenceClassification: on the pooler's output, or on a hidden layer. None: not read.
     classifier: str | None = "classifier"
     # Where ...ForSequenceClassification has the pooler, if not in the encoder.
     classifier_pooler: str | None = None
+    # The hidden layer of ...ForSequenceClassification, which stands on the tokens' vectors in place of the pooler.
+    classifier_hidden: HiddenScopes | None = None
+    # The hidden layer of ...ForTokenClassification.
+    tagger_hidden: HiddenScopes | None = None
 
     # Whether a model with this configuration is written so. The first architecture of the table that says yes counts.
     writes: Callable[[Any], bool] = lambda config: True

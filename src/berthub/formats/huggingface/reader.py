@@ -13,12 +13,12 @@ from berthub.containers.files import read_json
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture
 from berthub.formats.huggingface.architectures import ARCHITECTURES
-from berthub.formats.huggingface.heads import head_scope, head_task, read_head
+from berthub.formats.huggingface.cross_encoder import NO_CROSS_ENCODER, read_cross_encoder
+from berthub.formats.huggingface.heads import FoundHead, find_head, read_head
 from berthub.formats.huggingface.tokenizer import longest_text, read_tokenization
 from berthub.formats.huggingface.weights import read_weights
 from berthub.formats.renaming import rename
 from berthub.formats.settings import Settings, look_up
-from berthub.head import Task
 
 __all__ = ["read_huggingface"]
 
@@ -48,8 +48,9 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     copies = _tied_copies(architecture, stored, arrays, renamed)
     if copies is None:
         renamed = {ours: theirs for ours, theirs in renamed.items() if not ours.startswith(_PREDICTIONS)}
-    task = head_task(architecture, stored, arrays)
-    _settle_pooler(architecture, stored, task, renamed)
+    files = read_cross_encoder(folder, stored) if architecture.classifier else NO_CROSS_ENCODER
+    found = find_head(architecture, stored, arrays, files=files)
+    _settle_pooler(architecture, stored, found, renamed)
 
     settings = Settings(given)
     _put_config(settings, architecture, stored, path)
@@ -63,10 +64,10 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     weights = architecture.after_reading(weights, config, str(folder))
     head = None
     used = {*renamed.values(), *(copies or ())}
-    if task is not None:
-        max_length = longest_text(folder, config.max_positions)
-        head = read_head(architecture, task, stored=stored, arrays=arrays, max_length=max_length)
-        used |= {f"{head_scope(architecture, task)}.{part}" for part in ("weight", "bias")}
+    if found is not None:
+        max_length = min(files.max_length or longest_text(folder, config.max_positions), config.max_positions)
+        head = read_head(found, stored=stored, arrays=arrays, max_length=max_length)
+        used |= found.weights(arrays)
     return Checkpoint(
         config=config,
         weights=weights,
@@ -153,10 +154,10 @@ def _tied_copies(
 
 
 def _settle_pooler(
-    architecture: Architecture, stored: Mapping[str, Any], task: Task | None, renamed: dict[str, str]
+    architecture: Architecture, stored: Mapping[str, Any], found: FoundHead | None, renamed: dict[str, str]
 ) -> None:
     parts = {"kernel": "weight", "bias": "bias"}
-    if architecture.classifier_pooler and task not in (None, "tag"):
+    if architecture.classifier_pooler and found is not None and found.task != "tag":
         renamed |= {f"{_POOLER}/{ours}": f"{architecture.classifier_pooler}.{theirs}" for ours, theirs in parts.items()}
     if architecture.pooler_key is not None and stored.get(architecture.pooler_key) is False:
         for ours in parts:

@@ -11,7 +11,7 @@ from berthub.containers.safetensors import write_safetensors
 from berthub.errors import UnsupportedModelError
 from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture
 from berthub.formats.huggingface.architectures import ARCHITECTURES
-from berthub.formats.huggingface.heads import described_head, head_class, scope_to_write
+from berthub.formats.huggingface.heads import described_head, head_class, head_tensors
 from berthub.formats.huggingface.tokenizer_writer import write_tokenization
 from berthub.formats.renaming import rename
 from berthub.formats.sentence_transformers.writer import write_embedding
@@ -44,7 +44,7 @@ def write_huggingface(checkpoint: Checkpoint, folder: Path, *, encoder_only: boo
     stored = _config(architecture, config, checkpoint.vocabulary)
     if head is not None:
         kind = head_class(head)
-        stored |= described_head(head)
+        stored |= described_head(architecture, head, stored)
     else:
         kind = "ForMaskedLM" if config.mlm and not encoder_only else "Model"
     stored = {"architectures": [architecture.title + kind], **stored}
@@ -121,18 +121,16 @@ def _tensors(
     renamed, unknown = rename(weights, architecture.writing(config))
     assert not unknown, f"names that the table lacks: {unknown}"
     prefix = "" if alone else f"{architecture.prefix or architecture.model_type}."
-    scope = None if head is None else scope_to_write(architecture, head)
-    tensors = {}
+    tensors: dict[str, Any] = {} if head is None else head_tensors(architecture, head)
+    classifies = head is not None and head.task != "tag"
     for theirs, ours in renamed.items():
         if ours.startswith("cls/"):
             name = theirs
-        elif ours.startswith("bert/pooler/") and architecture.classifier_pooler and scope == architecture.classifier:
+        elif ours.startswith("bert/pooler/") and architecture.classifier_pooler and classifies:
             name = f"{architecture.classifier_pooler}.{theirs.rpartition('.')[2]}"
         else:
             name = prefix + theirs
         tensors[name] = weights[ours].T if ours.endswith("/kernel") else weights[ours]
-    if head is not None:
-        tensors |= {f"{scope}.weight": head.kernel.T, f"{scope}.bias": head.bias}
     return tensors
 
 

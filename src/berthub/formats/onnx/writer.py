@@ -11,11 +11,11 @@ import numpy.typing as npt
 from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint
 from berthub.errors import MissingDependencyError
-from berthub.formats.native import CONFIG, HEAD_BIAS, HEAD_KERNEL, all_weights, description
+from berthub.formats.native import CONFIG, all_weights, description
 from berthub.formats.onnx.ops import OPSET, OnnxOps, Value, Weight
 from berthub.formats.vocabularies import write_vocabulary_files
+from berthub.head import head_logits
 from berthub.networks.interface import MLM_LOGITS, POSITIONS
-from berthub.networks.ops import Dense
 from berthub.networks.outputs import Output, build
 
 __all__ = ["DATA", "MODEL", "write_onnx"]
@@ -65,7 +65,7 @@ def _model(checkpoint: Checkpoint, folder: Path) -> Any:
     outputs: list[Output] = [output.resolved(config) for output in wanted.values()]
     values = dict(zip(wanted, _built(ops, checkpoint, weights, outputs), strict=True))
     if head is not None:
-        values["logits"] = ops.dense(values["logits"], Dense("head", weights[HEAD_KERNEL], weights[HEAD_BIAS]))
+        values["logits"] = head_logits(ops, head, weights, values["logits"])
     axes: dict[str, tuple[str, ...]] = {
         "sequence_output": ("batch", "sequence"),
         "pooled_output": ("batch",),

@@ -1,6 +1,6 @@
 """DistilBERT in transformers (`DistilBertModel`)."""
 
-from berthub.formats.huggingface.architecture import Architecture
+from berthub.formats.huggingface.architecture import Architecture, HiddenScopes
 from berthub.formats.huggingface.architectures.parts import OURS, predictions
 from berthub.networks.distilbert import DistilBertConfig
 
@@ -41,7 +41,7 @@ DISTILBERT = Architecture(
         **predictions("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
     },
     decoder="vocab_projector",
-    classifier=None,
+    classifier_hidden=HiddenScopes(dense="pre_classifier", activation="relu"),
     # BERT's gives token types, which this model has none of.
     wordpiece_class="DistilBertTokenizer",
 )

@@ -3,7 +3,7 @@
 transformers' class has no pooler; one that is in the files is kept.
 """
 
-from berthub.formats.huggingface.architecture import Architecture
+from berthub.formats.huggingface.architecture import Architecture, HiddenScopes
 from berthub.formats.huggingface.architectures.parts import (
     EMBEDDINGS,
     LAYERS,
@@ -31,6 +31,7 @@ ELECTRA = Architecture(
     },
     decoder="generator_lm_head",
     exact_gelu_in_decoder=True,
-    classifier=None,
+    classifier="classifier.out_proj",
+    classifier_hidden=HiddenScopes(dense="classifier.dense", activation="gelu"),
     also_stored=lambda config: {"embedding_size": config.embedding_width},
 )
