@@ -27,6 +27,7 @@ __all__ = [
     "OutputActivation",
     "Task",
     "head_logits",
+    "hidden_output",
     "label_order",
 ]
 
@@ -181,11 +182,16 @@ def head_logits(ops: Ops[T, W], head: Head, weights: Mapping[str, W], x: T) -> T
     """The outputs of a head for the vectors `x` [..., h] that it sees: [..., n]; `weights` are `head.weights`."""
     for number, layer in enumerate(head.hidden):
         scope = _hidden_scope(number)
-        x = ops.dense(x, Dense(scope, weights[f"{scope}/kernel"], weights[f"{scope}/bias"]))
-        x = ops.tanh(x) if layer.activation == "tanh" else ops.activation(x, layer.activation)
-        if layer.eps is not None:
-            x = ops.layer_norm(x, weights[f"{scope}/gamma"], weights[f"{scope}/beta"], eps=layer.eps)
+        named = {name: weights[f"{scope}/{name}"] for name in layer.weights}
+        x = hidden_output(ops, layer, named, x, scope=scope)
     return ops.dense(x, Dense("head", weights[HEAD_KERNEL], weights[HEAD_BIAS]))
+
+
+def hidden_output(ops: Ops[T, W], layer: HiddenLayer, weights: Mapping[str, W], x: T, *, scope: str = "head") -> T:
+    """The output of a hidden layer for `x` [..., in]: [..., out]; `weights` are `layer.weights`."""
+    x = ops.dense(x, Dense(scope, weights["kernel"], weights["bias"]))
+    x = ops.tanh(x) if layer.activation == "tanh" else ops.activation(x, layer.activation)
+    return x if layer.eps is None else ops.layer_norm(x, weights["gamma"], weights["beta"], eps=layer.eps)
 
 
 def label_order(label: str) -> tuple[bool, int, str]:

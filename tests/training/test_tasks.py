@@ -13,7 +13,9 @@ import berthub as hub
 from berthub.checkpoint import Checkpoint
 from berthub.engines.create import create_engine
 from berthub.evaluation.scores import main_score
-from berthub.training.model import TaskModel, build_model
+from berthub.head import Head, HiddenLayer
+from berthub.networks.interface import INPUTS
+from berthub.training.model import Adaptation, Scaling, TaskModel, build_model
 from berthub.training.tasks import fine_tuner
 from support.finetuning import EPOCHS, FIT, KINDS, WORDS, data, tuner
 
@@ -168,6 +170,49 @@ def test_a_second_training_goes_on_with_the_head(fitted: Fitted, start: Checkpoi
     head = second.checkpoint().head
     assert (head.labels, head.pooling, head.max_length) == (WORDS, "mean", 20)
     assert second.history[0]["loss"] < 2 * first.history[-1]["loss"] + 0.05
+
+
+def test_a_second_training_goes_on_with_the_hidden_layers(keras: Any, start: Checkpoint) -> None:
+    draw, width = np.random.default_rng(3), start.config.hidden_size
+    layer = HiddenLayer(
+        kernel=draw.normal(0, 0.3, (width, width)).astype(np.float32),
+        bias=draw.normal(0, 0.3, width).astype(np.float32),
+        activation="gelu_erf",
+        gamma=np.ones(width, np.float32),
+        beta=np.zeros(width, np.float32),
+        eps=1e-5,
+    )
+    head = Head(
+        task="classify",
+        labels=WORDS,
+        pooling="cls",
+        max_length=20,
+        kernel=draw.normal(0, 0.3, (width, len(WORDS))).astype(np.float32),
+        bias=np.zeros(len(WORDS), np.float32),
+        hidden=(layer,),
+    )
+    begin = dataclasses.replace(start, head=head)
+    model = build_model(
+        begin,
+        task="classify",
+        labels=WORDS,
+        pooling="cls",
+        max_length=20,
+        adaptation=Adaptation(),
+        policy="float32",
+        scaling=Scaling(),
+    )
+    found = model.checkpoint().head
+    assert found is not None
+    assert found.described() == head.described()
+    for name, weight in head.weights.items():
+        np.testing.assert_array_equal(found.weights[name], weight)
+    assert sum("head" in variable.path for variable in model.keras.trainable_variables) == len(head.weights)
+    encoded = hub.Tokenizer.from_checkpoint(start)(WORDS, padding=True, return_tensors="np")
+    inputs = [np.asarray(encoded[name], np.int32) for name in ("input_ids", "attention_mask", "token_type_ids")]
+    logits = keras.ops.convert_to_numpy(model.keras(dict(zip(INPUTS, inputs, strict=True)), training=False))
+    encoder = hub.Encoder(begin, hub.Tokenizer.from_checkpoint(start), create_engine(begin, engine="numpy"))
+    _equal(encoder.logits(WORDS).values, logits, 1e-5 * max(1.0, float(np.abs(logits).max())))
 
 
 def test_a_second_training_with_other_labels_begins_with_a_new_head(fitted: Fitted) -> None:

@@ -19,7 +19,6 @@ from berthub.vocabulary import Vocabulary
 
 __all__ = ["report_on"]
 
-_HEAD = ("task", "labels", "pooling", "max_length")
 _COMMON_SETTINGS = frozenset(field.name for field in dataclasses.fields(EncoderConfig))
 
 
@@ -61,7 +60,7 @@ def _encoder(handle: str, checkpoint: Checkpoint) -> dict[str, Any]:
         "mlm_head": config.mlm,
         "lower_case": config.lower_case,
         "embedding": _embedding(checkpoint),
-        "head": None if head is None else {name: getattr(head, name) for name in _HEAD},
+        "head": None if head is None else head.described(),
         "vocabulary": _vocabulary(checkpoint.vocabulary),
         "inputs": _inputs(config),
         "outputs": _outputs(config),

@@ -13,6 +13,12 @@ __all__ = ["show"]
 
 _SHOWN = 5
 _SHOWN_FILES = 20
+_VALUES = {
+    None: "the head's output as it is; no file of the model says otherwise",
+    "identity": "the head's output as it is",
+    "sigmoid": "the sigmoid of the head's output",
+    "tanh": "the hyperbolic tangent of the head's output",
+}
 _ALGORITHMS = {"byte_bpe": "byte-level BPE", "sentencepiece": "SentencePiece", "wordpiece": "WordPiece"}
 
 
@@ -57,7 +63,10 @@ def _encoder_facts(report: Mapping[str, Any]) -> dict[str, str]:
     head = report["head"]
     if head is not None:
         of = f"the {head['pooling']} vector" if head["pooling"] else "each word's first piece"
-        facts["fine-tuned"] = f"{head['task']}, on {of}, texts of up to {head['max_length']} tokens"
+        layers = [f"{of}, through a layer with {layer['activation']}" for layer in head.get("hidden", [])] or [of]
+        facts["fine-tuned"] = f"{head['task']}, on {layers[0]}, texts of up to {head['max_length']} tokens"
+        if head["task"] == "regress":
+            facts["value"] = _VALUES[head.get("activation", "identity")]
         facts["labels"] = _some(head["labels"])
     facts["unused weights"] = _some(report["unused_weights"])
     return facts

@@ -62,4 +62,5 @@ def said_of_prompt(prompt: str | None) -> str:
 
 def _head_in_words(head: Head) -> str:
     shown = ", ".join(head.labels[:_SHOWN_LABELS]) + (", ..." if len(head.labels) > _SHOWN_LABELS else "")
-    return f"{head.task}, {len(head.labels):,} label{'s' if len(head.labels) > 1 else ''}: {shown}"
+    activation = f", {head.activation} of the output" if head.activation not in (None, "identity") else ""
+    return f"{head.task}, {len(head.labels):,} label{'s' if len(head.labels) > 1 else ''}: {shown}{activation}"

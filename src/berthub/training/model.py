@@ -1,4 +1,4 @@
-"""The model that is trained: the layer, dropout, and a dense head."""
+"""The model that is trained: the layer, dropout, and a head of dense layers."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint
 from berthub.choices import Pooling
-from berthub.head import Head, Task
+from berthub.head import Head, HiddenLayer, Task, hidden_output
 from berthub.networks.interface import INPUTS
 from berthub.networks.outputs import pool
 from berthub.training.keras_layer import KerasLayer
@@ -62,11 +62,10 @@ class TaskModel:
 
     def checkpoint(self) -> Checkpoint:
         """The model as it is now."""
-        kernel, bias = (
-            np.asarray(keras.ops.convert_to_numpy(weight.value)) for weight in self.head_layers.dense.weights
-        )
+        kernel, bias = _arrays(self.head_layers.dense)
         head = dataclasses.replace(
             self.head,
+            hidden=self.head_layers.hidden_layers(self.head),
             kernel=(kernel * self.scaling.scale).astype(np.float32),
             bias=(bias * self.scaling.scale + self.scaling.centre).astype(np.float32),
         )
@@ -102,8 +101,6 @@ def build_model(
         name="bert",
     )
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in INPUTS}
-    head_layers = _HeadLayers(len(labels), pooling=pooling, adaptation=adaptation)
-    logits = head_layers(layer(inputs), inputs["input_mask"])
     head = _first_head(
         start,
         task=task,
@@ -113,6 +110,9 @@ def build_model(
         seed=adaptation.seed,
         scaling=scaling,
     )
+    head_layers = _HeadLayers(head, adaptation=adaptation)
+    logits = head_layers(layer(inputs), inputs["input_mask"])
+    head_layers.set_hidden_layers(head)
     head_layers.dense.set_weights([head.kernel / scaling.scale, (head.bias - scaling.centre) / scaling.scale])
     model = keras.Model(inputs, logits, name=task)
     return TaskModel(model, layer, head_layers, start, head, scaling)
@@ -131,18 +131,59 @@ def loss_of(task: Task) -> Any:
 
 
 class _HeadLayers:
-    """The Keras layers on top of the encoder: pooling, dropout, and the dense head."""
+    """The Keras layers on top of the encoder: pooling, the head's hidden layers, dropout, and its output layer."""
 
-    def __init__(self, labels: int, *, pooling: Pooling | None, adaptation: Adaptation) -> None:
+    def __init__(self, head: Head, *, adaptation: Adaptation) -> None:
         seed = seed_for(adaptation.seed, Use.HEAD_DROPOUT)
+        pooling = head.pooling
         self._pooling = None if pooling is None or pooling == "pooled" else _TextPooling(pooling, dtype="float32")
+        self._hidden = [
+            _Hidden(layer, dtype="float32", name=f"head_hidden_{number}") for number, layer in enumerate(head.hidden)
+        ]
         self._dropout = _Dropout(adaptation.dropout, seed, dtype="float32", name="dropout")
-        self.dense = keras.layers.Dense(labels, dtype="float32", name="head")
+        self.dense = keras.layers.Dense(len(head.labels), dtype="float32", name="head")
 
     def __call__(self, encoded: Any, mask: Any, *, training: bool | None = None) -> Any:
         """The logits, from the encoder's outputs for inputs with that mask."""
-        pooled = encoded if self._pooling is None else self._pooling(encoded, mask)
-        return self.dense(self._dropout(pooled, training=training))
+        x = encoded if self._pooling is None else self._pooling(encoded, mask)
+        for layer in self._hidden:
+            x = layer(x)
+        return self.dense(self._dropout(x, training=training))
+
+    def set_hidden_layers(self, head: Head) -> None:
+        """Give the hidden layers, which are built by now, the weights of that head."""
+        for layer, stored in zip(self._hidden, head.hidden, strict=True):
+            layer.set_weights([*stored.weights.values()])
+
+    def hidden_layers(self, head: Head) -> tuple[HiddenLayer, ...]:
+        """The hidden layers of that head with the weights that they have now."""
+        changed = []
+        for layer, stored in zip(self._hidden, head.hidden, strict=True):
+            weights: dict[str, Any] = dict(zip(stored.weights, _arrays(layer), strict=True))
+            changed.append(dataclasses.replace(stored, **weights))
+        return tuple(changed)
+
+
+class _Hidden(keras.layers.Layer):
+    """A hidden layer of a head: a dense layer, its activation and, where it has one, a layer norm."""
+
+    def __init__(self, layer: HiddenLayer, **options: Any) -> None:
+        super().__init__(**options)
+        self._layer = layer
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights, in the order of `HiddenLayer.weights`."""
+        self._named = {
+            name: self.add_weight(shape=weight.shape, name=name, initializer="zeros")
+            for name, weight in self._layer.weights.items()
+        }
+
+    def call(self, x: Any) -> Any:
+        weights = {name: keras.ops.convert_to_tensor(weight) for name, weight in self._named.items()}
+        return hidden_output(operations("float32", None), self._layer, weights, x)
+
+    def compute_output_spec(self, x: Any) -> Any:
+        return keras.KerasTensor((*x.shape[:-1], len(self._layer.bias)), "float32")
 
 
 class _TextPooling(keras.layers.Layer):
@@ -178,6 +219,11 @@ class _Dropout(keras.layers.Layer):
         return keras.KerasTensor(x.shape, "float32")
 
 
+def _arrays(layer: Any) -> list[Any]:
+    """The weights of a Keras layer as arrays."""
+    return [np.asarray(keras.ops.convert_to_numpy(weight.value), np.float32) for weight in layer.weights]
+
+
 def _first_head(
     start: Checkpoint,
     *,
@@ -190,7 +236,8 @@ def _first_head(
 ) -> Head:
     old = start.head
     if old is not None and (old.task, old.labels, old.pooling) == (task, labels, pooling):
-        return dataclasses.replace(old, max_length=max_length)
+        # Training compares the outputs themselves with the targets.
+        return dataclasses.replace(old, max_length=max_length, activation="identity")
     shape = (start.config.hidden_size, len(labels))
     kernel = initial_value("head/kernel", shape, start.config, stream(seed, Use.HEAD))
     return Head(

@@ -173,6 +173,16 @@ def test_several_labels_and_values(server: RunningServer, encoders: dict[str, hu
     close([each["score"] for (each,) in found], np.asarray(encoders["regress"].predict(TEXTS)))
 
 
+def test_texts_are_ranked_by_a_regression(server: RunningServer, encoders: dict[str, hub.Encoder]) -> None:
+    encoder = encoders["regress"]
+    expected = encoder.rank("A", TEXTS[:3], return_documents=True)
+    found = post(server, "/rerank", model="regress", query="A", texts=TEXTS[:3], return_text=True).json()
+    assert [(each["index"], each["text"]) for each in found] == [(each["corpus_id"], each["text"]) for each in expected]
+    close([each["score"] for each in found], np.array([each["score"] for each in expected]))
+    raw = post(server, "/rerank", model="regress", query="A", texts=TEXTS[:3], raw_scores=True).json()
+    assert [sorted(each) for each in raw] == [["index", "score"]] * 3
+
+
 def test_words_and_their_labels(server: RunningServer, encoders: dict[str, hub.Encoder]) -> None:
     text = "The fox, and Ωmega!"
     words = ["The", "fox", ",", "and", "Ωmega", "!"]
@@ -295,6 +305,9 @@ def test_long_texts(server: RunningServer, encoder: hub.Encoder) -> None:
         ("/predict", {"inputs": ["a", "b", "c"]}, 400, "Validation", "a batch is a list of lists"),
         ("/predict", {"inputs": [["a"], "b"]}, 400, "Validation", "inputs[1] must be a list of one string"),
         ("/predict", {"inputs": []}, 400, "Empty", "inputs is an empty list"),
+        ("/rerank", {"query": "a", "texts": []}, 400, "Empty", "texts is an empty list"),
+        ("/rerank", {"query": ["a"], "texts": ["b"]}, 400, "Validation", "query must be a string"),
+        ("/rerank", {"query": "a", "texts": ["b"], "model": "classify"}, 422, "Backend", "ranked by a cross-encoder"),
         ("/predict", {"inputs": ["a", "b"], "model": "tag"}, 422, "Validation", "not of pairs"),
         (
             "/predict",
@@ -378,7 +391,8 @@ def test_metrics_count_what_was_asked(server: RunningServer) -> None:
 def test_every_operation_is_described(server: RunningServer) -> None:
     described = server.client.get("/openapi.json").json()
     schemas = described["components"]["schemas"]
-    for path in ("/embed", "/embed_all", "/similarity", "/predict", "/fill-mask", "/tokenize", "/decode", "/"):
+    names = ("embed", "embed_all", "similarity", "predict", "rerank", "fill-mask", "tokenize", "decode", "")
+    for path in (f"/{name}" for name in names):
         operation = described["paths"][path]["post"]
         for content in (operation["requestBody"]["content"], operation["responses"]["200"]["content"]):
             reference = content["application/json"]["schema"]["$ref"]

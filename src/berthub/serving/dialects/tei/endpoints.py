@@ -8,6 +8,7 @@ from berthub.serving.bodies import Fields
 from berthub.serving.call import Call
 from berthub.serving.dialects.tei.fields import failure, token_failure
 from berthub.serving.dialects.tei.predictions import fill_mask, predict
+from berthub.serving.dialects.tei.rerank import rerank
 from berthub.serving.dialects.tei.tokens import decode, tokenize
 from berthub.serving.dialects.tei.vectors import ARROW, NPY, embed, embed_all, similarity
 from berthub.serving.endpoint import Endpoint, Failure, Handler
@@ -95,6 +96,7 @@ ENDPOINTS = (
     _post("/embed_all", embed_all, "Vectors of tokens", names="TeiEmbedAll", answer="TeiTokenVectors", arrays=True),
     _post("/similarity", similarity, "Cosines of texts", names="TeiSimilarity", answer="TeiSimilarities"),
     _post("/predict", predict, "Labels of texts or words", names="TeiPredict", answer="TeiPredictions"),
+    _post("/rerank", rerank, "Texts by their scores", names="TeiRerank", answer="TeiRanks"),
     _post("/fill-mask", fill_mask, "Pieces for a mask", names="TeiFillMask", answer="TeiFillings"),
     _post("/tokenize", tokenize, "Tokens", names="TeiTokenize", answer="TeiTokens", fails=token_failure),
     _post("/decode", decode, "Texts of tokens", names="TeiDecode", answer="TeiTexts", fails=token_failure),

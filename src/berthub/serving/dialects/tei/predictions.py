@@ -19,7 +19,7 @@ from berthub.tokenization.tokenizer import Text
 __all__ = ["fill_mask", "predict"]
 
 _TOP = 5
-_TRANSFORMS = {"classify": "softmax", "multi_label": "sigmoid", "regress": "none"}
+_TRANSFORMS = {"classify": "softmax", "multi_label": "sigmoid"}
 
 
 async def predict(call: Call, fields: Fields | None = None) -> Answer:
@@ -102,22 +102,24 @@ def _head(service: Service) -> Head:
 
 def _is_raw(parameters: Fields, head: Head) -> bool:
     """Whether the scores are wanted as the head computes them."""
-    name = parameters.string("function_to_apply")
-    if name is None or name == _TRANSFORMS[head.task]:
+    name, own = parameters.string("function_to_apply"), _TRANSFORMS.get(head.task, head.activation)
+    if own in (None, "identity"):
+        own = "none"
+    if name is None or name == own:
         return False
     if name == "none":
         return True
     raise UnprocessableError(
-        f"function_to_apply must be none or {_TRANSFORMS[head.task]}, which this model was trained with, and is "
-        f"{name[:40]!r}",
+        f"function_to_apply must be none or {own}, which this model was trained with, and is {name[:40]!r}",
         where="parameters.function_to_apply",
     )
 
 
 def _labels_answer(logits: Logits, *, top: int | None, raw: bool, single: bool) -> Answer:
-    regression = logits.head.task == "regress"
-    scores = logits.values if raw or regression else logits.probabilities()
-    assert not isinstance(scores, list), "texts, not words, are labelled"
+    scores: Any = logits.values
+    if not raw:
+        scores = logits.predictions() if logits.head.task == "regress" else logits.probabilities()
+        scores = scores.reshape(logits.values.shape)
     labels = logits.head.labels
 
     def write(index: int, row: Floats) -> bytes:

@@ -133,6 +133,25 @@ SCHEMAS: Mapping[str, Any] = {
         **_TRUNCATION,
     ),
     "TeiPredictions": {"anyOf": [*_PREDICTIONS, *map(_list, _PREDICTIONS)]},
+    "TeiRerank": {
+        "type": "object",
+        "required": ["query", "texts"],
+        "properties": {
+            "query": _TEXT,
+            "texts": {"type": "array", "items": _TEXT, "minItems": 1},
+            "raw_scores": {**_FLAG, "description": "The head's outputs, before the activation."},
+            "return_text": _FLAG,
+            **_TRUNCATION,
+            **_MODEL,
+        },
+    },
+    "TeiRanks": _list(
+        {
+            "type": "object",
+            "required": ["index", "score"],
+            "properties": {"index": {"type": "integer"}, "score": {"type": "number"}, "text": _TEXT},
+        }
+    ),
     "TeiTokenize": _body(
         "inputs",
         inputs={"anyOf": [_TEXT, {"type": "array", "items": {"anyOf": [_TEXT, _PAIR]}, "minItems": 1}]},
