@@ -51,6 +51,7 @@ _HEADS = (
     "output_weights",
     "output_bias",
     "start_logits",
+    "task_specific",
     "end_logits",
     "sequence_summary",
     "seq_relationship",

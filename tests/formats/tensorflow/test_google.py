@@ -2,6 +2,7 @@ import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from berthub.containers.protos import parse
 from berthub.errors import (
     CheckpointError,
     CorruptFileError,
+    InputError,
     ModelNotFoundError,
     UnsupportedModelError,
 )
@@ -59,13 +61,15 @@ def write_google(
     prefix: str = "",
     scope: str = "bert",
     extra: tuple[str, ...] = (),
+    beside: Mapping[str, np.ndarray] | None = None,
     **how: Any,
 ) -> dict[str, np.ndarray]:
     """A checkpoint in Google's form with random weights; the weights."""
     draw = np.random.default_rng(0)
     weights = {name: draw.normal(size=shape).astype(np.float32) for name, shape in weight_shapes(config).items()}
     arrays = {prefix + foreign_name(name, config, scope): weight for name, weight in weights.items()}
-    write_bundle(folder / "model.ckpt-7", arrays | {name: np.zeros(3, np.float32) for name in extra}, **how)
+    arrays |= {name: np.zeros(3, np.float32) for name in extra} | dict(beside or {})
+    write_bundle(folder / "model.ckpt-7", arrays, **how)
     pieces = [*_SPECIAL, *(f"piece{index}" for index in range(config.vocab_size - len(_SPECIAL)))]
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
     stored = {key: value for name, key in _KEYS.items() if (value := getattr(config, name, None)) is not None}
@@ -211,6 +215,45 @@ def test_the_masked_language_model_head_equals_the_original(models: Path) -> Non
     for golden in batches(models / "google_checkpoint"):
         outputs = bert({name: golden[name] for name in (*INPUTS, "masked_lm_positions")})
         np.testing.assert_allclose(outputs["mlm_logits"], golden["mlm_logits"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [3, 1])
+def test_the_head_of_a_classifier_is_read(tmp_path: Path, config: BertConfig, count: int) -> None:
+    draw = np.random.default_rng(5)
+    weights = draw.normal(size=(count, config.hidden_size)).astype(np.float32)
+    bias = draw.normal(size=count).astype(np.float32)
+    slots = {"output_weights/adam_m": weights, "output_bias/adam_v": bias}
+    write_google(tmp_path, config, beside={"output_weights": weights, "output_bias": bias, **slots})
+    encoder = hub.load(tmp_path, engine="numpy")
+    head = encoder.head
+    assert head is not None
+    assert (head.task, head.max_length) == ("classify" if count > 1 else "regress", config.max_positions)
+    assert head.labels == (("0", "1", "2") if count > 1 else ("value",))
+    # As run_classifier.py computes it.
+    pooled = encoder.encode(["piece1 piece2", "piece3"])["pooled_output"]
+    expected = np.matmul(pooled, weights.T) + bias
+    np.testing.assert_allclose(encoder.logits(["piece1 piece2", "piece3"]).values, expected, rtol=0, atol=1e-5)
+    assert encoder.checkpoint.origin.unused == tuple(slots)[::-1]
+    assert not encoder.checkpoint.origin.unread_head
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("cls/squad/output_bias", "cls/squad/output_weights"),
+        ("cls/seq_relationship/output_bias", "cls/seq_relationship/output_weights"),
+        ("task_specific/mnli/dense/bias", "task_specific/mnli/dense/kernel"),
+        ("output_bias", "output_weights"),
+    ],
+)
+def test_other_heads_are_named_as_not_read(tmp_path: Path, config: BertConfig, names: tuple[str, ...]) -> None:
+    # The last is of another width.
+    write_google(tmp_path, config, extra=names)
+    encoder = hub.load(tmp_path, engine="numpy")
+    assert encoder.head is None
+    assert encoder.checkpoint.origin.unread_head == names
+    with pytest.raises(InputError, match=f"a head that is not read .*{names[0]}"):
+        encoder.predict(["piece1"])
 
 
 def test_partitioned_variables_are_read_whole(tmp_path: Path, config: BertConfig) -> None:

@@ -15,6 +15,7 @@ from berthub.containers.protos import parse
 from berthub.containers.tensorbundle import TensorBundle
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.google_files import checkpoint_prefix, find_config, find_vocabulary, put_config
+from berthub.formats.tensorflow.google_head import HEAD_VARIABLES, read_google_head
 from berthub.formats.tensorflow.google_names import NamedWeights, named_weights
 from berthub.formats.tensorflow.graph import Graph, parse_graph
 from berthub.formats.tensorflow.tf1_graph import graph_sizes
@@ -42,11 +43,15 @@ def read_google(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
     if found.scope.endswith("electra/"):
         settings.put(_RELEASE, activation="gelu_tanh")
     settings.put_case(vocabulary)
+    config = settings.config(found.kind, what=str(path or folder))
+    head = read_google_head(bundle, config, found.unused)
+    read = () if head is None else HEAD_VARIABLES
     return Checkpoint(
-        config=settings.config(found.kind, what=str(path or folder)),
+        config=config,
         weights={canonical: bundle.array(name) for canonical, name in found.names.items()},
         vocabulary=vocabulary,
-        origin=settings.origin(FORMAT, folder, unused=found.unused),
+        origin=settings.origin(FORMAT, folder, unused=[name for name in found.unused if name not in read]),
+        head=head,
     )
 
 
