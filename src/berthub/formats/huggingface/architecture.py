@@ -37,7 +37,7 @@ class HiddenScopes:
     `activation` is transformers' name of its activation, or with `activation_key` what that key of `config.json` means
     where it is left out. Likewise `pooling` is what the layer sees of a text, and `pooling_key` the key that says it.
     Biases that the files lack are zeros, and `bias_key` says whether the dense layer has one. `eps_key` is the key of
-    the layer norm's epsilon.
+    the layer norm's epsilon, `norm_bias_key` that which says whether it has a bias.
     """
 
     dense: str
@@ -45,6 +45,7 @@ class HiddenScopes:
     activation_key: str | None = None
     norm: str | None = None
     eps_key: str = "norm_eps"
+    norm_bias_key: str = "norm_bias"
     bias_key: str | None = None
     pooling: Pooling = "cls"
     pooling_key: str | None = None

@@ -121,7 +121,8 @@ def _tensors(
     renamed, unknown = rename(weights, architecture.writing(config))
     assert not unknown, f"names that the table lacks: {unknown}"
     prefix = "" if alone else f"{architecture.prefix or architecture.model_type}."
-    tensors: dict[str, Any] = {} if head is None else head_tensors(architecture, head)
+    heads = {} if head is None else head_tensors(architecture, head)
+    tensors: dict[str, Any] = {}
     classifies = head is not None and head.task != "tag"
     for theirs, ours in renamed.items():
         if ours.startswith("cls/"):
@@ -131,7 +132,12 @@ def _tensors(
         else:
             name = prefix + theirs
         tensors[name] = weights[ours].T if ours.endswith("/kernel") else weights[ours]
-    return tensors
+    if shared := sorted(tensors.keys() & heads.keys()):
+        raise UnsupportedModelError(
+            f"transformers' {architecture.title} has one layer for the head of this model and for that of its "
+            f"masked-language model ({', '.join(shared)}). Write the encoder alone (encoder_only=True), or {_OTHERWISE}"
+        )
+    return tensors | heads
 
 
 def _config(architecture: Architecture, config: EncoderConfig, vocabulary: Vocabulary) -> dict[str, Any]:
