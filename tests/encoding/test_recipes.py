@@ -191,6 +191,8 @@ def test_similarity(models: Path, function: Any) -> None:
 
 
 def test_a_folder_whose_dense_layer_does_not_fit(made: Any) -> None:
+    import torch
+
     from berthub.containers.safetensors import read_safetensors, write_safetensors
     from berthub.errors import CheckpointError, CorruptFileError
 
@@ -198,6 +200,11 @@ def test_a_folder_whose_dense_layer_does_not_fit(made: Any) -> None:
     path = folder / "2_Dense" / "model.safetensors"
     weights = {name: np.array(array) for name, array in read_safetensors(path).items()}
     path.unlink()
+    expected = hub.load(made("dense")[1], engine="numpy").embed(TEXTS)
+    # As versions up to 2 wrote them.
+    torch.save({name: torch.from_numpy(array) for name, array in weights.items()}, path.with_name("pytorch_model.bin"))
+    _equal(hub.load(folder, engine="numpy").embed(TEXTS), expected)
+    path.with_name("pytorch_model.bin").unlink()
     with pytest.raises(CorruptFileError, match=r"2_Dense should hold model.safetensors"):
         read(folder)
     write_safetensors(path, {"linear.weight": weights["linear.weight"]}, {})

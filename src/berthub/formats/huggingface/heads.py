@@ -137,8 +137,8 @@ def described_head(architecture: Architecture, head: Head, stored: Mapping[str, 
             )
         if layer.beta is not None and layer.beta.any() and stored.get(hidden.norm_bias_key) is False:
             raise UnsupportedModelError(
-                "the layer norm of this model's head has a bias, and transformers' has none: export the model to onnx or "
-                "native"
+                "the layer norm of this model's head has a bias, and transformers' has none: export the model to onnx "
+                "or native"
             )
         if hidden.activation_key is not None:
             described[hidden.activation_key] = _stored_name(layer.activation)

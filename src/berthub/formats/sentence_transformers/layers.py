@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.containers.files import read_json
-from berthub.containers.safetensors import read_safetensors, write_safetensors
+from berthub.containers.safetensors import write_safetensors
 from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError
+from berthub.formats.huggingface.weights import FILES, read_weights
 from berthub.formats.sentence_transformers.files import VECTOR, Module, shown
 from berthub.vector_layers import DenseLayer, NormLayer, UnitLength, VectorActivation, VectorLayer
 
@@ -121,12 +122,13 @@ def _known(stored: Mapping[str, Any], keys: set[str], module: Module) -> None:
 
 
 def _tensors(folder: Path, wanted: set[str]) -> dict[str, npt.NDArray[np.float32]]:
-    path = folder / _WEIGHTS
-    if not path.is_file():
+    if not any((folder / name).is_file() for name in FILES):
         raise CorruptFileError(f"{folder} should hold {_WEIGHTS}, with the weights of a layer: fetch the whole folder")
-    found = read_safetensors(path)
+    found, name = read_weights(folder)
     if found.keys() != wanted:
         raise CheckpointError(
-            f"{path} should hold {', '.join(sorted(wanted))}; it holds {', '.join(sorted(found)[:8]) or 'nothing'}"
+            f"{folder / name} should hold {', '.join(sorted(wanted))}; it holds "
+            f"{', '.join(sorted(found)[:8]) or 'nothing'}"
         )
-    return found
+    # Half precision becomes float32 exactly.
+    return {name: np.asarray(array, np.float32) for name, array in found.items()}
