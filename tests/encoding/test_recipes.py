@@ -145,21 +145,28 @@ def test_windows_of_long_texts(made: Any, name: str, include_prompt: bool) -> No
     _equal(ours.embed([long], window=24, stride=8)[0], expected)
 
 
-def test_the_recipe_goes_where_the_model_goes(made: Any, tmp_path: Path) -> None:
+@needs("onnx", "onnxruntime", "tensorflow")
+@pytest.mark.parametrize("name", ["dense", "joined", "norm"])
+def test_the_recipe_goes_where_the_model_goes(made: Any, tmp_path: Path, name: str) -> None:
+    import onnxruntime
     from sentence_transformers import SentenceTransformer
 
-    theirs, folder = made("dense", include_prompt=False, default="query")
+    theirs, folder = made(name, include_prompt=name == "joined", default="query")
     ours = hub.load(folder, engine="numpy", precision="float32")
     expected = theirs.encode(TEXTS)
-    ours.save(tmp_path / "native")
-    for to in ("huggingface", "onnx", "savedmodel"):
+    formats = ["huggingface", "native", "onnx", *(["savedmodel"] if name == "dense" else [])]
+    for to in formats:
         hub.export(ours, tmp_path / to, to=to)
-    for to in ("native", "huggingface", "onnx", "savedmodel"):
+    for to in formats:
         again = hub.load(tmp_path / to, engine="numpy", precision="float32")
         _equal(again.embed(TEXTS), expected)
         assert again.checkpoint.embedding.to_dict(arrays=True) == ours.checkpoint.embedding.to_dict(arrays=True)
     _equal(SentenceTransformer(str(tmp_path / "huggingface"), device="cpu").encode(TEXTS), expected)
-    with pytest.raises(UnsupportedModelError, match="a dense layer to 24"):
+    session = onnxruntime.InferenceSession(tmp_path / "onnx/model.onnx", providers=["CPUExecutionProvider"])
+    tokens = ours.tokenizer(TEXTS, padding=True, truncation=True, return_tensors="np")
+    (vectors,) = session.run(["sentence_embedding"], {name: each.astype(np.int64) for name, each in tokens.items()})
+    _equal(vectors, ours.embed(TEXTS, prompt=""))
+    with pytest.raises(UnsupportedModelError, match="a dense layer to"):
         hub.export(ours, tmp_path / "google", to="google")
 
 

@@ -32,6 +32,7 @@ from berthub.vocabulary import Vocabulary
 
 __all__ = [
     "CONFIG",
+    "EMBEDDING_SCOPE",
     "all_weights",
     "described_checkpoint",
     "description",
@@ -51,7 +52,7 @@ _VERSION = 1
 # What the vocabularies of folders are for that were written before there was another algorithm.
 _FIRST_ALGORITHM = "wordpiece"
 # What the names of the weights of the sentence vectors' layers begin with.
-_EMBEDDING = "embedding/"
+EMBEDDING_SCOPE = "embedding/"
 
 _HEAD_SETTINGS = ("task", "labels", "pooling", "max_length")
 _OPTIONAL_HEAD_SETTINGS = ("hidden", "activation")
@@ -80,8 +81,10 @@ def described_checkpoint(
     head = _read_head(path, stored["head"], weights, source) if "head" in stored else None
     sources = {name: path.name for name in config if name != "architecture"}
     sources |= dict.fromkeys(given or {}, "given by the caller")
-    arrays = {name: weights.pop(name) for name in list(weights) if name.startswith(_EMBEDDING)}
-    embedding = read_embedding(stored, path, {name.removeprefix(_EMBEDDING): each for name, each in arrays.items()})
+    arrays = {name: weights.pop(name) for name in list(weights) if name.startswith(EMBEDDING_SCOPE)}
+    embedding = read_embedding(
+        stored, path, {name.removeprefix(EMBEDDING_SCOPE): each for name, each in arrays.items()}
+    )
     sources |= {name: path.name for name, value in embedding.to_dict().items() if value != getattr(UNSAID, name)}
     return Checkpoint(
         config=config_from_dict({**config, **(given or {})}),
@@ -165,7 +168,7 @@ def all_weights(checkpoint: Checkpoint) -> dict[str, npt.NDArray[np.float32]]:
     weights = {name: checkpoint.weights[name] for name in weight_shapes(checkpoint.config)}
     if checkpoint.head is not None:
         weights |= checkpoint.head.weights
-    return weights | {f"{_EMBEDDING}{name}": array for name, array in checkpoint.embedding.arrays().items()}
+    return weights | {f"{EMBEDDING_SCOPE}{name}": array for name, array in checkpoint.embedding.arrays().items()}
 
 
 def description(checkpoint: Checkpoint, *, embedding_arrays: bool = False) -> str:

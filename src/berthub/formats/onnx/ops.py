@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from berthub.config import Activation
 from berthub.networks.ops import MASKED, Dense, Ops, Rows, WeightedPooling
+from berthub.vector_layers import DenseLayer, NormLayer, UnitLength, VectorActivation, VectorLayer
 
 __all__ = ["OPSET", "OnnxOps", "Value", "Weight"]
 
@@ -239,6 +241,45 @@ class OnnxOps(Ops[Value, Weight]):
     def without_first(self, mask: Value, count: int) -> Value:
         kept = self._node("Greater", self._counted(mask), self._float(count))
         return self.multiply(self._real(mask), self._node("Cast", kept, to=_FLOAT))
+
+    def vector_layer(self, x: Value, layer: VectorLayer, scope: str) -> Value:
+        """A layer on the vectors [b, h] of texts, after the network; its weights are initializers below `scope`."""
+        weights = {name: Weight(f"{scope}/{name}", array.shape) for name, array in layer.arrays().items()}
+        match layer:
+            case DenseLayer():
+                width = layer.kernel.shape[1]
+                y = self._node("MatMul", x, weights["kernel"], width=width)
+                if layer.bias is not None:
+                    y = self._node("Add", y, weights["bias"], width=width)
+                y = self._vector_activation(y, layer.activation)
+                if not layer.residual:
+                    return y
+                same = x if layer.shortcut is None else self._node("MatMul", x, weights["shortcut"], width=width)
+                return self.add(y, same)
+            case NormLayer():
+                norm = (weights["gamma"], weights["beta"])
+                return self._node("LayerNormalization", x, *norm, width=x.width, axis=-1, epsilon=layer.eps)
+            case UnitLength():
+                return self._node("LpNormalization", x, width=x.width, axis=-1, p=2)
+            case _:
+                raise AssertionError(f"ONNX does not know the layer {layer.kind}")
+
+    def joined(self, vectors: Sequence[Value]) -> Value:
+        """Several vectors of each text as one: [b, w] each."""
+        return self._node("Concat", *vectors, width=sum(each.width for each in vectors), axis=-1)
+
+    def _vector_activation(self, x: Value, name: VectorActivation) -> Value:
+        match name:
+            case "identity":
+                return x
+            case "tanh":
+                return self.tanh(x)
+            case "sigmoid":
+                return self._node("Sigmoid", x, width=x.width)
+            case "silu":
+                return self.multiply(x, self._node("Sigmoid", x, width=x.width))
+            case _:
+                return self.activation(x, name)
 
     def renamed(self, x: Value, name: str) -> Value:
         """The same tensor under a name of its own, for an output."""

@@ -10,13 +10,15 @@ import numpy.typing as npt
 
 from berthub.atomic import written_folder
 from berthub.checkpoint import Checkpoint
+from berthub.embedding import Embedding
 from berthub.errors import MissingDependencyError
-from berthub.formats.native import CONFIG, all_weights, description
+from berthub.formats.native import CONFIG, EMBEDDING_SCOPE, all_weights, description
 from berthub.formats.onnx.ops import OPSET, OnnxOps, Value, Weight
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.head import head_logits
 from berthub.networks.interface import MLM_LOGITS, POSITIONS
 from berthub.networks.outputs import Output, build
+from berthub.vector_layers import UnitLength
 
 __all__ = ["DATA", "MODEL", "write_onnx"]
 
@@ -24,6 +26,7 @@ MODEL = "model.onnx"
 DATA = "model.onnx.data"
 # The version of the file format that goes with the opset.
 _IR_VERSION = 8
+_EMBEDDING = "sentence_embedding"
 _INPUTS = {"ids": "input_ids", "mask": "attention_mask", "type_ids": "token_type_ids"}
 # A protocol buffer ends at 2 GiB; the graph has its share.
 _LARGEST = (1 << 31) - (1 << 24)
@@ -33,11 +36,12 @@ def write_onnx(checkpoint: Checkpoint, folder: Path) -> None:
     """Write `model.onnx` into `folder`, which appears when it is whole, with vocabulary and description beside it.
 
     Inputs are `input_ids`, `attention_mask` and `token_type_ids`, int64 [batch, sequence]; outputs `sequence_output`
-    [batch, sequence, hidden] and, where the model has it, `pooled_output` [batch, hidden], float32. A
-    masked-language-model head adds the optional input `masked_lm_positions`, int64 [batch, positions] (without it:
-    none), and `mlm_logits` [batch, positions, vocabulary]; a fine-tuned head adds `logits`, [batch, labels] or
-    [batch, sequence, labels]. Weights of more than 2 GB lie in `model.onnx.data`. Raises `MissingDependencyError`
-    where the onnx library is not installed.
+    [batch, sequence, hidden] and, where the model has it, `pooled_output` [batch, hidden], float32. Where the model's
+    files say how sentence vectors are made, there is `sentence_embedding` [batch, width]. A masked-language-model head
+    adds the optional input `masked_lm_positions`, int64 [batch, positions] (without it: none), and `mlm_logits`
+    [batch, positions, vocabulary]; a fine-tuned head adds `logits`, [batch, labels] or [batch, sequence, labels].
+    Weights of more than 2 GB lie in `model.onnx.data`. Raises `MissingDependencyError` where the onnx library is not
+    installed.
     """
     if importlib.util.find_spec("onnx") is None:
         raise MissingDependencyError("ONNX models are written with the onnx library: pip install 'berthub[onnx]'")
@@ -62,13 +66,19 @@ def _model(checkpoint: Checkpoint, folder: Path) -> Any:
         wanted[MLM_LOGITS] = Output(mlm=True)
     if head is not None:
         wanted["logits"] = Output(-1, head.pooling)
-    outputs: list[Output] = [output.resolved(config) for output in wanted.values()]
-    values = dict(zip(wanted, _built(ops, checkpoint, weights, outputs), strict=True))
+    own = checkpoint.embedding
+    poolings = () if own.unsupported else own.poolings
+    outputs = [each.resolved(config) for each in (*wanted.values(), *(Output(-1, pooling) for pooling in poolings))]
+    built = _built(ops, checkpoint, weights, outputs)
+    values = dict(zip(wanted, built, strict=False))
+    if poolings:
+        values[_EMBEDDING] = _embedding(ops, own, built[len(wanted) :])
     if head is not None:
         values["logits"] = head_logits(ops, head, weights, values["logits"])
     axes: dict[str, tuple[str, ...]] = {
         "sequence_output": ("batch", "sequence"),
         "pooled_output": ("batch",),
+        _EMBEDDING: ("batch",),
         MLM_LOGITS: ("batch", "positions"),
         "logits": ("batch", "sequence") if head is not None and head.pooling is None else ("batch",),
     }
@@ -97,6 +107,14 @@ def _model(checkpoint: Checkpoint, folder: Path) -> Any:
 def _built(ops: OnnxOps, checkpoint: Checkpoint, weights: dict[str, Weight], outputs: Sequence[Output]) -> list[Value]:
     inputs = {name: Value(foreign) for name, foreign in _INPUTS.items()}
     return build(ops, checkpoint.config, weights, outputs, positions=Value(POSITIONS), **inputs)
+
+
+def _embedding(ops: OnnxOps, own: Embedding, pooled: Sequence[Value]) -> Value:
+    """The model's own sentence vectors, of texts as they are: a prompt is the caller's to put before them."""
+    x = pooled[0] if len(pooled) == 1 else ops.joined(pooled)
+    for number, layer in enumerate(own.layers):
+        x = ops.vector_layer(x, layer, f"{EMBEDDING_SCOPE}{number}")
+    return ops.vector_layer(x, UnitLength(), "") if own.normalize else x
 
 
 def _stored(arrays: dict[str, npt.NDArray[np.float32]], folder: Path) -> list[Any]:
