@@ -12,9 +12,9 @@ from berthub.errors import CheckpointError
 
 __all__ = ["Activation", "EncoderConfig", "size_faults"]
 
-Activation = Literal["gelu_erf", "gelu_tanh", "relu"]
+Activation = Literal["gelu_erf", "gelu_tanh", "relu", "silu"]
 """`gelu_tanh` is Google's and TF Hub's form, 0.5x(1 + tanh(sqrt(2/pi)(x + 0.044715x^3))); `gelu_erf` is the exact
-one, x * Phi(x) (Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415)."""
+one, x * Phi(x) (Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415). `silu` is x * sigmoid(x)."""
 
 # Far beyond any published BERT; they keep a corrupted configuration from asking for absurd amounts of work.
 _LARGEST = {

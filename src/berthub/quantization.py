@@ -75,13 +75,16 @@ class DenseQuantization(Brief):
         np.clip(steps, -_MIDDLE, _LARGEST_INPUT - _MIDDLE, out=steps)
         return np.multiply(steps, np.float32(self.scale), out=steps)
 
-    def quantized(self, kernel: Floats, bias: Floats) -> tuple[npt.NDArray[np.int8], Floats, Floats]:
+    def quantized(self, kernel: Floats, bias: Floats | None) -> tuple[npt.NDArray[np.int8], Floats, Floats]:
         """The layer for such inputs: kernel [in, out] in bytes, each output's scale, and the bias, float32 [out].
+
+        A layer without a bias gets one here: what the shift adds.
 
         The kernel's rows of `exact` components are zero: what these add is not in it.
         """
         rounded = without_rows(kernel, self.exact)
-        return *quantized_kernel(rounded, self.smoothing), bias + self.shift @ rounded + self.correction
+        added = self.shift @ rounded + self.correction
+        return *quantized_kernel(rounded, self.smoothing), added if bias is None else bias + added
 
 
 Quantization = Mapping[str, DenseQuantization]

@@ -19,7 +19,10 @@ class _FusingOps(NumpyOps):
     def dense_group(self, x: Any, layers: Sequence[Dense[Any]]) -> tuple[Any, ...]:
         self.groups.append(tuple(layer.name for layer in layers))
         kernel = np.concatenate([layer.kernel for layer in layers], axis=1)
-        bias = np.concatenate([layer.bias for layer in layers])
+        # Some layers have no biases.
+        bias = np.concatenate(
+            [np.zeros(layer.kernel.shape[1], np.float32) if layer.bias is None else layer.bias for layer in layers]
+        )
         ends = np.cumsum([layer.kernel.shape[1] for layer in layers])
         return tuple(np.split(x @ kernel + bias, ends[:-1], axis=-1))
 

@@ -52,6 +52,13 @@ _OWN: dict[str, dict[str, Any]] = {
         "pooler": False,
     },
     "mpnet": {"type_vocab_size": 1},
+    "modernbert": {
+        "type_vocab_size": 1,
+        "pooler": False,
+        "local_attention": 4,
+        "global_every": 2,
+        "activation": "gelu_erf",
+    },
     "roberta": {"type_vocab_size": 1},
     "talking_heads": {},
 }

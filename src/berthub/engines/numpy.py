@@ -57,8 +57,18 @@ class NumpyOps(Ops[Array, Floats]):
     def leading_rows(self, table: Floats, ids: Array, *, first: int = 0) -> Array:
         return table[None, first : first + ids.shape[1]]
 
+    def constant_rows(self, name: str, table: Floats, ids: Array) -> Array:
+        return self.leading_rows(table, ids)
+
+    def rotate(self, x: Array, cos: Array, sin: Array, *, heads: int) -> Array:
+        split = x.reshape(*x.shape[:2], heads, -1)
+        first, second = np.split(split, 2, axis=-1)
+        turned = split * cos[:, :, None] + np.concatenate([-second, first], axis=-1) * sin[:, :, None]
+        return turned.reshape(x.shape)
+
     def dense(self, x: Array, layer: Dense[Floats]) -> Array:
-        return x @ layer.kernel + layer.bias
+        y = x @ layer.kernel
+        return y if layer.bias is None else y + layer.bias
 
     def table(self, table: Floats) -> Array:
         return table[None]
@@ -69,10 +79,11 @@ class NumpyOps(Ops[Array, Floats]):
     def scale_shift(self, x: Array, gamma: Floats, beta: Floats) -> Array:
         return x * gamma + beta
 
-    def layer_norm(self, x: Array, gamma: Floats, beta: Floats, *, eps: float) -> Array:
+    def layer_norm(self, x: Array, gamma: Floats, beta: Floats | None, *, eps: float) -> Array:
         centred = x - x.mean(-1, keepdims=True)
         variance = np.square(centred).mean(-1, keepdims=True)
-        return centred / np.sqrt(variance + np.float32(eps)) * gamma + beta
+        scaled = centred / np.sqrt(variance + np.float32(eps)) * gamma
+        return scaled if beta is None else scaled + beta
 
     def activation(self, x: Array, name: Activation) -> Array:
         match name:
@@ -83,6 +94,9 @@ class NumpyOps(Ops[Array, Floats]):
                 return (0.5 * x * (1 + np.tanh(inner))).astype(np.float32)
             case "gelu_erf":
                 return (0.5 * x * (1 + erf(x / math.sqrt(2)))).astype(np.float32)
+            case "silu":
+                # As a tangent, which has no overflow.
+                return 0.5 * x * (1 + np.tanh(0.5 * x))
 
     def tanh(self, x: Array) -> Array:
         return np.tanh(x)
@@ -140,6 +154,11 @@ class NumpyOps(Ops[Array, Floats]):
             products = split(queries) @ split(key).swapaxes(-1, -2)
             scores = scores + np.take_along_axis(products, places, axis=2)
         return scores * np.float32(scale)
+
+    def local_bias(self, bias: Array, *, window: int, first_only: bool) -> Array:
+        positions = np.arange(bias.shape[-1])
+        distances = np.abs(positions[: 1 if first_only else None, None] - positions)
+        return np.where(distances <= window, bias, np.float32(MASKED))
 
     def attention(
         self,

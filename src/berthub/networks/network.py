@@ -11,7 +11,17 @@ from typing import Any, TypeVar
 
 from berthub.config import EncoderConfig
 from berthub.errors import CheckpointError
-from berthub.networks import albert, bert, deberta, distilbert, mobilebert, mpnet, roberta, talking_heads
+from berthub.networks import (
+    albert,
+    bert,
+    deberta,
+    distilbert,
+    mobilebert,
+    modernbert,
+    mpnet,
+    roberta,
+    talking_heads,
+)
 from berthub.networks.ops import Ops
 from berthub.networks.parts import Layers, Shapes
 
@@ -35,6 +45,7 @@ _MODULES: dict[type[EncoderConfig], ModuleType] = {
     distilbert.DistilBertConfig: distilbert,
     mobilebert.MobileBertConfig: mobilebert,
     mpnet.MPNetConfig: mpnet,
+    modernbert.ModernBertConfig: modernbert,
     roberta.RobertaConfig: roberta,
     talking_heads.TalkingHeadsConfig: talking_heads,
 }

@@ -34,11 +34,11 @@ W_contra = TypeVar("W_contra", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Dense(Generic[W_co]):
-    """A dense layer: the scope that its weights' names begin with, its kernel [in, out] and its bias [out]."""
+    """A dense layer: the scope that its weights' names begin with, its kernel [in, out] and its bias [out], if any."""
 
     name: str
     kernel: W_co
-    bias: W_co
+    bias: W_co | None
 
     @property
     def kernel_name(self) -> str:
@@ -54,6 +54,19 @@ class Ops(Protocol[T, W_contra]):
 
     def leading_rows(self, table: W_contra, ids: T, *, first: int = 0) -> T:
         """Rows of `table` [n, h] from row `first` on, one for each position of `ids` [b, s]: [1, s, h]."""
+
+    def constant_rows(self, name: str, table: npt.NDArray[np.float32], ids: T) -> T:
+        """Rows of a `table` [n, d] that is no weight, one for each position of `ids` [b, s]: [1, s, d].
+
+        Equal names mean equal tables.
+        """
+
+    def rotate(self, x: T, cos: T, sin: T, *, heads: int) -> T:
+        """Rotary positions (https://arxiv.org/abs/2104.09864): each head's vectors are turned by angles [1, s, d].
+
+        A head's components i and i + d/2 are one pair, so that `cos` and `sin` have each angle twice: [b, s, heads * d]
+        to the same.
+        """
 
     def dense(self, x: T, layer: Dense[W_contra]) -> T:
         """`x @ kernel + bias`: [..., in] to [..., out]."""
@@ -81,8 +94,11 @@ class Ops(Protocol[T, W_contra]):
     def scale_shift(self, x: T, gamma: W_contra, beta: W_contra) -> T:
         """`x * gamma + beta`, along the last axis."""
 
-    def layer_norm(self, x: T, gamma: W_contra, beta: W_contra, *, eps: float) -> T:
-        """Zero mean and unit variance along the last axis, then scaled and shifted (https://arxiv.org/abs/1607.06450)."""
+    def layer_norm(self, x: T, gamma: W_contra, beta: W_contra | None, *, eps: float) -> T:
+        """Zero mean and unit variance along the last axis, then scaled and shifted (https://arxiv.org/abs/1607.06450).
+
+        Without `beta` it is not shifted.
+        """
 
     def activation(self, x: T, name: Activation) -> T:
         """The activation of the feed-forward layers, elementwise."""
@@ -138,6 +154,12 @@ class Ops(Protocol[T, W_contra]):
         multiplied with `scale` and added: disentangled attention (https://arxiv.org/abs/2006.03654). The numbers of
         `rows` must not rise. `ids` [b, s] only say how many positions there are; with `first_only` the query has the
         first one alone.
+        """
+
+    def local_bias(self, bias: T, *, window: int, first_only: bool) -> T:
+        """`attention_bias` for tokens that see others up to `window` positions away: [b, 1, s, s].
+
+        With `first_only` it is that of the first position alone, [b, 1, 1, s].
         """
 
     def attention(

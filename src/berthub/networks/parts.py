@@ -16,9 +16,11 @@ __all__ = [
     "block_shapes",
     "dense_shapes",
     "embedding_shapes",
+    "gate_of_layer",
     "mlm_shapes",
     "norm_shapes",
     "pooler_shapes",
+    "without_biases",
 ]
 
 T = TypeVar("T")
@@ -56,6 +58,11 @@ class Block:
         )
 
 
+def gate_of_layer(layer: int) -> str:
+    """The scope of the dense layer whose output multiplies the activations of the inner one."""
+    return f"bert/encoder/layer_{layer}/intermediate/gate"
+
+
 class Layers(Generic[T, W]):
     """The layers of a network on one backend, called by the scope of their weights."""
 
@@ -91,7 +98,7 @@ class Layers(Generic[T, W]):
 
     def norm(self, x: T, scope: str) -> T:
         """A layer norm: [..., h] to [..., h]."""
-        gamma, beta = self.weights[f"{scope}/gamma"], self.weights[f"{scope}/beta"]
+        gamma, beta = self.weights[f"{scope}/gamma"], self.weights.get(f"{scope}/beta")
         return self.ops.layer_norm(x, gamma, beta, eps=self.config.layer_norm_eps)
 
     def activation(self, x: T) -> T:
@@ -169,7 +176,7 @@ class Layers(Generic[T, W]):
         return self.ops.tied_dense(x, table, bias)
 
     def _dense(self, scope: str) -> Dense[W]:
-        return Dense(scope, self.weights[f"{scope}/kernel"], self.weights[f"{scope}/bias"])
+        return Dense(scope, self.weights[f"{scope}/kernel"], self.weights.get(f"{scope}/bias"))
 
 
 def dense_shapes(scope: str, inputs: int, outputs: int) -> Shapes:
@@ -226,6 +233,11 @@ def mlm_shapes(config: EncoderConfig, *, embedding_size: int) -> Shapes:
     if not config.mlm:
         return {}
     return _mlm_shapes(config.hidden_size, embedding_size, config.vocab_size)
+
+
+def without_biases(shapes: Shapes) -> Shapes:
+    """The shapes without those of dense layers' biases and of layer norms' betas."""
+    return {name: shape for name, shape in shapes.items() if not name.endswith(("/bias", "/beta"))}
 
 
 def _mlm_shapes(hidden: int, embedding_size: int, vocabulary: int) -> Shapes:

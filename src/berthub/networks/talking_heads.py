@@ -16,6 +16,7 @@ from berthub.networks.parts import (
     block_shapes,
     dense_shapes,
     embedding_shapes,
+    gate_of_layer,
     mlm_shapes,
     pooler_shapes,
 )
@@ -49,7 +50,7 @@ def weight_shapes(config: TalkingHeadsConfig) -> Shapes:
     for layer in range(config.num_layers):
         shapes |= dict.fromkeys(_mixing(layer), (heads, heads))
         shapes |= block_shapes(config, Block.of_layer(layer))
-        shapes |= dense_shapes(_gate(layer), hidden, config.intermediate_size)
+        shapes |= dense_shapes(gate_of_layer(layer), hidden, config.intermediate_size)
     return {**shapes, **pooler_shapes(config), **mlm_shapes(config, embedding_size=hidden)}
 
 
@@ -77,7 +78,7 @@ def hidden_states(
             Block.of_layer(layer),
             first_only=first_only and layer == layers - 1,
             mixing=(weights[before], weights[after]),
-            gate=_gate(layer),
+            gate=gate_of_layer(layer),
         )
         states.append(x)
     return states
@@ -86,7 +87,3 @@ def hidden_states(
 def _mixing(layer: int) -> tuple[str, str]:
     scope = f"bert/encoder/layer_{layer}/attention/self"
     return f"{scope}/pre_softmax_weight", f"{scope}/post_softmax_weight"
-
-
-def _gate(layer: int) -> str:
-    return f"bert/encoder/layer_{layer}/intermediate/gate"

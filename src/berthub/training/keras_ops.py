@@ -5,6 +5,8 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
 from berthub.config import Activation
 from berthub.networks.ops import MASKED, Dense, Ops, Rows, WeightedPooling
@@ -43,13 +45,25 @@ class KerasOps(Ops[Tensor, Weight]):
     def leading_rows(self, table: Weight, ids: Tensor, *, first: int = 0) -> Tensor:
         return _ops.cast(table[None, first : first + _ops.shape(ids)[1]], self._dtype)
 
+    def constant_rows(self, name: str, table: npt.NDArray[np.float32], ids: Tensor) -> Tensor:
+        return self.leading_rows(_ops.convert_to_tensor(table), ids)
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor, *, heads: int) -> Tensor:
+        split = _ops.reshape(x, (-1, _ops.shape(x)[1], heads, x.shape[-1] // heads))
+        first, second = _ops.split(split, 2, axis=-1)
+        turned = split * cos[:, :, None] + _ops.concatenate([-second, first], axis=-1) * sin[:, :, None]
+        return _ops.reshape(turned, (-1, _ops.shape(x)[1], x.shape[-1]))
+
     def dense(self, x: Tensor, layer: Dense[Weight]) -> Tensor:
-        kernel, bias = layer.kernel, _ops.cast(layer.bias, x.dtype)
-        if not isinstance(kernel, LowRankKernel):
-            return _ops.matmul(x, _ops.cast(kernel, x.dtype)) + bias
+        kernel = layer.kernel
+        low_rank = isinstance(kernel, LowRankKernel)
+        y = _ops.matmul(x, _ops.cast(kernel.base if low_rank else kernel, x.dtype))
+        if layer.bias is not None:
+            y = y + _ops.cast(layer.bias, x.dtype)
+        if not low_rank:
+            return y
         down, up = (_ops.cast(part, x.dtype) for part in (kernel.down, kernel.up))
-        added = _ops.matmul(_ops.matmul(x, down), up) * kernel.scale
-        return _ops.matmul(x, _ops.cast(kernel.base, x.dtype)) + bias + added
+        return y + _ops.matmul(_ops.matmul(x, down), up) * kernel.scale
 
     def table(self, table: Weight) -> Tensor:
         return _ops.cast(_ops.convert_to_tensor(table)[None], self._dtype)
@@ -61,15 +75,17 @@ class KerasOps(Ops[Tensor, Weight]):
     def scale_shift(self, x: Tensor, gamma: Weight, beta: Weight) -> Tensor:
         return x * _ops.cast(gamma, x.dtype) + _ops.cast(beta, x.dtype)
 
-    def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight, *, eps: float) -> Tensor:
+    def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight | None, *, eps: float) -> Tensor:
         wide = _ops.cast(x, "float32")
         mean, variance = _ops.moments(wide, axes=-1, keepdims=True)
-        normal = (wide - mean) * _ops.rsqrt(variance + eps)
-        return _ops.cast(normal * gamma + beta, x.dtype)
+        scaled = (wide - mean) * _ops.rsqrt(variance + eps) * gamma
+        return _ops.cast(scaled if beta is None else scaled + beta, x.dtype)
 
     def activation(self, x: Tensor, name: Activation) -> Tensor:
         if name == "relu":
             return _ops.relu(x)
+        if name == "silu":
+            return _ops.silu(x)
         return _ops.gelu(x, approximate=name == "gelu_tanh")
 
     def tanh(self, x: Tensor) -> Tensor:
@@ -139,6 +155,11 @@ class KerasOps(Ops[Tensor, Weight]):
         if queries is not None:
             parts.append(products(key, queries, keys_[None]))
         return functools.reduce(_ops.add, parts)
+
+    def local_bias(self, bias: Tensor, *, window: int, first_only: bool) -> Tensor:
+        positions = _ops.arange(_ops.shape(bias)[-1])
+        distances = _ops.abs(positions[: 1 if first_only else None, None] - positions[None])
+        return _ops.where(distances <= window, bias, _ops.cast(MASKED, bias.dtype))
 
     def attention(
         self,

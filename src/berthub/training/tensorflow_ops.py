@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from berthub.config import Activation
@@ -26,8 +28,18 @@ class TensorFlowOps(Ops[Tensor, Weight]):
     def leading_rows(self, table: Weight, ids: Tensor, *, first: int = 0) -> Tensor:
         return table[tf.newaxis, first : first + tf.shape(ids)[1]]
 
+    def constant_rows(self, name: str, table: npt.NDArray[np.float32], ids: Tensor) -> Tensor:
+        return self.leading_rows(tf.constant(table), ids)
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor, *, heads: int) -> Tensor:
+        split = tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], heads, x.shape[-1] // heads])
+        first, second = tf.split(split, 2, axis=-1)
+        turned = split * cos[:, :, tf.newaxis] + tf.concat([-second, first], axis=-1) * sin[:, :, tf.newaxis]
+        return tf.reshape(turned, [tf.shape(x)[0], tf.shape(x)[1], x.shape[-1]])
+
     def dense(self, x: Tensor, layer: Dense[Weight]) -> Tensor:
-        return tf.matmul(x, layer.kernel) + layer.bias
+        y = tf.matmul(x, layer.kernel)
+        return y if layer.bias is None else y + layer.bias
 
     def table(self, table: Weight) -> Tensor:
         return table[tf.newaxis]
@@ -38,16 +50,19 @@ class TensorFlowOps(Ops[Tensor, Weight]):
     def scale_shift(self, x: Tensor, gamma: Weight, beta: Weight) -> Tensor:
         return x * gamma + beta
 
-    def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight, *, eps: float) -> Tensor:
+    def layer_norm(self, x: Tensor, gamma: Weight, beta: Weight | None, *, eps: float) -> Tensor:
         mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
         # The constant's name is what readers of a graph look for: `berthub.formats.tensorflow.graph`.
         with tf.name_scope("batchnorm"):
             variance = tf.add(variance, eps, name="add")
-        return (x - mean) * tf.math.rsqrt(variance) * gamma + beta
+        scaled = (x - mean) * tf.math.rsqrt(variance) * gamma
+        return scaled if beta is None else scaled + beta
 
     def activation(self, x: Tensor, name: Activation) -> Tensor:
         if name == "relu":
             return tf.nn.relu(x)
+        if name == "silu":
+            return tf.nn.silu(x)
         return tf.nn.gelu(x, approximate=name == "gelu_tanh")
 
     def tanh(self, x: Tensor) -> Tensor:
@@ -110,6 +125,11 @@ class TensorFlowOps(Ops[Tensor, Weight]):
         if queries is not None:
             parts.append(products(key, queries, keys_))
         return tf.add_n(parts)
+
+    def local_bias(self, bias: Tensor, *, window: int, first_only: bool) -> Tensor:
+        positions = tf.range(tf.shape(bias)[-1])
+        distances = tf.abs(positions[: 1 if first_only else None, tf.newaxis] - positions)
+        return tf.where(distances <= window, bias, MASKED)
 
     def attention(
         self,

@@ -9,9 +9,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from berthub.checkpoint import Checkpoint
+from berthub.encoding.encoder import Encoder
+from berthub.engines.numpy import NumpyEngine
 from berthub.errors import UnsupportedModelError
 from berthub.formats import read
-from support.transformers_models import POSITIONS, assert_close, inputs, ours, randomize, theirs, transformers
+from berthub.tokenization.tokenizer import Tokenizer
+from support.transformers_models import POSITIONS, assert_close, inputs, ours, randomize, theirs, torch, transformers
 
 _BERT = {
     "vocab_size": 40,
@@ -41,6 +44,8 @@ _V2 = {
     "conv_kernel_size": 3,
     "layer_norm_eps": 1e-6,
 }
+_SPECIAL = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+_MODERN = {**_BERT, **_SPECIAL, "num_hidden_layers": 4, "local_attention": 4, "cls_token_id": 2, "sep_token_id": 3}
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "bert": ("Bert", {**_BERT, "hidden_act": "gelu_new", "layer_norm_eps": 1e-6}),
     "electra": ("Electra", {**_BERT, "embedding_size": 12}),
@@ -49,6 +54,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "albert_inner": ("Albert", {**_BERT, "embedding_size": 12, "inner_group_num": 2, "hidden_act": "relu"}),
     "distilbert": ("DistilBert", _DISTIL),
     "roberta": ("Roberta", {**_BERT, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": 1}),
+    "modernbert": ("ModernBert", _MODERN),
     "mobilebert": ("MobileBert", _MOBILE),
     "mobilebert_unpooled": ("MobileBert", {**_MOBILE, "classifier_activation": False}),
     "mobilebert_attention": ("MobileBert", {**_MOBILE, "use_bottleneck_attention": True}),
@@ -61,7 +67,18 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "mpnet": ("MPNet", {**_BERT, "layer_norm_eps": 1e-5, "pad_token_id": 1}),
     "mobilebert_norms": ("MobileBert", {**_MOBILE, "normalization_type": "layer_norm", "layer_norm_eps": 1e-5}),
 }
-MLM = ("bert", "electra", "albert", "deberta_v2", "deberta_v3", "distilbert", "mpnet", "roberta", "xlm_roberta")
+MLM = (
+    "bert",
+    "electra",
+    "albert",
+    "deberta_v2",
+    "deberta_v3",
+    "distilbert",
+    "modernbert",
+    "mpnet",
+    "roberta",
+    "xlm_roberta",
+)
 _PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(35))]
 
 
@@ -87,7 +104,7 @@ def test_the_encoder_gives_the_same_numbers(tmp_path: Path, name: str) -> None:
     found, expected = ours(checkpoint), theirs(model, checkpoint)
     inside = _inside(checkpoint)
     assert_close(found["sequence_output"][inside], expected.last_hidden_state[inside])
-    if "electra" in name or "deberta" in name or name == "distilbert":
+    if "electra" in name or "deberta" in name or name in ("distilbert", "modernbert"):
         assert checkpoint.config.has_pooled_output is False
     else:
         assert_close(found["pooled_output"], expected.pooler_output)
@@ -147,7 +164,7 @@ def test_classifiers_give_the_same_numbers(tmp_path: Path, name: str, settings: 
     assert_close(ours(checkpoint)["head_logits"], theirs(model, checkpoint).logits)
 
 
-@pytest.mark.parametrize("name", [*MLM, "mobilebert"])
+@pytest.mark.parametrize("name", [*(name for name in MLM if name != "modernbert"), "mobilebert"])
 def test_taggers_give_the_same_numbers(tmp_path: Path, name: str) -> None:
     model = _save(tmp_path, name, "ForTokenClassification", id2label={0: "O", 1: "B", 2: "I"})
     checkpoint = read(tmp_path)
@@ -175,3 +192,66 @@ def test_layer_norms_with_two_epsilons_are_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "layer_norm_eps": 1e-12}))
     with pytest.raises(UnsupportedModelError, match="more than one epsilon"):
         read(tmp_path)
+
+
+def _rewrite(folder: Path, *removed: str, **settings: Any) -> None:
+    path = folder / "config.json"
+    stored = {key: value for key, value in json.loads(path.read_text()).items() if key not in removed}
+    path.write_text(json.dumps({**stored, **settings}))
+
+
+def test_older_configurations_of_modernbert_say_the_same(tmp_path: Path) -> None:
+    thetas = {"full_attention": 5_000.0, "sliding_attention": 700.0}
+    rotations = {kind: {"rope_type": "default", "rope_theta": theta} for kind, theta in thetas.items()}
+    kinds = ["full_attention", "sliding_attention"] * 2
+    model = _save(tmp_path, "modernbert", layer_types=kinds, rope_parameters=rotations)
+    new = read(tmp_path)
+    inside = _inside(new)
+    assert_close(ours(new)["sequence_output"][inside], theirs(model, new).last_hidden_state[inside])
+    _rewrite(
+        tmp_path,
+        "layer_types",
+        "rope_parameters",
+        global_attn_every_n_layers=2,
+        global_rope_theta=5_000.0,
+        local_rope_theta=700.0,
+        position_embedding_type="absolute",
+    )
+    assert read(tmp_path).config == new.config
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"layer_types": ["sliding_attention", "full_attention"] * 2}, "layer_types"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, "rope_scaling"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "yarn", "rope_theta": 1e4}}}, "rope_type of full_att"),
+        ({"rope_parameters": {"full_attention": {"rope_theta": 1e4, "factor": 2.0}}}, "factor of full_attention"),
+        ({"rope_parameters": {"rope_theta": 1e4}}, "rope_parameters"),
+        ({"norm_bias": True}, "norm_bias"),
+        ({"attention_bias": True}, "attention_bias"),
+    ],
+)
+def test_settings_of_modernbert_that_are_not_supported_are_refused(
+    tmp_path: Path, settings: dict[str, Any], match: str
+) -> None:
+    _save(tmp_path, "modernbert")
+    _rewrite(tmp_path, **settings)
+    with pytest.raises(UnsupportedModelError, match=match):
+        read(tmp_path)
+
+
+def test_the_states_between_the_layers_are_those_of_transformers(tmp_path: Path) -> None:
+    model = _save(tmp_path, "modernbert")
+    checkpoint = read(tmp_path)
+    batch = inputs(checkpoint)
+    encoder = Encoder(checkpoint, Tokenizer.from_checkpoint(checkpoint), NumpyEngine(checkpoint))
+    states = encoder(batch)["encoder_outputs"]
+    named = {"input_ids": batch["input_word_ids"], "attention_mask": batch["input_mask"]}
+    with torch.no_grad():
+        expected = model.eval()(
+            **{name: torch.from_numpy(array).long() for name, array in named.items()}, output_hidden_states=True
+        )
+    inside = _inside(checkpoint)
+    for found, state in zip(states, expected.hidden_states[1:], strict=True):
+        assert_close(np.asarray(found)[inside], state[inside])

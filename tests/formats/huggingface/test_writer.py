@@ -41,6 +41,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "deberta_v3": ("deberta_v2", _V3),
     "mobilebert": ("mobilebert", {}),
     "mpnet": ("mpnet", {"activation": "gelu_erf", "layer_norm_eps": 1e-5}),
+    "modernbert": ("modernbert", {"num_layers": 4}),
     "mobilebert_norms": (
         "mobilebert",
         {"pooler": True, "normalization": "layer_norm", "layer_norm_eps": 1e-5, "num_feedforward": 1},

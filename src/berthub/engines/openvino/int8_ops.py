@@ -45,7 +45,7 @@ class Int8Ops(OpenVinoOps):
 def _dense(x: Any, rounded: Any, layer: Dense[Weight], quantization: DenseQuantization) -> Any:
     """A dense layer on its `rounded` input; the components of `x` that are exact are multiplied as they are."""
     kernel = layer.kernel.array
-    values, scales, moved = quantization.quantized(kernel, layer.bias.array)
+    values, scales, moved = quantization.quantized(kernel, None if layer.bias is None else layer.bias.array)
     # Written so, the plugin's low-precision transformations recognize bytes on both sides, and multiply them.
     weight = op.multiply(op.convert(op.constant(np.ascontiguousarray(values.T)), "f32"), op.constant(scales[:, None]))
     y = op.add(op.matmul(rounded, weight, transpose_a=False, transpose_b=True), op.constant(moved))

@@ -44,6 +44,20 @@ class OpenVinoOps(Ops[Any, Weight]):
         rows = op.slice(self.shared(table, first=first), integers([0]), length, integers([1]), integers([0]))
         return op.unsqueeze(rows, integers([0]))
 
+    def constant_rows(self, name: str, table: Floats, ids: Any) -> Any:
+        return self.leading_rows(Weight(name, table), ids)
+
+    def rotate(self, x: Any, cos: Any, sin: Any, *, heads: int) -> Any:
+        width = x.get_output_partial_shape(0)[2].get_length()
+        size = width // heads
+        # Spelled out, since the plugin recognises this pattern and runs it as one operation.
+        split = op.reshape(x, integers([0, 0, heads, size]), special_zero=True)
+        first, second = op.variadic_split(split, integers(3), integers([size // 2, size // 2])).outputs()
+        turned = op.concat([op.multiply(second, floats(-1)), first], -1)
+        cos, sin = (op.unsqueeze(rows, integers([2])) for rows in (cos, sin))
+        summed = op.add(op.multiply(split, cos), op.multiply(turned, sin))
+        return op.reshape(summed, integers([0, 0, width]), special_zero=True)
+
     def dense(self, x: Any, layer: Dense[Weight]) -> Any:
         kernel = layer.kernel.array
         # A kernel that came as [out, in] is the transposed view of what lies in memory.
@@ -56,7 +70,9 @@ class OpenVinoOps(Ops[Any, Weight]):
         expanding = outputs > inputs and x.get_output_partial_shape(0).rank.get_length() == 3
         if expanding:
             x = op.reshape(x, integers([0, 0, 1, inputs]), special_zero=True)
-        y = op.add(op.matmul(x, weight, transpose_a=False, transpose_b=transposed), self.shared(layer.bias))
+        y = op.matmul(x, weight, transpose_a=False, transpose_b=transposed)
+        if layer.bias is not None:
+            y = op.add(y, self.shared(layer.bias))
         return op.reshape(y, integers([0, 0, outputs]), special_zero=True) if expanding else y
 
     def table(self, table: Weight) -> Any:
@@ -68,9 +84,10 @@ class OpenVinoOps(Ops[Any, Weight]):
     def scale_shift(self, x: Any, gamma: Weight, beta: Weight) -> Any:
         return op.add(op.multiply(x, self.shared(gamma)), self.shared(beta))
 
-    def layer_norm(self, x: Any, gamma: Weight, beta: Weight, *, eps: float) -> Any:
+    def layer_norm(self, x: Any, gamma: Weight, beta: Weight | None, *, eps: float) -> Any:
         normed = op.mvn(x, integers([-1]), normalize_variance=True, eps=eps, eps_mode="inside_sqrt")
-        return op.add(op.multiply(normed, self.shared(gamma)), self.shared(beta))
+        scaled = op.multiply(normed, self.shared(gamma))
+        return scaled if beta is None else op.add(scaled, self.shared(beta))
 
     def activation(self, x: Any, name: Activation) -> Any:
         match name:
@@ -80,6 +97,8 @@ class OpenVinoOps(Ops[Any, Weight]):
                 return op.gelu(x, "tanh")
             case "gelu_erf":
                 return op.gelu(x, "erf")
+            case "silu":
+                return op.swish(x)
 
     def tanh(self, x: Any) -> Any:
         return op.tanh(x)
@@ -182,6 +201,13 @@ class OpenVinoOps(Ops[Any, Weight]):
                 of_keys=op.add(op.unsqueeze(op.multiply(keys, count), integers([0])), chosen),
             )
         return self._distance_places[name]
+
+    def local_bias(self, bias: Any, *, window: int, first_only: bool) -> Any:
+        length = op.gather(op.shape_of(bias, output_type="i32"), integers(3), integers(0))
+        keys = op.range(integers(0), length, integers(1), "i32")
+        queries = integers([0]) if first_only else keys
+        distances = op.abs(op.subtract(op.unsqueeze(queries, integers([1])), op.unsqueeze(keys, integers([0]))))
+        return op.select(op.less_equal(distances, integers(window)), bias, floats(MASKED))
 
     def attention(
         self,

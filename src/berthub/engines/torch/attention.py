@@ -31,8 +31,8 @@ def attention(
 ) -> Tensor:
     """The operation of `berthub.networks.ops.Ops`; with `ragged` all are [1, t, h], and a query of first tokens [b, h].
 
-    `bias` is that of the padded mask either way. `drop` is what falls on the attention weights: dropout. `scores`
-    gives what is added for some texts, from their padded queries and keys.
+    `bias` is that of the padded mask either way, [b, 1, 1 or s, s]. `drop` is what falls on the attention weights:
+    dropout. `scores` gives what is added for some texts, from their padded queries and keys.
     """
 
     def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
@@ -45,7 +45,8 @@ def attention(
     contexts = []
     for group in ragged.groups:
         mine = query[group.rows, None] if first_only else group.pad(query)
-        context = attend(mine, group.pad(key), group.pad(value), bias[group.rows, ..., : group.width])
+        mask = bias[group.rows, :, : group.width, : group.width]
+        context = attend(mine, group.pad(key), group.pad(value), mask)
         contexts.append(context[:, 0] if first_only else group.unpad(context))
     joined = torch.cat(contexts)
     return joined if first_only else joined[None]

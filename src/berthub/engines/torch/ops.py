@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 
@@ -38,8 +39,18 @@ class TorchOps(Ops[Tensor, Tensor]):
             return functional.embedding(self._ragged.positions + first, table)[None].to(self._dtype)
         return table[None, first : first + ids.shape[1]].to(self._dtype)
 
+    def constant_rows(self, name: str, table: npt.NDArray[np.float32], ids: Tensor) -> Tensor:
+        return self.leading_rows(torch.from_numpy(table).to(ids.device), ids)
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor, *, heads: int) -> Tensor:
+        split = x.view(*x.shape[:2], heads, -1)
+        first, second = split.chunk(2, dim=-1)
+        turned = torch.cat([-second, first], dim=-1)
+        return torch.addcmul(split * cos[:, :, None], turned, sin[:, :, None]).view(x.shape)
+
     def dense(self, x: Tensor, layer: Dense[Tensor]) -> Tensor:
-        out = torch.addmm(layer.bias.to(x.dtype), x.reshape(-1, x.shape[-1]), layer.kernel.to(x.dtype))
+        rows, kernel = x.reshape(-1, x.shape[-1]), layer.kernel.to(x.dtype)
+        out = rows @ kernel if layer.bias is None else torch.addmm(layer.bias.to(x.dtype), rows, kernel)
         return out.reshape(*x.shape[:-1], -1)
 
     def table(self, table: Tensor) -> Tensor:
@@ -51,13 +62,17 @@ class TorchOps(Ops[Tensor, Tensor]):
     def scale_shift(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         return torch.addcmul(beta.to(x.dtype), x, gamma.to(x.dtype))
 
-    def layer_norm(self, x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float) -> Tensor:
+    def layer_norm(self, x: Tensor, gamma: Tensor, beta: Tensor | None, *, eps: float) -> Tensor:
         # PyTorch sums in float32 by itself.
-        return functional.layer_norm(x, x.shape[-1:], gamma.to(x.dtype), beta.to(x.dtype), eps)
+        return functional.layer_norm(
+            x, x.shape[-1:], gamma.to(x.dtype), None if beta is None else beta.to(x.dtype), eps
+        )
 
     def activation(self, x: Tensor, name: Activation) -> Tensor:
         if name == "relu":
             return functional.relu(x)
+        if name == "silu":
+            return functional.silu(x)
         return functional.gelu(x, approximate="tanh" if name == "gelu_tanh" else "none")
 
     def tanh(self, x: Tensor) -> Tensor:
@@ -84,8 +99,17 @@ class TorchOps(Ops[Tensor, Tensor]):
 
     def attention_bias(self, mask: Tensor) -> Tensor:
         zero = torch.zeros((), dtype=self._dtype, device=mask.device)
+        return torch.where(mask[:, None, None, :] != 0, zero, self._masked)
+
+    @property
+    def _masked(self) -> float:
         # Half of float16's range: a score is still to be added.
-        return torch.where(mask[:, None, None, :] != 0, zero, max(MASKED, torch.finfo(self._dtype).min / 2))
+        return max(MASKED, float(torch.finfo(self._dtype).min) / 2)
+
+    def local_bias(self, bias: Tensor, *, window: int, first_only: bool) -> Tensor:
+        positions = torch.arange(bias.shape[-1], device=bias.device)
+        distances = (positions[: 1 if first_only else None, None] - positions).abs()
+        return torch.where(distances <= window, bias, self._masked)
 
     def relative_bias(self, table: Tensor, ids: Tensor, rows: Rows, *, first_only: bool = False) -> Scores:
         distances = torch.from_numpy(rows).to(table.device).long()

@@ -14,7 +14,7 @@ from berthub.config import EncoderConfig
 from berthub.errors import UnsupportedModelError
 from berthub.formats.renaming import Rule
 
-__all__ = ["ACTIVATIONS", "Architecture", "HiddenScopes"]
+__all__ = ["ACTIVATIONS", "Architecture", "HiddenScopes", "written_activation"]
 
 ACTIVATIONS = {
     "gelu": "gelu_erf",
@@ -23,6 +23,8 @@ ACTIVATIONS = {
     "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
 }
 """transformers' ACT2FN; the tanh variant has many names there. The first of several is the one that all of its
 architectures and releases know, and that is written."""
@@ -82,6 +84,10 @@ class Architecture:
     also_read: Mapping[str, str] = field(default_factory=dict)
     # What stands before the names of the encoder's weights where heads stand beside it; None: the model_type.
     prefix: str | None = None
+    # Whether dense layers and norms have biases, apart from the output of the masked-language-model head.
+    biases: bool = True
+    # Whether the masked-language-model head of such a config.json computes what berthub's does.
+    reads_head: Callable[[Mapping[str, Any]], bool] = lambda stored: True
 
     # The setting of ours that counts what `@` in a name is the last of.
     last_of: str | None = None
@@ -108,6 +114,8 @@ class Architecture:
     algorithms: tuple[str, ...] | None = None
     # What else config.json holds of a configuration.
     also_stored: Callable[[Any], dict[str, Any]] = lambda config: {}
+    # Keys of config.json that hold the ids of special pieces -> their roles in the vocabulary; for the writer alone.
+    special_ids: Mapping[str, str] = field(default_factory=dict)
     # The class of the tokenizer that is written for WordPiece; None: BERT's.
     wordpiece_class: str | None = None
     # The message where transformers computes something else than the configuration says; None where it does not.
@@ -133,7 +141,9 @@ class Architecture:
                 names[ours] = theirs
             else:
                 matrix, vector = ("gamma", "beta") if end.startswith("LayerNorm") else ("kernel", "bias")
-                names |= {f"{ours}/{matrix}": f"{theirs}.weight", f"{ours}/{vector}": f"{theirs}.bias"}
+                names[f"{ours}/{matrix}"] = f"{theirs}.weight"
+                if self.biases:
+                    names[f"{ours}/{vector}"] = f"{theirs}.bias"
         return names
 
     def reading(self, stored: Mapping[str, Any]) -> list[Rule]:
@@ -169,6 +179,11 @@ class Architecture:
         """`UnsupportedModelError` for settings with which transformers computes something else."""
         if (fault := self.fault(config)) is not None:
             raise UnsupportedModelError(fault)
+
+
+def written_activation(config: EncoderConfig) -> str:
+    """What transformers calls the activation of the layers."""
+    return next(theirs for theirs, ours in ACTIVATIONS.items() if ours == config.activation)
 
 
 def _pattern(name: str) -> str:

@@ -41,7 +41,7 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     renamed, unknown = rename(arrays, architecture.reading(stored))
     if _TABLE not in renamed:
         raise ModelNotFoundError(
-            f"{folder} holds no {architecture.title}: no tensor is called embeddings.word_embeddings.weight; "
+            f"{folder} holds no {architecture.title}: no tensor is called {architecture.scopes[_TABLE]}.weight; "
             f"it has {', '.join(sorted(arrays)[:8]) or 'no tensors'}"
         )
     _refuse_foreign_parts(architecture, renamed[_TABLE], unknown, folder)
@@ -116,7 +116,7 @@ def _refuse_other_settings(architecture: Architecture, stored: Mapping[str, Any]
 
 def _refuse_foreign_parts(architecture: Architecture, table: str, unknown: Sequence[str], folder: Path) -> None:
     """Refuse unknown weights among the encoder's own: adapters, cross-attention ..."""
-    prefix = table.removesuffix("embeddings.word_embeddings.weight")
+    prefix = table.removesuffix(f"{architecture.scopes[_TABLE]}.weight")
     own = tuple(f"{prefix}{part}." for part in architecture.parts)
     foreign = [
         name for name in unknown if name.startswith(own) and not name.endswith((".position_ids", ".token_type_ids"))
@@ -135,7 +135,7 @@ def _tied_copies(
     None where there is no such head as berthub has: a part of it is missing, its output layer is a matrix of its own,
     or its activation another one.
     """
-    if architecture.decoder is None:
+    if architecture.decoder is None or not architecture.reads_head(stored):
         return None
     table, bias = f"{architecture.decoder}.weight", f"{architecture.decoder}.bias"
     if bias in arrays:

@@ -9,7 +9,7 @@ from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.containers.safetensors import write_safetensors
 from berthub.errors import UnsupportedModelError
-from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture
+from berthub.formats.huggingface.architecture import Architecture, written_activation
 from berthub.formats.huggingface.architectures import ARCHITECTURES
 from berthub.formats.huggingface.heads import described_head, head_class, head_tensors
 from berthub.formats.huggingface.tokenizer_writer import write_tokenization
@@ -141,13 +141,13 @@ def _tensors(
 
 
 def _config(architecture: Architecture, config: EncoderConfig, vocabulary: Vocabulary) -> dict[str, Any]:
-    activation = next(theirs for theirs, ours in ACTIVATIONS.items() if ours == config.activation)
     stored: dict[str, Any] = {
         "model_type": architecture.model_type,
         **{theirs: getattr(config, ours) for theirs, ours in architecture.settings.items()},
         **architecture.must_be,
-        architecture.activation: activation,
+        architecture.activation: written_activation(config),
         "pad_token_id": vocabulary.ids[vocabulary.pad],
+        **{key: vocabulary.ids[getattr(vocabulary, role)] for key, role in architecture.special_ids.items()},
         **architecture.also_stored(config),
     }
     if architecture.pooler_key is not None:

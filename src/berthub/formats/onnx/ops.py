@@ -39,9 +39,11 @@ class OnnxOps(Ops[Value, Weight]):
     """`berthub.networks.ops.Ops` for ONNX: each call adds nodes to `nodes` and their numbers to `constants`."""
 
     def __init__(self) -> None:
-        from onnx import helper
+        from onnx import helper, numpy_helper
 
         self._helper = helper
+        self._numpy_helper = numpy_helper
+        self._tables: set[str] = set()
         self.nodes: list[Any] = []
         self.constants: dict[str, npt.NDArray[Any]] = {}
 
@@ -54,9 +56,29 @@ class OnnxOps(Ops[Value, Weight]):
         rows = self._node("Slice", table, self._integers(first), end, self._integers(0), width=table.shape[1])
         return self._node("Unsqueeze", rows, self._integers(0), width=rows.width)
 
+    def constant_rows(self, name: str, table: npt.NDArray[np.float32], ids: Value) -> Value:
+        if name not in self._tables:
+            # A node, since the initializers of floats are the weights.
+            tensor = self._numpy_helper.from_array(table, name)
+            self.nodes.append(self._helper.make_node("Constant", [], [name], name=name, value=tensor))
+            self._tables.add(name)
+        return self.leading_rows(Weight(name, table.shape), ids)
+
+    def rotate(self, x: Value, cos: Value, sin: Value, *, heads: int) -> Value:
+        size = x.width // heads
+        cos, sin = (self._node("Unsqueeze", rows, self._integers(2)) for rows in (cos, sin))
+        split = self._node("Reshape", x, self._integers(0, 0, heads, size))
+        first, second = (
+            self._node("Slice", split, self._integers(at), self._integers(at + size // 2), self._integers(3))
+            for at in (0, size // 2)
+        )
+        turned = self._node("Concat", self._node("Neg", second), first, axis=-1)
+        summed = self.add(self.multiply(split, cos), self.multiply(turned, sin))
+        return self._node("Reshape", summed, self._integers(0, 0, x.width), width=x.width)
+
     def dense(self, x: Value, layer: Dense[Weight]) -> Value:
         product = self._node("MatMul", x, layer.kernel, width=layer.kernel.shape[1])
-        return self._node("Add", product, layer.bias, width=product.width)
+        return product if layer.bias is None else self._node("Add", product, layer.bias, width=product.width)
 
     def table(self, table: Weight) -> Value:
         return self._node("Unsqueeze", table, self._integers(0), width=table.shape[1])
@@ -73,14 +95,17 @@ class OnnxOps(Ops[Value, Weight]):
         scaled = self._node("Mul", x, gamma, width=x.width)
         return self._node("Add", scaled, beta, width=x.width)
 
-    def layer_norm(self, x: Value, gamma: Weight, beta: Weight, *, eps: float) -> Value:
-        return self._node("LayerNormalization", x, gamma, beta, width=x.width, axis=-1, epsilon=eps)
+    def layer_norm(self, x: Value, gamma: Weight, beta: Weight | None, *, eps: float) -> Value:
+        scale_and_shift = (gamma,) if beta is None else (gamma, beta)
+        return self._node("LayerNormalization", x, *scale_and_shift, width=x.width, axis=-1, epsilon=eps)
 
     def activation(self, x: Value, name: Activation) -> Value:
         # Gelu is an operation of opset 20 only.
         match name:
             case "relu":
                 return self._node("Relu", x, width=x.width)
+            case "silu":
+                return self.multiply(x, self._node("Sigmoid", x, width=x.width))
             case "gelu_tanh":
                 cube = self.multiply(self.multiply(x, x), self._scaled(x, 0.044715))
                 inside = self.tanh(self._scaled(self.add(x, cube), math.sqrt(2 / math.pi)))
@@ -168,6 +193,18 @@ class OnnxOps(Ops[Value, Weight]):
         if queries is not None:
             parts.append(products(key, queries, keys_, 0))
         return functools.reduce(self.add, parts)
+
+    def local_bias(self, bias: Value, *, window: int, first_only: bool) -> Value:
+        length = self._node("Squeeze", self._node("Shape", bias, start=3, end=4))
+        keys = self._node("Range", self._integer(0), length, self._integer(1))
+        queries = self._integers(0) if first_only else keys
+        rows, columns = (
+            self._node("Unsqueeze", queries, self._integers(1)),
+            self._node("Unsqueeze", keys, self._integers(0)),
+        )
+        distances = self._node("Abs", self._node("Sub", rows, columns))
+        near = self._node("LessOrEqual", distances, self._integer(window))
+        return self._node("Where", near, bias, self._float(MASKED))
 
     def attention(
         self,
@@ -314,6 +351,11 @@ class OnnxOps(Ops[Value, Weight]):
 
     def _squeezed(self, x: Value) -> Value:
         return self._node("Squeeze", x, self._integers(0))
+
+    def _integer(self, value: int) -> Value:
+        name = f"integer/{value}"
+        self.constants[name] = np.array(value, np.int64)
+        return Value(name)
 
     def _float(self, value: float) -> Value:
         name = f"float/{value!r}"

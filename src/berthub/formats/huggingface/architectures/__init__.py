@@ -7,6 +7,7 @@ from berthub.formats.huggingface.architectures.deberta import DEBERTA
 from berthub.formats.huggingface.architectures.distilbert import DISTILBERT
 from berthub.formats.huggingface.architectures.electra import ELECTRA
 from berthub.formats.huggingface.architectures.mobilebert import MOBILEBERT
+from berthub.formats.huggingface.architectures.modernbert import MODERNBERT
 from berthub.formats.huggingface.architectures.mpnet import MPNET
 from berthub.formats.huggingface.architectures.roberta import ROBERTA
 from berthub.formats.huggingface.architectures.xlm_roberta import CAMEMBERT, DATA2VEC_TEXT, XLM_ROBERTA
@@ -24,6 +25,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         DISTILBERT,
         ELECTRA,
         MOBILEBERT,
+        MODERNBERT,
         MPNET,
         ROBERTA,
         XLM_ROBERTA,
