@@ -15,16 +15,7 @@ from support.tiny import ARCHITECTURES, tiny_checkpoint, tiny_inputs
 
 # How often an input is rounded: of 3 layers those of attention, its output, and the two feed-forward layers; ALBERT
 # has two blocks in a layer, and MobileBERT more of everything.
-_ROUNDED = {
-    "bert": 13,
-    "albert": 25,
-    "deberta_v2": 13,
-    "distilbert": 12,
-    "mobilebert": 31,
-    "mpnet": 12,
-    "roberta": 12,
-    "talking_heads": 12,
-}
+_ROUNDED = {**dict.fromkeys(ARCHITECTURES, 12), "bert": 13, "albert": 25, "deberta_v2": 13, "mobilebert": 31}
 
 
 def _nodes(architecture: str, *, without: str | None = None, first_only: bool = False) -> list[Any]:

@@ -42,6 +42,7 @@ _OWN: dict[str, dict[str, Any]] = {
         "convolution": "gelu_tanh",
     },
     "distilbert": {"type_vocab_size": 1, "pooler": False},
+    "gte": {"activation": "gelu_erf", "rotary_factor": 1.25},
     "mobilebert": {
         "embedding_size": 8,
         "bottleneck_size": 12,
@@ -59,6 +60,7 @@ _OWN: dict[str, dict[str, Any]] = {
         "global_every": 2,
         "activation": "gelu_erf",
     },
+    "nomic_bert": {"activation": "silu"},
     "roberta": {"type_vocab_size": 1},
     "talking_heads": {},
 }

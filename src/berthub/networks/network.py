@@ -16,9 +16,11 @@ from berthub.networks import (
     bert,
     deberta,
     distilbert,
+    gte,
     mobilebert,
     modernbert,
     mpnet,
+    nomic_bert,
     roberta,
     talking_heads,
 )
@@ -43,9 +45,11 @@ _MODULES: dict[type[EncoderConfig], ModuleType] = {
     albert.AlbertConfig: albert,
     deberta.DebertaConfig: deberta,
     distilbert.DistilBertConfig: distilbert,
+    gte.GteConfig: gte,
     mobilebert.MobileBertConfig: mobilebert,
     mpnet.MPNetConfig: mpnet,
     modernbert.ModernBertConfig: modernbert,
+    nomic_bert.NomicBertConfig: nomic_bert,
     roberta.RobertaConfig: roberta,
     talking_heads.TalkingHeadsConfig: talking_heads,
 }

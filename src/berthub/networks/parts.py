@@ -133,16 +133,22 @@ class Layers(Generic[T, W]):
         gate: str | None = None,
         scale: float | None = None,
         scores: Callable[[T, T], T] | None = None,
+        rotate: Callable[[T], T] | None = None,
+        inner_dropout: float = 0.0,
     ) -> T:
         """Attention and feed-forward layer, each added to its input and normed: [b, s, h] to [b, s, h].
 
-        `mixing` and `scale` are those of `Ops.attention`, and `scores` makes those from queries and keys; `gate` is the
-        scope of a dense layer that the inner activations are multiplied with. With `first_only` only the first position
-        is computed, [b, 1, h].
+        `mixing` and `scale` are those of `Ops.attention`, and `scores` makes those from queries and keys. `rotate` turns
+        queries and keys by their positions. `gate` is the scope of a dense layer that the inner activations are
+        multiplied with; on the product falls `inner_dropout`. With `first_only` only the first position is computed,
+        [b, 1, h].
         """
         ops, config = self.ops, self.config
         first = ops.first_as_sequence(x) if first_only else None
         query, key, value = self.query_key_value(x, block.attention, first=first)
+        if rotate is not None:
+            # The first position turns by nothing.
+            query, key = query if first_only else rotate(query), rotate(key)
         x = x if first is None else first
         context = ops.attention(
             query,
@@ -160,7 +166,7 @@ class Layers(Generic[T, W]):
             inner = self.activation(self.dense(x, block.inner))
         else:
             inner, factor = self.dense_group(x, block.inner, gate)
-            inner = ops.multiply(self.activation(inner), factor)
+            inner = ops.dropout(ops.multiply(self.activation(inner), factor), inner_dropout)
         return self.norm(ops.add(self.dropout(self.dense(inner, block.outer)), x), block.outer_norm)
 
     def pooled(self, x: T) -> T:

@@ -44,6 +44,7 @@ _V2 = {
     "conv_kernel_size": 3,
     "layer_norm_eps": 1e-6,
 }
+_SCALED = {"rope_type": "linear", "rope_theta": 500.0, "factor": 2 ** (2 / 8)}
 _SPECIAL = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
 _MODERN = {**_BERT, **_SPECIAL, "num_hidden_layers": 4, "local_attention": 4, "cls_token_id": 2, "sep_token_id": 3}
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -55,6 +56,9 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "distilbert": ("DistilBert", _DISTIL),
     "roberta": ("Roberta", {**_BERT, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": 1}),
     "modernbert": ("ModernBert", _MODERN),
+    "nomic_bert": ("NomicBert", {**_BERT, "pad_token_id": 0}),
+    "gte": ("Gte", {**_BERT, "pad_token_id": 0, "type_vocab_size": 0}),
+    "gte_scaled": ("Gte", {**_BERT, "pad_token_id": 0, "type_vocab_size": 2, "rope_parameters": _SCALED}),
     "mobilebert": ("MobileBert", _MOBILE),
     "mobilebert_unpooled": ("MobileBert", {**_MOBILE, "classifier_activation": False}),
     "mobilebert_attention": ("MobileBert", {**_MOBILE, "use_bottleneck_attention": True}),
@@ -74,11 +78,15 @@ MLM = (
     "deberta_v2",
     "deberta_v3",
     "distilbert",
+    "gte",
     "modernbert",
     "mpnet",
+    "nomic_bert",
     "roberta",
     "xlm_roberta",
 )
+# Their encoder alone has no pooler.
+_UNPOOLED = ("electra", "deberta", "distilbert", "modernbert", "nomic_bert", "gte")
 _PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(35))]
 
 
@@ -104,7 +112,7 @@ def test_the_encoder_gives_the_same_numbers(tmp_path: Path, name: str) -> None:
     found, expected = ours(checkpoint), theirs(model, checkpoint)
     inside = _inside(checkpoint)
     assert_close(found["sequence_output"][inside], expected.last_hidden_state[inside])
-    if "electra" in name or "deberta" in name or name in ("distilbert", "modernbert"):
+    if name.startswith(_UNPOOLED):
         assert checkpoint.config.has_pooled_output is False
     else:
         assert_close(found["pooled_output"], expected.pooler_output)
@@ -145,7 +153,9 @@ def test_a_generator_whose_head_has_another_activation_is_left_aside(tmp_path: P
     assert "generator_predictions.dense.weight" in checkpoint.origin.unused
 
 
-@pytest.mark.parametrize("name", ["bert", "albert", "mpnet", "roberta", "mobilebert", "mobilebert_unpooled"])
+@pytest.mark.parametrize(
+    "name", ["bert", "albert", "mpnet", "roberta", "mobilebert", "mobilebert_unpooled", "nomic_bert", "gte"]
+)
 @pytest.mark.parametrize(
     ("settings", "task"),
     [
@@ -255,3 +265,107 @@ def test_the_states_between_the_layers_are_those_of_transformers(tmp_path: Path)
     inside = _inside(checkpoint)
     for found, state in zip(states, expected.hidden_states[1:], strict=True):
         assert_close(np.asarray(found)[inside], state[inside])
+
+
+# The scaling of GTE's own code, in the terms of transformers, is `_SCALED`.
+_NTK = {"rope_theta": 250.0, "rope_scaling": {"type": "ntk", "factor": 2.0}}
+_PUBLISHED_GTE = {"model_type": "new", "architectures": ["NewModel"], "position_embedding_type": "rope", **_NTK}
+
+
+def test_gte_as_it_was_published_is_read(tmp_path: Path) -> None:
+    model = _save(tmp_path, "gte_scaled", "ForMaskedLM")
+    _rewrite(
+        tmp_path, "rope_parameters", **_PUBLISHED_GTE, pack_qkv=True, unpad_inputs=False, layer_norm_type="layer_norm"
+    )
+    path = tmp_path / "model.safetensors"
+    save_file(
+        {name.replace("gte.", "new.", 1): array for name, array in load_file(path).items()}, path, {"format": "pt"}
+    )
+    checkpoint = read(tmp_path)
+    assert not checkpoint.origin.unused
+    logits = np.take_along_axis(theirs(model, checkpoint).logits.numpy(), POSITIONS[:, :, None], axis=1)
+    assert_close(ours(checkpoint)["mlm_logits"], logits)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"rope_scaling": {"type": "ntk", "factor": 2.0, "mixed_b": 1.0}}, "not supported"),
+        ({"rope_scaling": {"type": "yarn", "factor": 2.0}}, "'yarn'"),
+        ({"rope_scaling": {"type": "ntk", "factor": "much"}}, "'much'"),
+        ({"position_embedding_type": "absolute"}, "absolute"),
+        ({"layer_norm_type": "rms_norm"}, "layer_norm_type"),
+        ({"logn_attention_scale": True}, "logn_attention_scale"),
+    ],
+)
+def test_settings_of_gte_that_are_not_supported_are_refused(
+    tmp_path: Path, settings: dict[str, Any], match: str
+) -> None:
+    _save(tmp_path, "gte")
+    _rewrite(tmp_path, "rope_parameters", **{**_PUBLISHED_GTE, **settings})
+    with pytest.raises(UnsupportedModelError, match=match):
+        read(tmp_path)
+
+
+_PUBLISHED_NOMIC = {
+    "activation_function": "swiglu",
+    "attn_pdrop": 0.0,
+    "embd_pdrop": 0.0,
+    "layer_norm_epsilon": 1e-12,
+    "max_trained_positions": 12,
+    "mlp_fc1_bias": False,
+    "mlp_fc2_bias": False,
+    "n_embd": 24,
+    "n_head": 3,
+    "n_inner": 36,
+    "n_layer": 2,
+    "n_positions": 20,
+    "pad_vocab_size_multiple": 8,
+    "qkv_proj_bias": False,
+    "resid_pdrop": 0.0,
+    "rotary_emb_base": 1000,
+    "rotary_emb_fraction": 1.0,
+    "rotary_scaling_factor": None,
+    "vocab_size": 35,
+}
+
+
+def _publish_nomic(folder: Path, *removed: str, **settings: Any) -> None:
+    path = folder / "config.json"
+    kept = {"model_type": "nomic_bert", "type_vocab_size": 2, "architectures": ["NomicBertModel"], **_PUBLISHED_NOMIC}
+    path.write_text(json.dumps({key: value for key, value in {**kept, **settings}.items() if key not in removed}))
+
+
+def test_nomic_bert_as_it_was_published_is_read(tmp_path: Path) -> None:
+    model = _save(tmp_path, "nomic_bert")
+    native = read(tmp_path)
+    _publish_nomic(tmp_path)
+    checkpoint = read(tmp_path)
+    assert checkpoint.config == native.config
+    inside = _inside(checkpoint)
+    assert_close(ours(checkpoint)["sequence_output"][inside], theirs(model, checkpoint).last_hidden_state[inside])
+    # With a factor, the angles of longer texts would depend on the batch.
+    _publish_nomic(tmp_path, rotary_scaling_factor=2.0)
+    assert read(tmp_path).config.max_positions == 12
+
+
+@pytest.mark.parametrize(
+    ("removed", "settings", "match"),
+    [
+        ((), {"activation_function": "gelu"}, "activation_function"),
+        ((), {"prenorm": True}, "prenorm"),
+        ((), {"rotary_emb_interleaved": True}, "rotary_emb_interleaved"),
+        ((), {"moe_every_n_layers": 2}, "moe_every_n_layers"),
+        ((), {"embd_pdrop": 0.1}, "embd_pdrop"),
+        # What Nomic's code means by a key that is left out.
+        (("rotary_emb_fraction",), {}, "rotary_emb_fraction"),
+        (("qkv_proj_bias",), {}, "qkv_proj_bias"),
+    ],
+)
+def test_settings_of_nomic_bert_that_are_not_supported_are_refused(
+    tmp_path: Path, removed: tuple[str, ...], settings: dict[str, Any], match: str
+) -> None:
+    _save(tmp_path, "nomic_bert")
+    _publish_nomic(tmp_path, *removed, **settings)
+    with pytest.raises(UnsupportedModelError, match=match):
+        read(tmp_path)

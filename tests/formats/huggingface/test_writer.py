@@ -42,6 +42,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mobilebert": ("mobilebert", {}),
     "mpnet": ("mpnet", {"activation": "gelu_erf", "layer_norm_eps": 1e-5}),
     "modernbert": ("modernbert", {"num_layers": 4}),
+    "nomic_bert": ("nomic_bert", {"pooler": False, "rotary_theta": 50.0}),
+    "gte": ("gte", {"pooler": False, "type_vocab_size": 1, "token_types": False}),
+    "gte_typed": ("gte", {"pooler": False}),
     "mobilebert_norms": (
         "mobilebert",
         {"pooler": True, "normalization": "layer_norm", "layer_norm_eps": 1e-5, "num_feedforward": 1},
