@@ -92,7 +92,7 @@ def test_a_folder_in_use_is_refused(models: Path, tmp_path: Path) -> None:
         ({"format_version": 99}, UnsupportedModelError, "format version 99"),
         ({"config": None}, CorruptFileError, "objects config and special_pieces"),
         ({"special_pieces": {}}, CorruptFileError, "should name unknown"),
-        ({"algorithm": "words"}, CorruptFileError, "for the algorithm 'words'; it must be byte_bpe"),
+        ({"algorithm": "words"}, CorruptFileError, "for the algorithm 'words'; it must be one of bpe"),
         ({"algorithm": ["wordpiece"]}, CorruptFileError, r"for the algorithm \['wordpiece'\]"),
         ({"algorithm": "sentencepiece"}, ModelError, "spiece.model cannot be read"),
         ({"algorithm": "byte_bpe"}, ModelError, "merges.txt cannot be read"),

@@ -41,9 +41,10 @@ _CONFIG = st.fixed_dictionaries(
         "tokenizer_class": st.sampled_from(
             ["BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "ElectraTokenizer", "TokenizersBackend"]
         ),
-        "mask_token": st.sampled_from(["[MASK]", _MASK]),
+        "mask_token": st.sampled_from(["[MASK]", _MASK, None]),
         "additional_special_tokens": st.sampled_from([["[E1]"], ["the"], ["[E1]", "<x>"]]),
         "extra_special_tokens": st.sampled_from([["<x>"], {"e_token": "[E1]"}]),
+        "model_specific_special_tokens": st.just({"e_token": "[E1]"}),
         "truncation_side": st.sampled_from(["right", "left"]),
     },
 )
@@ -197,6 +198,9 @@ def test_steps_that_would_change_ids_are_refused(
         ("do_basic_tokenize", False),
         ("clean_text", False),
         ("split_special_tokens", True),
+        ("init_inputs", ["vocab.txt"]),
+        ("fast_tokenizer_files", ["tokenizer.4.0.0.json"]),
+        ("sp_model_kwargs", {"enable_sampling": True}),
         ("add_bos_token", False),
         ("auto_map", {"AutoTokenizer": ["tokenization.Mine", None]}),
         ("tokenizer_class", "BertJapaneseTokenizer"),

@@ -104,7 +104,9 @@ def read_tokenization(
 
 def longest_text(folder: Path, most: int) -> int:
     """How many tokens a text may have by the tokenizer's `model_max_length`, at the most `most`."""
-    length = read_slow(folder).get("model_max_length")
+    slow = read_slow(folder)
+    # The older name counts where the newer is missing.
+    length = slow.get("model_max_length", slow.get("max_len"))
     # Where nothing limits it, transformers stores 1e30.
     return min(int(length), most) if isinstance(length, int | float) and 3 <= length < most else most
 

@@ -31,11 +31,26 @@ _SLOW_VALUES: Mapping[str, tuple[Any, ...]] = {
     "wordpieces_prefix": (CONTINUED,),
     "max_input_chars_per_word": (100,),
     "add_prefix_space": (False, None),
+    # Positional arguments of the class, and what would stand in the place of the vocabulary's files.
+    "init_inputs": (None, []),
+    "vocab": (None,),
+    "merges": (None,),
+    # A tokenizer.json for each release of transformers.
+    "fast_tokenizer_files": (None, [], [FAST]),
+    # SentencePiece's own: sampling changes ids from call to call.
+    "sp_model_kwargs": (None, {}),
+    "remove_space": (True, None),
+    "vocab_type": ("spm", None),
 }
 _SLOW_VALUES_OF: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     # ALBERT's SentencePiece puts a space before every text; that is its model's setting, too.
     "sentencepiece": {"add_prefix_space": (True, None)},
-    "unigram": {"add_prefix_space": (True, False, None)},
+    "unigram": {
+        "add_prefix_space": (True, False, None),
+        "do_lower_case": (True, False),
+        "keep_accents": (True, False),
+        "split_by_punct": (True, False),
+    },
 }
 # Where tokenizer.json is taken as it is, it alone says whether there is a space.
 _SLOW_VALUES_OF_WHOLE: Mapping[str, tuple[Any, ...]] = {"add_prefix_space": (True, False, None)}

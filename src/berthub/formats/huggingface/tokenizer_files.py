@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from berthub.containers.files import read_json
-from berthub.errors import UnsupportedModelError
+from berthub.errors import CorruptFileError, UnsupportedModelError
 from berthub.formats.huggingface.added_tokens import LISTS, collect_added, token_of
 from berthub.formats.huggingface.tokenizer_checks import FAST, SLOW
 from berthub.vocabulary import AddedToken, Algorithm
@@ -22,6 +22,7 @@ SPECIAL = {
 }
 """The keys of the special pieces, and their roles."""
 
+_SPECIFIC = "model_specific_special_tokens"
 _KEYS = ("bos_token", "eos_token", *SPECIAL)
 
 CLASSES: Mapping[Algorithm, tuple[str, ...]] = {
@@ -106,7 +107,17 @@ class TokenizerFiles:
         for key, value in self.slow.items():
             if key.endswith("_token") and isinstance(value, str | dict) and value:
                 # A token of another name is a special one, too.
-                named[key] = value if isinstance(value, str) else token_of({"special": True, **value}, source=key)
+                named[key] = _token(key, value)
+        if not any(key not in _KEYS for key in named) and not isinstance(self.slow.get(LISTS[0]), dict):
+            # What transformers saves of tokens of other names; where a file has these themselves, they count.
+            stored = self.slow.get(_SPECIFIC) or {}
+            if not isinstance(stored, dict):
+                raise CorruptFileError(f"{_SPECIFIC} in {SLOW} should be an object, not {stored!r:.80}")
+            named |= {key: _token(f"{_SPECIFIC}.{key}", value) for key, value in stored.items()}
+        for key in ("bos_token", "eos_token", "mask_token"):
+            if key in self.slow and self.slow[key] is None:
+                # Said not to be there; without the others there is no frame.
+                named.pop(key, None)
         mask = named.get("mask_token")
         if mask_strips and isinstance(mask, str):
             named["mask_token"] = AddedToken(content=mask, lstrip=True, normalized=False, special=True)
@@ -140,6 +151,11 @@ def read_tokenizer_files(folder: Path, tokenizer_class: object, model_type: obje
             f"{', '.join(accepted)}, and these with Fast"
         )
     return TokenizerFiles(folder, fast, slow, legacy, name)
+
+
+def _token(key: str, value: Any) -> AddedToken | str:
+    """The special token under a key of `tokenizer_config.json`."""
+    return value if isinstance(value, str) else token_of({"special": True, **value}, source=f"{key} in {SLOW}")
 
 
 def _content(value: object) -> str | None:

@@ -68,9 +68,12 @@ def read_whole(files: TokenizerFiles, settings: Settings) -> Vocabulary:
     base = {piece: index for index, piece in enumerate(pieces)}
     appended, added = files.added({}, base)
     special = {**files.named(), "classify": classify, "separate": separate}
+    padding = files.fast.get("padding")
+    if "pad" not in special and isinstance(padding, dict) and isinstance(padding.get("pad_token"), str):
+        special["pad"] = padding["pad_token"]
     if "pad" not in special:
         raise UnsupportedModelError(
-            f"{files.folder / SLOW} names no pad_token, and the others say nothing of it: add it, for example "
+            f"{files.folder / SLOW} names no pad_token, nor does {FAST}: add it, for example "
             f'"pad_token": "{BERT_SPECIAL["pad"]}"'
         )
     # Of bytes none is unknown: then the name is of no use.
