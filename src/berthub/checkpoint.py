@@ -1,7 +1,7 @@
 """The canonical representation of a model, whatever format it came from."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -12,13 +12,16 @@ import numpy.typing as npt
 
 from berthub.config import EncoderConfig
 from berthub.embedding import UNSAID, Embedding
-from berthub.errors import CheckpointError
+from berthub.errors import CheckpointError, InputError
 from berthub.head import Head
 from berthub.networks.network import weight_shapes
 from berthub.quantization import Quantization
-from berthub.vocabulary import Vocabulary
+from berthub.vocabulary import AddedToken, Vocabulary
 
 __all__ = ["Checkpoint", "Origin", "Weights"]
+
+# The weights that have a row for each piece.
+_TABLE, _BIAS = "bert/embeddings/word_embeddings", "cls/predictions/output_bias"
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
@@ -123,6 +126,38 @@ class Checkpoint:
     def parameters(self) -> int:
         """The number of parameters, of the masked-language-model head, too."""
         return sum(weight.size for weight in self.weights.values())
+
+    def add_tokens(
+        self, tokens: Iterable[str | AddedToken], *, special: bool = False, vectors: npt.ArrayLike | None = None
+    ) -> Self:
+        """The model with more added tokens, and a row of the embedding table for each that is not in the vocabulary.
+
+        `vectors`, float [new tokens, width of the table], are these rows; without them each is the mean of the rows of
+        the other pieces, as in transformers. The bias of a masked-language-model head becomes the mean, too.
+        `special` tokens are no part of a text. Only the tokenization `transformers` looks for added tokens: for a model
+        with another one, and for vectors of another shape, `InputError`.
+        """
+        if self.config.tokenization != "transformers":
+            raise InputError(
+                f"the model's tokenization is {self.config.tokenization!r}, which looks for no added tokens; load it "
+                "with tokenization='transformers', which may split other texts differently"
+            )
+        vocabulary = self.vocabulary.with_added(tokens, special=special)
+        old, new = len(self.vocabulary), len(vocabulary)
+        config = dataclasses.replace(self.config, vocab_size=max(self.config.vocab_size, new))
+        width = self.weights[_TABLE].shape[1]
+        rows = None if vectors is None else np.asarray(vectors, np.float32)
+        if rows is not None and rows.shape != (new - old, width):
+            raise InputError(f"vectors must have the shape {(new - old, width)}, one for each new token: {rows.shape}")
+        weights = dict(self.weights)
+        for name in (_TABLE, _BIAS):
+            if name in weights and new > old:
+                # Rows that are there without a piece were never trained.
+                weight = weights[name]
+                more = np.zeros((config.vocab_size - len(weight), *weight.shape[1:]), np.float32)
+                weights[name] = grown = np.concatenate([weight, more])
+                grown[old:new] = weight[:old].mean(0) if rows is None or name == _BIAS else rows
+        return dataclasses.replace(self, config=config, weights=weights, vocabulary=vocabulary)
 
     def in_memory(self) -> Self:
         """The same model with copies of its arrays, so that changes of its files do not matter."""

@@ -1,12 +1,12 @@
 """A model's vocabulary: its pieces in the order of their ids, the five special ones by role, and its algorithm."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from berthub.cached import cached_property
-from berthub.errors import CheckpointError
+from berthub.errors import CheckpointError, InputError
 
 __all__ = [
     "ALGORITHMS",
@@ -166,6 +166,30 @@ class Vocabulary:
     def own_ids(self) -> Mapping[str, int]:
         """Each piece's id, of the algorithm's own pieces: without the appended ones."""
         return {piece: index for index, piece in enumerate(self.pieces[: len(self.pieces) - self.appended])}
+
+    def with_added(self, tokens: Iterable[str | AddedToken], *, special: bool = False) -> Self:
+        """The vocabulary with more added tokens; those that are no pieces get the next ids, in their order.
+
+        `special` is for tokens given as strings. `InputError` for tokens that are none, and for ALBERT's SentencePiece,
+        which has no place for them.
+        """
+        if isinstance(tokens, str | AddedToken) or not isinstance(tokens, Iterable):
+            raise InputError(f"tokens are a list of str or berthub.vocabulary.AddedToken, not {tokens!r:.80}")
+        if self.algorithm == "sentencepiece":
+            raise InputError("a vocabulary of ALBERT's SentencePiece takes no added tokens: its model file has none")
+        # Where there are none, the special pieces are looked for in texts.
+        usual = tuple(AddedToken(content=piece, normalized=False, special=True) for piece in self.special)
+        found = {token.content: token for token in self.added or usual}
+        for token in tokens:
+            if isinstance(token, str):
+                token = AddedToken(content=token, normalized=not special, special=special)
+            if not isinstance(token, AddedToken) or not isinstance(token.content, str) or not token.content.strip():
+                raise InputError(f"an added token is a str with more than blanks, or an AddedToken, not {token!r:.80}")
+            found[token.content] = token
+        appended = tuple(content for content in found if content not in self.ids)
+        return dataclasses.replace(
+            self, pieces=self.pieces + appended, added=tuple(found.values()), appended=self.appended + len(appended)
+        )
 
     @cached_property
     def share_of_capitals(self) -> float:

@@ -1,5 +1,6 @@
 """The encoder: texts or arrays in, encodings and predictions out."""
 
+import copy
 import dataclasses
 import os
 import warnings
@@ -7,6 +8,8 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Si
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
 from berthub.choices import Pooling
@@ -39,7 +42,7 @@ from berthub.head import Head
 from berthub.old_names import unknown_attribute
 from berthub.tokenization.texts import checked
 from berthub.tokenization.tokenizer import Text, Tokenizer
-from berthub.vocabulary import Vocabulary
+from berthub.vocabulary import AddedToken, Vocabulary
 
 __all__ = ["Encoder"]
 
@@ -406,6 +409,21 @@ class Encoder:
         """The model, its sizes and how it runs, as a few lines of text."""
         engine = f"{self._engine.name}, {self.precision}"
         return summary(self._checkpoint, max_length=self.max_length, engine=engine)
+
+    def add_tokens(
+        self, tokens: Iterable[str | AddedToken], *, special: bool = False, vectors: npt.ArrayLike | None = None
+    ) -> Self:
+        """An encoder of the model with more tokens, as `Checkpoint.add_tokens` makes it; this one stays as it is.
+
+        `save`, `berthub.export` and a `berthub.KerasLayer` of its `checkpoint` keep the tokens.
+        """
+        checkpoint = self._checkpoint.add_tokens(tokens, special=special, vectors=vectors)
+        new = copy.copy(self)
+        new._checkpoint, new._source = checkpoint, None
+        new.tokenizer = self.tokenizer.add_tokens(tokens, special=special)
+        engine: Any = self._engine
+        new._engine = create_engine(checkpoint, engine=engine.name, precision=engine.precision, threads=engine.threads)
+        return new
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Save the model in berthub's own format, which `berthub.load` reads; `folder` must be new or empty."""

@@ -1,5 +1,6 @@
 """Tokenization with a model's own vocabulary: texts become what the model takes."""
 
+import copy
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -21,7 +22,7 @@ from berthub.tokenization.beginnings import beginning
 from berthub.tokenization.tensors import check_framework, to_tensor
 from berthub.tokenization.threads import map_concurrently
 from berthub.tokenization.tokens import Tokens, pad_rows
-from berthub.vocabulary import Vocabulary
+from berthub.vocabulary import AddedToken, Vocabulary
 
 __all__ = ["Text", "TokenizedTexts", "Tokenizer"]
 
@@ -161,6 +162,22 @@ class Tokenizer:
         if max_length is not None:
             tokenizer.max_length = tokenizer.checked_length(max_length)
         return tokenizer
+
+    def add_tokens(self, tokens: Iterable[str | AddedToken], *, special: bool = False) -> Self:
+        """A tokenizer that also finds these tokens in texts; this one stays as it is.
+
+        A model needs a row of its embedding table for each: `Encoder.add_tokens` and `Checkpoint.add_tokens` add both.
+        `InputError` where the tokenization is not `transformers`, which alone looks for added tokens.
+        """
+        if self.tokenization != "transformers":
+            raise InputError(
+                f"the tokenization {self.tokenization!r} looks for no added tokens; use tokenization='transformers'"
+            )
+        new = copy.copy(self)
+        new.vocabulary = self.vocabulary.with_added(tokens, special=special)
+        new._template = Template.of(new.vocabulary)
+        new._algorithm = algorithm_of(new.vocabulary, **self._options)
+        return new
 
     def tokens(
         self, texts: Sequence[Text], *, max_length: int | None = None, offsets: bool = False, side: Side = "right"
