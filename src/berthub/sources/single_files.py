@@ -7,18 +7,21 @@ from pathlib import Path
 __all__ = ["checkpoint_prefix", "file_fault"]
 
 _PICKLE = (
-    "a pickle, which is a program and is never run. In an environment with torch and transformers, load the model with "
-    "the AutoModel class of its head and save it into another folder (save_pretrained), and give that folder"
+    "a pickle, without the model's settings and vocabulary. Give a folder with config.json, the tokenizer's files, and "
+    "the weights as pytorch_model.bin: what torch.save(model.state_dict(), path) writes is read there, and no other "
+    "object of a pickle is ever made"
+)
+_BESIDE = (
+    "without their settings and vocabulary. Give the folder that holds it, with config.json and the tokenizer's files"
 )
 _KINDS = {
     ".bin": _PICKLE,
     ".ckpt": _PICKLE,
     ".gguf": "a GGUF file, which is not read. Give the folder of the model that it was made from",
-    ".h5": "a file of Keras's weights, without their settings and vocabulary. Give the folder of the "
-    "KerasHub preset that holds it; transformers' tf_model.h5 is not read",
+    ".h5": f"a file of Keras's weights, {_BESIDE}: a KerasHub preset, or transformers' with tf_model.h5",
     ".keras": "a model that Keras saved. Load it with keras.saving.load_model, and save its berthub.KerasLayer into a "
     "folder (layer.save(folder)), and give that",
-    ".msgpack": "a file of Flax's weights, which are not read. Give a folder with model.safetensors",
+    ".msgpack": f"a file of Flax's weights, {_BESIDE}, as flax_model.msgpack",
     ".onnx": "a graph of ONNX. Give the folder that berthub.export wrote; graphs of other programs are not read",
     ".pkl": _PICKLE,
     ".pt": _PICKLE,

@@ -1,1 +1,1 @@
-"""Read and write Hugging Face folders: `config.json`, safetensors and tokenizer files."""
+"""Read and write Hugging Face folders: `config.json`, files of weights, tokenizer files."""
