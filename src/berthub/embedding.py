@@ -16,7 +16,7 @@ from berthub.choices import POOLINGS, SIMILARITIES, Pooling, Similarity
 from berthub.errors import CheckpointError, InputError, UnsupportedModelError
 from berthub.vector_layers import UnitLength, VectorLayer, unit_length, vector_layer
 
-__all__ = ["DEFAULT_POOLING", "UNSAID", "Embedding"]
+__all__ = ["CROSS_ENCODER", "DEFAULT_POOLING", "UNSAID", "Embedding"]
 
 DEFAULT_POOLING: Pooling = "mean"
 """How one vector is made of a text where neither the caller nor the model says."""
@@ -92,6 +92,11 @@ class Embedding:
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
         vars(self)["prompts"] = MappingProxyType(state["prompts"])
+
+    @property
+    def is_cross_encoder(self) -> bool:
+        """Whether the model is a cross-encoder of sentence-transformers, which has no vectors of texts."""
+        return self == CROSS_ENCODER
 
     def chosen(self, pooling: Pooling | Sequence[Pooling] | None = None, normalize: bool | None = None) -> Self:
         """The same as a call uses it, with poolings.
@@ -249,3 +254,6 @@ def _from_text(stored: Any) -> dict[str, npt.NDArray[np.float32]]:
 
 UNSAID = Embedding()
 """That of a model whose files say nothing."""
+
+CROSS_ENCODER = Embedding(unsupported=("a cross-encoder, which scores pairs of texts and has no vectors of them",))
+"""What is said of the vectors of a cross-encoder."""

@@ -172,7 +172,7 @@ class FormatWriter:
         """Whether the format can hold all of this."""
         if embedding == UNSAID or self.keeps_embedding == "all":
             return True
-        return self.keeps_embedding == "computed" and not embedding.unsupported
+        return self.keeps_embedding == "computed" and (not embedding.unsupported or embedding.is_cross_encoder)
 
 
 FORMATS: dict[ExportFormat, FormatWriter] = {

@@ -1,6 +1,5 @@
 """Cross-encoders that sentence-transformers saved give its scores, in its order."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 import berthub as hub
-from berthub.embedding import UNSAID
 from berthub.errors import InputError, UnsupportedModelError
 from support.transformers_models import randomize, torch, transformers
 
@@ -61,8 +59,9 @@ def _assert_ranked(found: list[Any], expected: list[Any]) -> None:
     _assert_close([each["score"] for each in found], [each["score"] for each in expected])
 
 
-@pytest.mark.parametrize("title", ["Bert", "DistilBert", "Electra", "Albert"])
-@pytest.mark.parametrize("activation", [None, "Identity", "Tanh"])
+@pytest.mark.parametrize(
+    ("title", "activation"), [("Bert", None), ("DistilBert", "Identity"), ("Electra", "Tanh"), ("Albert", "Identity")]
+)
 @pytest.mark.filterwarnings("ignore::berthub.TruncationWarning")
 def test_scores_and_ranks_are_those_of_sentence_transformers(
     tmp_path: Path, title: str, activation: str | None
@@ -78,8 +77,8 @@ def test_scores_and_ranks_are_those_of_sentence_transformers(
         _assert_ranked(found, model.rank(_QUERY, _DOCUMENTS, top_k=3, return_documents=True))
     encoder.save(tmp_path / "native")
     _assert_close(hub.load(tmp_path / "native", engine="numpy").predict(_PAIRS), expected)
-    plain = dataclasses.replace(encoder.checkpoint, embedding=UNSAID)
-    hub.export(plain, tmp_path / "written", to="huggingface")
+    hub.export(encoder, tmp_path / "written", to="huggingface")
+    assert hub.load(tmp_path / "written", engine="numpy").checkpoint.embedding == encoder.checkpoint.embedding
     written = sentence_transformers.CrossEncoder(str(tmp_path / "written"))
     _assert_close(written.predict(_PAIRS), expected)
 
@@ -157,6 +156,15 @@ def test_modules_that_berthub_does_not_have_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UnsupportedModelError, match=r"does not have in a cross-encoder: .*dense\.Dense in '1_Dense'"):
         hub.load(tmp_path / "model", engine="numpy")
+
+
+def test_a_cross_encoder_has_no_vectors(tmp_path: Path) -> None:
+    _saved(tmp_path)
+    encoder = hub.load(tmp_path / "model", engine="numpy")
+    with pytest.raises(UnsupportedModelError, match="a cross-encoder, which scores pairs of texts"):
+        encoder.embed(["w1"])
+    assert "sigmoid of the output" in encoder.summary()
+    assert encoder.embed(["w1"], pooling="mean").shape == (1, 24)
 
 
 def test_documents_are_a_list(tmp_path: Path) -> None:

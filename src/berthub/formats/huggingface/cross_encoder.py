@@ -4,6 +4,7 @@ Since version 6 it lies in `config_sentence_transformers.json` beside `modules.j
 `sentence_transformers` in `config.json`, older ones under a key of its own there.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from berthub.containers.files import read_json, read_json_list
 from berthub.errors import CorruptFileError, UnsupportedModelError
 from berthub.head import OutputActivation, Task
 
-__all__ = ["NO_CROSS_ENCODER", "CrossEncoderFiles", "described_activation", "read_cross_encoder"]
+__all__ = ["NO_CROSS_ENCODER", "CrossEncoderFiles", "described_activation", "read_cross_encoder", "write_cross_encoder"]
 
 _MODULES, _SETTINGS, _TRANSFORMER = "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"
 _SECTION, _OLD_KEY, _ACTIVATION = "sentence_transformers", "sbert_ce_default_activation_function", "activation_fn"
@@ -99,6 +100,23 @@ def read_cross_encoder(folder: Path, stored: Mapping[str, Any]) -> CrossEncoderF
         )
     named = next((name for name in names if name is not None), None)
     return CrossEncoderFiles(True, _activation(named, folder), _max_length(folder / _TRANSFORMER, newest=newest))
+
+
+def write_cross_encoder(activation: OutputActivation | None, folder: Path) -> None:
+    """Write the files that version 6 has beside the model of a cross-encoder."""
+    kind = "sentence_transformers.base.modules.transformer.Transformer"
+    written: dict[str, Any] = {
+        _MODULES: [{"idx": 0, "name": "0", "path": "", "type": kind}],
+        _TRANSFORMER: _PLAIN,
+        _SETTINGS: {
+            _ACTIVATION: _WRITTEN[activation or "identity"],
+            "default_prompt_name": None,
+            "model_type": _KIND,
+            "prompts": {},
+        },
+    }
+    for name, value in written.items():
+        (folder / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def described_activation(activation: OutputActivation | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from berthub.containers.safetensors import write_safetensors
 from berthub.errors import UnsupportedModelError
 from berthub.formats.huggingface.architecture import Architecture, written_activation
 from berthub.formats.huggingface.architectures import ARCHITECTURES
+from berthub.formats.huggingface.cross_encoder import write_cross_encoder
 from berthub.formats.huggingface.heads import described_head, head_class, head_tensors
 from berthub.formats.huggingface.tokenizer_writer import write_tokenization
 from berthub.formats.renaming import rename
@@ -59,7 +60,10 @@ def write_huggingface(checkpoint: Checkpoint, folder: Path, *, encoder_only: boo
             wordpiece_class=architecture.wordpiece_class,
         )
         write_safetensors(unfinished / "model.safetensors", tensors, {"format": "pt"})
-        write_embedding(checkpoint.embedding, unfinished, hidden_size=config.hidden_size)
+        if not checkpoint.embedding.is_cross_encoder:
+            write_embedding(checkpoint.embedding, unfinished, hidden_size=config.hidden_size)
+        elif head is not None:
+            write_cross_encoder(head.activation, unfinished)
         (unfinished / "config.json").write_text(text, encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from berthub.checkpoint import Checkpoint
 from berthub.choices import SIMILARITIES, Pooling, Similarity
 from berthub.containers.files import read_json
-from berthub.embedding import UNSAID, Embedding
+from berthub.embedding import CROSS_ENCODER, UNSAID, Embedding
 from berthub.errors import CheckpointError, CorruptFileError
 from berthub.formats.huggingface.tokenizer import longest_text
 from berthub.formats.sentence_transformers.files import (
@@ -52,6 +52,8 @@ def with_embedding(checkpoint: Checkpoint, *, root: Path) -> Checkpoint:
     place = checkpoint.origin.folder
     above = next((folder for folder in _upwards(place, root) if (folder / MODULES).is_file()), None)
     found = _Findings(place)
+    if above is not None and _is_cross_encoder(above / PROMPTS):
+        return dataclasses.replace(found.read_encoder_file(checkpoint), embedding=CROSS_ENCODER)
     if above is not None:
         found.read_modules(above, checkpoint.config.hidden_size)
         found.read_prompts(above)
@@ -68,6 +70,10 @@ def with_embedding(checkpoint: Checkpoint, *, root: Path) -> Checkpoint:
     origin = checkpoint.origin
     origin = dataclasses.replace(origin, settings={**origin.settings, **found.sources})
     return dataclasses.replace(checkpoint, embedding=embedding, origin=origin)
+
+
+def _is_cross_encoder(path: Path) -> bool:
+    return path.is_file() and read_json(path).get("model_type") == "CrossEncoder"
 
 
 class _Findings:
