@@ -130,7 +130,10 @@ def test_classifiers_come_back_and_compute_the_same(tmp_path: Path, name: str, t
     assert model.config.id2label[labels - 1] == f"label {labels - 1}"
 
 
-@pytest.mark.parametrize(("name", "activation"), [("electra", "gelu_erf"), ("distilbert", "relu")])
+@pytest.mark.parametrize(
+    ("name", "activation"),
+    [("electra", "gelu_erf"), ("distilbert", "relu"), ("mpnet", "tanh"), ("deberta_v3", "gelu_tanh")],
+)
 @pytest.mark.parametrize("labels", [3, 1])
 def test_classifiers_with_a_hidden_layer_compute_the_same(
     tmp_path: Path, name: str, activation: Any, labels: int

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from berthub.errors import UnsupportedModelError
-from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture, Weights
+from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture, HiddenScopes, Weights
 from berthub.formats.huggingface.architectures.parts import EMBEDDINGS, OURS, SETTINGS, THEIRS, predictions
 from berthub.formats.settings import look_up
 from berthub.networks.deberta import DebertaConfig
@@ -158,7 +158,7 @@ DEBERTA = Architecture(
         "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias"
     ),
     decoder="cls.predictions.decoder",
-    classifier=None,
+    classifier_hidden=HiddenScopes(dense="pooler.dense", activation="gelu", activation_key="pooler_hidden_act"),
     after_reading=_after_reading,
     before_writing=_before_writing,
 )

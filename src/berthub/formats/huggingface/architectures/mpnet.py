@@ -1,6 +1,6 @@
 """MPNet in transformers (`MPNetModel`)."""
 
-from berthub.formats.huggingface.architecture import Architecture
+from berthub.formats.huggingface.architecture import Architecture, HiddenScopes
 from berthub.formats.huggingface.architectures.parts import LEFT_OUT, OURS, POOLER, SETTINGS, THEIRS, predictions
 from berthub.networks.mpnet import BUCKETS, MPNetConfig
 
@@ -42,7 +42,7 @@ MPNET = Architecture(
     decoder="lm_head.decoder",
     exact_gelu_in_decoder=True,
     classifier="classifier.out_proj",
-    classifier_pooler="classifier.dense",
+    classifier_hidden=HiddenScopes(dense="classifier.dense", activation="tanh"),
     # BERT's gives token types, which this model has none of.
     wordpiece_class="DistilBertTokenizer",
     fault_in_writing=_other_padding,
