@@ -97,7 +97,9 @@ def _save(folder: Path, name: str, kind: str = "Model", **settings: Any) -> Any:
     model.save_pretrained(folder)
     pieces = [_PIECES[1], _PIECES[0], *_PIECES[2:]] if CONFIGS[name][1].get("pad_token_id") == 1 else _PIECES
     (folder / "vocab.txt").write_text("\n".join(pieces))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 16, "tokenizer_class": "BertTokenizer"}))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"model_max_length": 16, "tokenizer_class": "BertTokenizer"})
+    )
     return model
 
 
