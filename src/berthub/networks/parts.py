@@ -138,8 +138,8 @@ class Layers(Generic[T, W]):
     ) -> T:
         """Attention and feed-forward layer, each added to its input and normed: [b, s, h] to [b, s, h].
 
-        `mixing` and `scale` are those of `Ops.attention`, and `scores` makes those from queries and keys. `rotate` turns
-        queries and keys by their positions. `gate` is the scope of a dense layer that the inner activations are
+        `mixing` and `scale` are those of `Ops.attention`, and `scores` makes those from queries and keys. `rotate`
+        turns queries and keys by their positions. `gate` is the scope of a dense layer that inner activations are
         multiplied with; on the product falls `inner_dropout`. With `first_only` only the first position is computed,
         [b, 1, h].
         """
