@@ -31,8 +31,9 @@ class Origin:
     """Where a checkpoint came from.
 
     `settings` says for each setting of the configuration where it was read, or from what it was inferred; `unused`
-    names the weights in the files that the encoder has no place for (task heads, optimizer slots). `notes` are
-    sentences on what was inferred and may be wrong.
+    names the weights in the files that the encoder has no place for (task heads, optimizer slots), and `head` those of
+    them that stand between the encoder and a model's output, where the files tell. `notes` are sentences on what was
+    inferred and may be wrong.
     """
 
     format: str
@@ -40,11 +41,14 @@ class Origin:
     settings: Mapping[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    head: tuple[str, ...] = ()
 
     @property
     def unread_head(self) -> tuple[str, ...]:
-        """The unused weights that are, by their names, the kernel or bias of a task's head."""
-        return tuple(name for name in self.unused if any(part in name for part in _HEADS) and not _is_slot(name))
+        """The unused weights that are, by their place or their names, the kernel or bias of a task's head."""
+        return self.head or tuple(
+            name for name in self.unused if any(part in name for part in _HEADS) and not _is_slot(name)
+        )
 
 
 # What is in the names of the weights that tasks put on an encoder, in the code of transformers, Google and Keras.

@@ -11,7 +11,6 @@ from berthub.sources.kinds import LocalFolder
     ("name", "said"),
     [
         ("model.onnx", "is a graph of ONNX. Give the folder that berthub.export wrote"),
-        ("model.keras", "Load it with keras.saving.load_model"),
         ("model.weights.h5", "a KerasHub preset, or transformers' with tf_model.h5"),
         ("flax_model.msgpack", "Flax's weights"),
         ("bert.gguf", "GGUF"),

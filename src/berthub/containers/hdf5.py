@@ -24,8 +24,10 @@ _LARGEST_INLINE = 1 << 16
 _DEEPEST, _MOST_OBJECTS = 64, 1 << 14
 
 
-def read_hdf5(path: Path) -> dict[str, npt.NDArray[Any]]:
+def read_hdf5(path: Path, *, scalars: bool = False) -> dict[str, npt.NDArray[Any]]:
     """All number arrays by their paths: views for float32 and integers, float32 copies for other float types.
+
+    With `scalars` there may be single numbers beside them, such as the counters of an optimizer; they are left out.
 
     `CorruptFileError` for a damaged file, and one in which two names stand for the same bytes;
     `UnsupportedModelError` for links, chunks and other files.
@@ -40,6 +42,8 @@ def read_hdf5(path: Path) -> dict[str, npt.NDArray[Any]]:
         with open_file(path) as opened, h5py.File(opened, "r") as file:
             data = map_file(opened, path)
             for name, dataset in _datasets(file, path):
+                if scalars and dataset.shape == ():
+                    continue
                 place = dataset.id.get_offset()
                 arrays[name] = _array(name, dataset, data, path)
                 if place is not None:

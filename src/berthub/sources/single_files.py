@@ -19,8 +19,6 @@ _KINDS = {
     ".ckpt": _PICKLE,
     ".gguf": "a GGUF file, which is not read. Give the folder of the model that it was made from",
     ".h5": f"a file of Keras's weights, {_BESIDE}: a KerasHub preset, or transformers' with tf_model.h5",
-    ".keras": "a model that Keras saved. Load it with keras.saving.load_model, and save its berthub.KerasLayer into a "
-    "folder (layer.save(folder)), and give that",
     ".msgpack": f"a file of Flax's weights, {_BESIDE}, as flax_model.msgpack",
     ".onnx": "a graph of ONNX. Give the folder that berthub.export wrote; graphs of other programs are not read",
     ".pkl": _PICKLE,

@@ -114,6 +114,7 @@ def test_any_other_head_is_left_aside(edited: Callable[[str, str], Checkpoint], 
     checkpoint = edited(old, new)
     assert checkpoint.head is None
     assert {"classifier/kernel", "classifier/bias"} <= set(checkpoint.origin.unused)
+    assert set(checkpoint.origin.unread_head) == {"classifier/kernel", "classifier/bias"}
     assert len(checkpoint.weights) == 39
 
 

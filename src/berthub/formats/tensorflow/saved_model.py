@@ -10,7 +10,7 @@ was saved with its preprocessing, texts are tokenized as that does.
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,12 @@ from berthub.formats.renaming import rename
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.graph import Graph
 from berthub.formats.tensorflow.saved_model_head import find_dense_head
-from berthub.formats.tensorflow.saved_model_metadata import put_declared_sizes, put_metadata, read_metadata
+from berthub.formats.tensorflow.saved_model_metadata import (
+    KerasLayer,
+    put_declared_sizes,
+    put_metadata,
+    read_metadata,
+)
 from berthub.formats.tensorflow.saved_model_names import architecture, is_of_encoder, numbered, rules
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects, Variable
 from berthub.formats.tensorflow.saved_model_settings import put_from_graph, put_shapes, without_foreign_head
@@ -102,16 +107,29 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     objects.check_apart(used)
     keys = {variable.key for variable in used}
     unused = {variable.name for variable in objects.all_variables if variable.key not in keys}
+    unread = set[str]() if head is not None else _on_top(layers, objects, encoder) & unused
     embedding = read_embedding(described, folder / DESCRIPTION)
     described_by = {name: DESCRIPTION for name, value in embedding.to_dict().items() if value}
     return Checkpoint(
         config=config,
         weights=weights,
         vocabulary=vocabulary,
-        origin=settings.origin(FORMAT, folder, unused=unused, also=described_by),
+        origin=dataclasses.replace(
+            settings.origin(FORMAT, folder, unused=unused, also=described_by), head=tuple(sorted(unread))
+        ),
         head=head,
         embedding=embedding,
     )
+
+
+def _on_top(layers: Sequence[KerasLayer], objects: SavedObjects, encoder: int) -> set[str]:
+    """The names of the variables in the layers beside the encoder that Keras described."""
+    # Models hold the encoder, and are no layers beside it.
+    around = objects.above(encoder) | objects.reachable(encoder)
+    nodes = [layer.node for layer in layers if layer.node not in around]
+    found = objects.variables(objects.reachable(*nodes, without=_BESIDE) - around)
+    # Those of metrics and counters have no layer in their names.
+    return {variable.name for variable in found if "/" in variable.name}
 
 
 def _put_tokenization(settings: Settings, meta_graph: Any, path: Path) -> None:

@@ -4,24 +4,20 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from berthub.config import EncoderConfig
 from berthub.containers.tensorbundle import TensorBundle
+from berthub.formats.dense_head import ACTIVATIONS, head_of_dense
 from berthub.formats.tensorflow.saved_model_metadata import KerasLayer
 from berthub.formats.tensorflow.saved_model_objects import SavedObjects, Variable
-from berthub.head import Head, Task
+from berthub.head import Head
 
 __all__ = ["DenseHead", "find_dense_head"]
 
 _MODELS = ("Functional", "Model")
 # What does nothing when a text is encoded.
 _PASSING = ("Dropout",)
-_FINAL = ("linear", "sigmoid", "softmax")
 # The outputs of TF Hub's encoders that hold one vector for the text: by name, or the first of the list interface.
 _POOLED = ("default", "pooled_output", "0")
-_NUMBERS = ("meanabsoluteerror", "meansquarederror", "mae", "mse", "huber", "logcosh", "meansquaredlogarithmicerror")
 _LEAST_LENGTH = 3
 
 
@@ -45,35 +41,16 @@ class DenseHead:
         return [self.kernel] + ([] if self.bias is None else [self.bias])
 
     def read(self, bundle: TensorBundle, config: EncoderConfig) -> Head | None:
-        """The head; None if its outputs fit no task of berthub.
-
-        One output, a logit or its sigmoid, stands for two labels: the first has the score 0, so that the softmax over
-        both is the sigmoid. It stands for a number where the model was compiled for regression. Several outputs are
-        labels of which one applies, or any number of them where the activation or the loss says so. The labels'
-        names are stored nowhere: they are "0", "1" and so on.
-        """
-        kernel = bundle.array(self.kernel.key)
-        columns = kernel.shape[-1] if kernel.ndim == 2 else 0
-        bias = np.zeros(columns, np.float32) if self.bias is None else bundle.array(self.bias.key)
-        fits = kernel.shape == (config.hidden_size, columns) and bias.shape == (columns,)
-        task = self._task(columns)
-        if not fits or task is None or not kernel.dtype == bias.dtype == np.float32:
-            return None
-        if task == "classify" and columns == 1:
-            kernel, bias = _with_zeros(kernel), _with_zeros(bias)
-        labels = ("value",) if task == "regress" else tuple(str(label) for label in range(kernel.shape[1]))
-        length = min(self.length or config.max_positions, config.max_positions)
-        return Head(task=task, labels=labels, pooling="pooled", max_length=length, kernel=kernel, bias=bias)
-
-    def _task(self, columns: int) -> Task | None:
-        number = self.loss in _NUMBERS
-        if columns == 1:
-            # A softmax over one output is always 1.
-            return None if self.activation == "softmax" else "regress" if number else "classify"
-        if columns < 1 or number:
-            return None
-        binary = self.activation == "sigmoid" or (self.activation == "linear" and self.loss == "binarycrossentropy")
-        return "multi_label" if binary else "classify"
+        """The head; None if its outputs fit no task of berthub."""
+        return head_of_dense(
+            bundle.array(self.kernel.key),
+            None if self.bias is None else bundle.array(self.bias.key),
+            activation=self.activation,
+            loss=self.loss,
+            length=self.length,
+            pooling="pooled",
+            config=config,
+        )
 
 
 def find_dense_head(
@@ -143,7 +120,7 @@ def _trail(model: KerasLayer) -> _Trail | None:
         name, index = _one_tensor(step.get("inbound_nodes"))
     # Of all the activations one may do something.
     effective = [activation for activation in activations if activation != "linear"] or ["linear"]
-    if dense is None or name is None or len(effective) > 1 or effective[0] not in _FINAL:
+    if dense is None or name is None or len(effective) > 1 or effective[0] not in ACTIVATIONS:
         return None
     return _Trail(dense, effective[0], name, index)
 
@@ -216,8 +193,3 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
         return
     for key in sorted(inner) if value.HasField("dict_value") else inner:
         yield from _leaves(inner[key], (*path, key))
-
-
-def _with_zeros(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """[..., 1] to [..., 2]: the first is zero."""
-    return np.concatenate([np.zeros_like(values), values], axis=-1)
