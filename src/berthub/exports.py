@@ -33,13 +33,14 @@ def export(
     to: ExportFormat,
     encoder_only: bool = False,
     settings: Mapping[str, Any] | None = None,
+    vocabulary: str | os.PathLike[str] | None = None,
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
 ) -> Path:
     """Write a model in the format `to`, and return the path.
 
-    `model` is what `berthub.load` takes (with its `settings`, `sha256`, `cache_dir` and `offline`), or a
+    `model` is what `berthub.load` takes (with its `settings`, `vocabulary`, `sha256`, `cache_dir` and `offline`), or a
     `Checkpoint`, an `Encoder` or a `KerasLayer`. `path` is a folder, new or empty; for keras a new file that ends in
     `.keras`. The weights are written bit for bit. Nothing is left at `path` if anything fails: what the system
     refuses is a `WriteError`.
@@ -62,7 +63,7 @@ def export(
     _check_target(target, suffix=writer.suffix)
     if model is None or isinstance(model, str | os.PathLike):
         folder = resolve(model, sha256=sha256, cache_dir=cache_dir, offline=offline)
-        model = read(folder, settings=settings)
+        model = read(folder, settings=settings, vocabulary=vocabulary)
     checkpoint = _without_heads(_checkpoint(model)) if encoder_only else _checkpoint(model)
     if checkpoint.head is not None and not writer.takes_heads:
         raise UnsupportedModelError(

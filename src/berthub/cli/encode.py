@@ -6,7 +6,7 @@ import typer
 
 from berthub.cli.job_options import JobGroup
 from berthub.cli.model import ModelOptions
-from berthub.cli.model_options import Computing, Fetching, LowerCase, Model
+from berthub.cli.model_options import Computing, Fetching, LowerCase, Model, Vocabulary
 from berthub.cli.option_groups import with_groups
 from berthub.cli.output_options import Quiet, VectorsOutput
 from berthub.cli.text_options import ColumnOptions, FileOptions, MaxLength, NoTruncation, Stride, TextsOnly, Window
@@ -40,6 +40,7 @@ def encode(
     model: Model = None,
     computing: Computing,
     lower_case: LowerCase = None,
+    vocabulary: Vocabulary = None,
     fetching: Fetching,
     job: JobGroup,
     quiet: Quiet = False,
@@ -85,7 +86,7 @@ def encode(
             truncation=not no_truncation,
             window=window,
             stride=stride,
-            model=ModelOptions(handle=model, lower_case=lower_case, fetching=fetching),
+            model=ModelOptions(handle=model, lower_case=lower_case, vocabulary=vocabulary, fetching=fetching),
             computing=computing,
             job=job,
             quiet=quiet,

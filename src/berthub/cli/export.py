@@ -3,7 +3,7 @@
 import typer
 
 from berthub.cli.model import ModelOptions
-from berthub.cli.model_options import Fetching, Handle, LowerCase
+from berthub.cli.model_options import Fetching, Handle, LowerCase, Vocabulary
 from berthub.cli.option_groups import with_groups
 from berthub.cli.output_options import EncoderOnly, ExportFormatOption, ExportPath
 
@@ -18,6 +18,7 @@ def export(
     output: ExportPath,
     encoder_only: EncoderOnly = False,
     lower_case: LowerCase = None,
+    vocabulary: Vocabulary = None,
     fetching: Fetching,
 ) -> None:
     """Write a model in another format, its weights bit for bit.
@@ -31,8 +32,16 @@ def export(
     """
     from berthub.exports import export as write
 
-    model = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
-    path = write(model.handle, output, to=to, encoder_only=encoder_only, settings=model.settings, **fetching.arguments)
+    model = ModelOptions(handle=handle, lower_case=lower_case, vocabulary=vocabulary, fetching=fetching)
+    path = write(
+        model.handle,
+        output,
+        to=to,
+        encoder_only=encoder_only,
+        settings=model.settings,
+        vocabulary=model.vocabulary,
+        **fetching.arguments,
+    )
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
             typer.echo(f"{file}  {_size(file.stat().st_size)}")

@@ -7,7 +7,7 @@ import typer
 
 from berthub.cli.help_text import Command, Group, help_text
 from berthub.cli.model import ModelOptions
-from berthub.cli.model_options import Fetching, LowerCase, Model, PrecisionOption
+from berthub.cli.model_options import Fetching, LowerCase, Model, PrecisionOption, Vocabulary
 from berthub.cli.option_groups import with_groups
 from berthub.cli.output_options import Quiet
 from berthub.cli.text_options import ColumnOptions, FileOptions, LabelColumn, LabelSeparator, MaxLength, TextColumn
@@ -61,6 +61,7 @@ def classify(
     resume: Resume = False,
     model: Model = None,
     lower_case: LowerCase = None,
+    vocabulary: Vocabulary = None,
     fetching: Fetching,
     quiet: Quiet = False,
 ) -> None:
@@ -84,7 +85,7 @@ def classify(
             columns=columns,
             label_column=label_column,
             label_separator=label_separator,
-            model=ModelOptions(handle=model, lower_case=lower_case, fetching=fetching),
+            model=ModelOptions(handle=model, lower_case=lower_case, vocabulary=vocabulary, fetching=fetching),
             max_length=max_length,
             pooling=pooling,
             training=training,
@@ -110,6 +111,7 @@ def regress(
     resume: Resume = False,
     model: Model = None,
     lower_case: LowerCase = None,
+    vocabulary: Vocabulary = None,
     fetching: Fetching,
     quiet: Quiet = False,
 ) -> None:
@@ -130,7 +132,7 @@ def regress(
             columns=columns,
             label_column=label_column,
             label_separator=LABEL_SEPARATOR,
-            model=ModelOptions(handle=model, lower_case=lower_case, fetching=fetching),
+            model=ModelOptions(handle=model, lower_case=lower_case, vocabulary=vocabulary, fetching=fetching),
             max_length=max_length,
             pooling=pooling,
             training=training,
@@ -155,6 +157,7 @@ def tag(
     resume: Resume = False,
     model: Model = None,
     lower_case: LowerCase = None,
+    vocabulary: Vocabulary = None,
     fetching: Fetching,
     quiet: Quiet = False,
 ) -> None:
@@ -176,7 +179,7 @@ def tag(
             columns=ColumnOptions(text_column=text_column),
             label_column=label_column,
             label_separator=LABEL_SEPARATOR,
-            model=ModelOptions(handle=model, lower_case=lower_case, fetching=fetching),
+            model=ModelOptions(handle=model, lower_case=lower_case, vocabulary=vocabulary, fetching=fetching),
             max_length=max_length,
             pooling=None,
             training=training,

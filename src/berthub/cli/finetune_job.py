@@ -136,6 +136,7 @@ def _tuner_arguments(options: FineTuneOptions) -> dict[str, Any]:
         "seed": training.seed,
         **({} if options.pooling is None else {"pooling": options.pooling}),
         "settings": options.model.settings,
+        "vocabulary": options.model.vocabulary,
         **options.model.fetching.arguments,
     }
 

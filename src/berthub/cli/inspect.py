@@ -1,7 +1,7 @@
 """`berthub inspect`: show what a model is, and how berthub knows."""
 
 from berthub.cli.model import ModelOptions
-from berthub.cli.model_options import Fetching, Handle, LowerCase
+from berthub.cli.model_options import Fetching, Handle, LowerCase, Vocabulary
 from berthub.cli.option_groups import with_groups
 from berthub.cli.output_options import Json
 
@@ -14,6 +14,7 @@ def inspect(
     handle: Handle,
     as_json: Json = False,
     lower_case: LowerCase = None,
+    vocabulary: Vocabulary = None,
     fetching: Fetching,
 ) -> None:
     """Show what a model is: architecture, sizes, costs, vocabulary, inputs and outputs, format, and its task.
@@ -27,7 +28,7 @@ def inspect(
     """
     from berthub.cli.inspect_report import report_on
 
-    model = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
+    model = ModelOptions(handle=handle, lower_case=lower_case, vocabulary=vocabulary, fetching=fetching)
     report = report_on(model.name, model)
     if as_json:
         from berthub.cli.json_output import print_json

@@ -31,7 +31,7 @@ def report_on(handle: str, options: ModelOptions) -> dict[str, Any]:
 
     folder = resolve(options.handle, **options.fetching.arguments)
     try:
-        checkpoint = read(folder, settings=options.settings)
+        checkpoint = read(folder, settings=options.settings, vocabulary=options.vocabulary)
     except ModelError as error:
         try:
             preprocessor = read_preprocessor(folder)

@@ -26,6 +26,7 @@ class ModelOptions:
 
     handle: str | None = field(repr=False)
     lower_case: bool | None
+    vocabulary: str | None = None
     fetching: Fetching
 
     @property
@@ -46,6 +47,7 @@ class ModelOptions:
             precision=computing.precision,
             max_length=max_length,
             settings=self.settings,
+            vocabulary=self.vocabulary,
             threads=threads,
             **self.fetching.arguments,
         )
@@ -61,7 +63,8 @@ def load_checkpoint(options: ModelOptions) -> Checkpoint:
     from berthub.formats import read
     from berthub.sources.resolve import resolve
 
-    return read(resolve(options.handle, **options.fetching.arguments), settings=options.settings)
+    folder = resolve(options.handle, **options.fetching.arguments)
+    return read(folder, settings=options.settings, vocabulary=options.vocabulary)
 
 
 def load_encoder(

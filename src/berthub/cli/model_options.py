@@ -24,6 +24,7 @@ __all__ = [
     "TokenizationOldName",
     "TokenizationOption",
     "TokenizerModel",
+    "Vocabulary",
 ]
 
 MODEL_PANEL = "The model"
@@ -85,6 +86,18 @@ LowerCase = Annotated[
     typer.Option(
         "--lower-case/--cased",
         help="Lower-case texts or keep them as they are, whatever the model's files say.",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+Vocabulary = Annotated[
+    str | None,
+    typer.Option(
+        "--vocabulary",
+        metavar="PATH",
+        help="The vocabulary, for a model that lies without one or in place of its own: a vocab.txt, a SentencePiece "
+        "model, a tokenizer.json, or a folder with a tokenizer.",
         show_default=False,
         rich_help_panel=MODEL_PANEL,
     ),

@@ -1,6 +1,6 @@
 """`berthub serve`: serve models over HTTP."""
 
-from berthub.cli.model_options import Computing, Fetching, LowerCase
+from berthub.cli.model_options import Computing, Fetching, LowerCase, Vocabulary
 from berthub.cli.option_groups import with_groups
 from berthub.cli.serve_options import Addressing, Bounding, Handles, Names, Operating, Threads
 from berthub.cli.text_options import MaxLength
@@ -20,6 +20,7 @@ def serve(
     computing: Computing,
     threads: Threads = None,
     lower_case: LowerCase = None,
+    vocabulary: Vocabulary = None,
     fetching: Fetching,
 ) -> None:
     r"""Serve models over HTTP, for the clients that people have: OpenAI's, TEI's, TensorFlow Serving's, KServe's.
@@ -48,5 +49,6 @@ def serve(
         max_length=max_length,
         threads=threads,
         lower_case=lower_case,
+        vocabulary=vocabulary,
         fetching=fetching,
     )

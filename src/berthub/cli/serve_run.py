@@ -32,6 +32,7 @@ def run_server(
     max_length: int | None,
     threads: int | None,
     lower_case: bool | None,
+    vocabulary: str | None,
     fetching: Fetching,
 ) -> None:
     """Serve until a signal comes."""
@@ -54,7 +55,7 @@ def run_server(
         raise InputError(f"--tls-{given} came without --tls-{missing}: https needs a certificate and its key")
 
     def source(name: str, handle: str | None) -> ModelSource:
-        model = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
+        model = ModelOptions(handle=handle, lower_case=lower_case, vocabulary=vocabulary, fetching=fetching)
         load = functools.partial(load_encoder, model, computing, max_length=max_length, threads=threads)
         return ModelSource(name=name, handle=model.name, load=load)
 

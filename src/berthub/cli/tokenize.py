@@ -13,6 +13,7 @@ from berthub.cli.model_options import (
     TokenizationOldName,
     TokenizationOption,
     TokenizerModel,
+    Vocabulary,
 )
 from berthub.cli.option_groups import with_groups
 from berthub.cli.output_options import Json
@@ -54,6 +55,7 @@ def tokenize(
     files: FileOptions,
     columns: ColumnOptions,
     lower_case: LowerCase = None,
+    vocabulary: Vocabulary = None,
     fetching: Fetching,
 ) -> None:
     """Show the tokens of texts, as the model gets them, or count them over a file.
@@ -83,7 +85,7 @@ def tokenize(
     tokenization = reference if tokenization is None else tokenization
     if compare and tokenization is not None:
         raise InputError(f"--compare shows two tokenizations: leave out --tokenization {tokenization}")
-    model_options = ModelOptions(handle=handle, lower_case=lower_case, fetching=fetching)
+    model_options = ModelOptions(handle=handle, lower_case=lower_case, vocabulary=vocabulary, fetching=fetching)
     source = _texts(texts) if input_file is None else _file(input_file, reading_options)
     checkpoint = load_checkpoint(model_options)
     tokenizers = _tokenizers(checkpoint, _compared(checkpoint) if compare else [tokenization])

@@ -36,6 +36,7 @@ def load(
     tokenization: Tokenization | None = None,
     calibration: str | Iterable[Text] | None = None,
     settings: Mapping[str, Any] | None = None,
+    vocabulary: str | os.PathLike[str] | None = None,
     allow_nonfinite: bool = False,
     mmap: bool = True,
     threads: int | None = None,
@@ -65,6 +66,7 @@ def load(
     tokenization: Tokenization | None = None,
     calibration: str | Iterable[Text] | None = None,
     settings: Mapping[str, Any] | None = None,
+    vocabulary: str | os.PathLike[str] | None = None,
     allow_nonfinite: bool = False,
     mmap: bool = True,
     threads: int | None = None,
@@ -85,9 +87,11 @@ def load(
     `tf_text`, of TF Hub's preprocessing models, or `transformers`, of Hugging Face's libraries; by default what the
     model's files say: `transformers` for Hugging Face folders, mostly `google` for others.
     `settings` gives values by the names of the configuration for what a model's files do not store, such as
-    {"lower_case": False}. Weights with NaN or infinity are refused, unless `allow_nonfinite` is true. They are views of
-    the model's mapped files; `mmap=False` copies them into memory, for files that somebody may overwrite in place while
-    the model is in use. `threads` is how many threads compute, by default one on each core; give it where several
+    {"lower_case": False}. `vocabulary` is the path of one for a model that lies without it, or in place of its own: a
+    `vocab.txt`, a SentencePiece model, a `tokenizer.json`, or a folder with a tokenizer, whose settings count, too.
+    Weights with NaN or infinity are refused, unless `allow_nonfinite` is true. They are views of the model's mapped
+    files; `mmap=False` copies them into memory, for files that somebody may overwrite in place while the model is in
+    use. `threads` is how many threads compute, by default one on each core; give it where several
     processes share a machine. `sha256` pins the files, `cache_dir` and `offline` govern fetching (see
     `berthub.sources.resolve`). Raises `BerthubError`s only.
 
@@ -95,11 +99,11 @@ def load(
     the file, which is a program of its author's; it takes none of the options about the model.
     """
     if engine == "tensorflow":
-        given = (precision, max_length, tokenization, calibration, settings, allow_nonfinite, mmap, threads)
-        if given != ("auto", None, None, None, None, False, True, None):
+        given = (precision, max_length, tokenization, calibration, settings, vocabulary, allow_nonfinite, mmap, threads)
+        if given != ("auto", None, None, None, None, None, False, True, None):
             raise InputError(
                 'engine="tensorflow" runs a model as it is: precision, max_length, tokenization, calibration, '
-                "settings, threads, allow_nonfinite and mmap do not apply"
+                "settings, vocabulary, threads, allow_nonfinite and mmap do not apply"
             )
         return GraphEncoder(resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline))
     check_engine(engine, precision)
@@ -108,7 +112,7 @@ def load(
         raise InputError(f'calibration is for precision="int8", not for precision={precision!r}')
     folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
     _LOGGER.info("loading %s", folder)
-    checkpoint = _read(folder, settings, allow_nonfinite=allow_nonfinite)
+    checkpoint = _read(folder, settings, vocabulary, allow_nonfinite=allow_nonfinite)
     if not mmap:
         checkpoint = checkpoint.in_memory()
     if tokenization is not None:
@@ -122,7 +126,7 @@ def load(
     encoder = Encoder(checkpoint, tokenizer, made)
     _LOGGER.info("loaded %r", encoder)
     _LOGGER.debug("its settings: %s, from %s", checkpoint.config, dict(checkpoint.origin.settings))
-    encoder._source = Source(folder, settings, allow_nonfinite, mmap)
+    encoder._source = Source(folder, settings, allow_nonfinite, mmap, vocabulary)
     return encoder
 
 
@@ -139,9 +143,15 @@ def _with_tokenization(checkpoint: Checkpoint, tokenization: Tokenization) -> Ch
     )
 
 
-def _read(folder: Path, settings: Mapping[str, Any] | None, *, allow_nonfinite: bool) -> Checkpoint:
+def _read(
+    folder: Path,
+    settings: Mapping[str, Any] | None,
+    vocabulary: str | os.PathLike[str] | None,
+    *,
+    allow_nonfinite: bool,
+) -> Checkpoint:
     try:
-        return read(folder, settings=settings, allow_nonfinite=allow_nonfinite)
+        return read(folder, settings=settings, vocabulary=vocabulary, allow_nonfinite=allow_nonfinite)
     except UnsupportedModelError as error:
         if _is_preprocessor(folder):
             raise UnsupportedModelError(

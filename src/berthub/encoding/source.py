@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,13 @@ class Source:
     settings: Mapping[str, Any] | None
     allow_nonfinite: bool = False
     mmap: bool = True
+    vocabulary: str | os.PathLike[str] | None = None
 
     def stored(self, checkpoint: Checkpoint) -> "StoredCheckpoint":
         """The object that a pickle holds in place of `checkpoint`, which was read from here."""
         settings = None if self.settings is None else dict(self.settings)
-        source = dataclasses.replace(self, folder=Path.cwd() / self.folder, settings=settings)
+        vocabulary = None if self.vocabulary is None else Path.cwd() / self.vocabulary
+        source = dataclasses.replace(self, folder=Path.cwd() / self.folder, settings=settings, vocabulary=vocabulary)
         return StoredCheckpoint(source, checkpoint.config, checkpoint.quantization, _fingerprint(checkpoint))
 
 
@@ -56,7 +59,12 @@ class StoredCheckpoint:
                 f"the pickle of an encoder holds the place of its model, {folder}, and there is no such folder here: "
                 "put the model there, or call berthub.load in this process"
             )
-        stored = read(folder, settings=self.source.settings, allow_nonfinite=self.source.allow_nonfinite)
+        stored = read(
+            folder,
+            settings=self.source.settings,
+            vocabulary=self.source.vocabulary,
+            allow_nonfinite=self.source.allow_nonfinite,
+        )
         checkpoint = dataclasses.replace(stored, config=self.config, quantization=self.quantization)
         if not self.source.mmap:
             checkpoint = checkpoint.in_memory()

@@ -139,7 +139,9 @@ _BACKBONES = {
 }
 
 
-def read_keras_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
+def read_keras_hub(
+    folder: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None
+) -> Checkpoint:
     """The encoder in a KerasHub preset; the weights of tasks (`task.weights.h5`) are left aside."""
     path = folder / "config.json"
     name, stored = _described(path)
@@ -161,7 +163,12 @@ def read_keras_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Chec
             f"{folder} is no plain {name}: it also has the weights {', '.join(sorted(foreign))}"
         )
     settings.put(WEIGHTS, pooler=f"{_POOLER}/kernel" in renamed)
-    vocabulary = _vocabulary(folder, settings)
+    if vocabulary is None:
+        vocabulary = _vocabulary(folder, settings)
+    else:
+        path_of_tokenizer, _, tokenizer = _tokenizer(folder)
+        _put_tokenizer(settings, path_of_tokenizer, tokenizer)
+        settings.put_case(vocabulary)
     if backbone.positions_after_padding:
         settings.put("the id of padding", first_position=vocabulary.ids[vocabulary.pad] + 1)
     config = settings.config(backbone.config, what=str(path))
@@ -219,17 +226,28 @@ def _rules(backbone: _Backbone, arrays: Mapping[str, Any]) -> list[Rule]:
     return rules
 
 
+def _tokenizer(folder: Path) -> tuple[Path, str, dict[str, Any]]:
+    """The tokenizer's file, which may be missing, its class and its settings."""
+    path = folder / "tokenizer.json"
+    return (path, *(_described(path) if path.is_file() else ("tokenizer", {})))
+
+
+def _put_tokenizer(settings: Settings, path: Path, stored: Mapping[str, Any]) -> None:
+    """Set what the tokenizer of a WordPiece vocabulary says; others have no such settings."""
+    keys = {"lowercase": "lower_case", "strip_accents": "strip_accents", "split_on_cjk": "split_chinese"}
+    settings.put(path.name, **{ours: stored[key] for key, ours in keys.items() if key in stored})
+
+
 def _vocabulary(folder: Path, settings: Settings) -> Vocabulary:
     """The vocabulary; the tokenizer's settings are put into `settings`."""
-    path, assets = folder / "tokenizer.json", folder / _ASSETS
-    name, stored = _described(path) if path.is_file() else ("tokenizer", {})
+    assets = folder / _ASSETS
+    path, name, stored = _tokenizer(folder)
     wordpieces, model, ids = (assets / f"vocabulary.{kind}" for kind in ("txt", "spm", "json"))
     if wordpieces.is_file():
         for key, only in {"split": True, "suffix_indicator": CONTINUED}.items():
             if stored.get(key, only) != only:
                 raise UnsupportedModelError(f"{path} sets {key} to {stored[key]!r}; what is supported: {only!r}")
-        keys = {"lowercase": "lower_case", "strip_accents": "strip_accents", "split_on_cjk": "split_chinese"}
-        settings.put(path.name, **{ours: stored[key] for key, ours in keys.items() if key in stored})
+        _put_tokenizer(settings, path, stored)
         unknown = stored.get("oov_token")
         vocabulary = wordpiece_vocabulary(wordpieces, **({"unknown": unknown} if isinstance(unknown, str) else {}))
         settings.put_case(vocabulary)

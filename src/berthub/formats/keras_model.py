@@ -50,7 +50,9 @@ def is_keras_model(folder: Path) -> bool:
     return _KERAS_HUB.search(read_bytes(folder / _METADATA)) is None
 
 
-def read_keras_model(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
+def read_keras_model(
+    folder: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None
+) -> Checkpoint:
     """The encoder in an unpacked `.keras` file, and its head."""
     path = folder / _CONFIG
     model = read_json(path)
@@ -72,7 +74,7 @@ def read_keras_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     return Checkpoint(
         config=config,
         weights=weights,
-        vocabulary=_vocabulary(folder / "assets" / place, layer, path),
+        vocabulary=vocabulary or _vocabulary(folder / "assets" / place, layer, path),
         origin=dataclasses.replace(origin, head=tuple(sorted(above))),
         head=head,
         embedding=embedding,

@@ -61,10 +61,12 @@ _HEAD = "head/"
 _LAYER = tuple(field.name for field in dataclasses.fields(DenseQuantization))
 
 
-def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
+def read_native(
+    folder: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None
+) -> Checkpoint:
     """The model that `write_native` saved."""
     checkpoint = described_checkpoint(
-        folder, read_safetensors(folder / _WEIGHTS), given, format=FORMAT, source=_WEIGHTS
+        folder, read_safetensors(folder / _WEIGHTS), given, vocabulary, format=FORMAT, source=_WEIGHTS
     )
     if not (folder / _QUANTIZATION).exists():
         return checkpoint
@@ -72,7 +74,13 @@ def read_native(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpo
 
 
 def described_checkpoint(
-    folder: Path, stored_weights: Mapping[str, Any], given: Mapping[str, Any] | None, *, format: str, source: str
+    folder: Path,
+    stored_weights: Mapping[str, Any],
+    given: Mapping[str, Any] | None,
+    vocabulary: Vocabulary | None,
+    *,
+    format: str,
+    source: str,
 ) -> Checkpoint:
     """The model of the description in `folder`, with weights that were read from the file `source` beside it."""
     path, weights = folder / CONFIG, dict(stored_weights)
@@ -89,7 +97,7 @@ def described_checkpoint(
     return Checkpoint(
         config=config_from_dict({**config, **(given or {})}),
         weights=weights,
-        vocabulary=read_vocabulary_files(folder, stored["algorithm"], roles),
+        vocabulary=vocabulary or read_vocabulary_files(folder, stored["algorithm"], roles),
         origin=Origin(format=format, folder=folder, settings=sources),
         head=head,
         embedding=embedding,

@@ -63,6 +63,11 @@ class Settings:
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """What has been set so far, by name."""
+        return dict(self._values)
+
     def put(self, source: str, **values: Any) -> None:
         """Set those values that no earlier, better source has given."""
         for name, value in values.items():

@@ -19,6 +19,7 @@ from berthub.formats.tensorflow.google_files import CONFIG_FILES
 from berthub.formats.tensorflow.model_garden import is_model_garden, read_model_garden
 from berthub.formats.tensorflow.saved_model import read_saved_model
 from berthub.formats.tensorflow.tf1_hub import is_tf1_hub, read_tf1_hub
+from berthub.vocabulary import Vocabulary
 
 __all__ = ["FORMATS", "Format", "find_model"]
 
@@ -38,7 +39,7 @@ class Format:
 
     name: str
     marks: tuple[str, ...]
-    read: Callable[[Path, Mapping[str, Any] | None], Checkpoint]
+    read: Callable[[Path, Mapping[str, Any] | None, Vocabulary | None], Checkpoint]
     test: Callable[[Path], bool] | None = None
 
     def fits(self, folder: Path) -> bool:

@@ -35,6 +35,7 @@ class Model:
     precision: Precision = "auto"
     max_length: int | None = None
     settings: Mapping[str, Any] | None = None
+    vocabulary: str | os.PathLike[str] | None = None
     threads: int | None = None
     sha256: str | Mapping[str, str] | None = None
     cache_dir: str | os.PathLike[str] | None = None
@@ -53,6 +54,7 @@ class Model:
             precision=self.precision,
             max_length=self.max_length,
             settings=self.settings,
+            vocabulary=self.vocabulary,
             threads=self.threads,
             sha256=self.sha256,
             cache_dir=self.cache_dir,

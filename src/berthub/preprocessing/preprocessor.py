@@ -36,7 +36,8 @@ class Preprocessor:
     """Makes a model's inputs from texts: `input_word_ids`, `input_mask`, `input_type_ids`, int32 [batch, seq_length].
 
     `handle` is that of a preprocessing model of TF Hub (`.../bert_en_uncased_preprocess/3`), that of an encoder, or a
-    `Tokenizer`; `sha256`, `cache_dir` and `offline` are as in `berthub.resolve`. `seq_length` None means: what the
+    `Tokenizer`; `vocabulary` is an encoder's, as in `berthub.load`; `sha256`, `cache_dir` and `offline` are as in
+    `berthub.resolve`. `seq_length` None means: what the
     preprocessing model says, else 128, or all positions of an encoder that has fewer. No graph is ever run, and
     TensorFlow is not needed unless its tensors are passed. The pieces of a preprocessing model are those that it
     makes itself (`tokenization="tf_text"`); an encoder's are those of its own tokenizer.
@@ -47,6 +48,7 @@ class Preprocessor:
         handle: str | os.PathLike[str] | Tokenizer | None = None,
         seq_length: int | None = None,
         *,
+        vocabulary: str | os.PathLike[str] | None = None,
         sha256: str | Mapping[str, str] | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
@@ -56,9 +58,10 @@ class Preprocessor:
             self.tokenizer = handle
         else:
             folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
-            files = read_preprocessor(folder)
+            files = None if vocabulary is not None else read_preprocessor(folder)
             if files is None:
-                self.tokenizer = Tokenizer.from_checkpoint(read(folder, allow_nonfinite=True))
+                checkpoint = read(folder, vocabulary=vocabulary, allow_nonfinite=True)
+                self.tokenizer = Tokenizer.from_checkpoint(checkpoint)
             else:
                 stored = files.seq_length
                 self.tokenizer = Tokenizer(

@@ -124,9 +124,18 @@ class Tokenizer:
         return self.tokenization
 
     @classmethod
-    def from_pretrained(cls, handle: str | os.PathLike[str] | None = None, **options: Any) -> Self:
-        """The tokenizer of a model; `handle` and `options` (cache, offline, sha256) as `berthub.load` takes them."""
-        return cls.from_checkpoint(read(resolve(handle, **options), allow_nonfinite=True))  # no weight is used
+    def from_pretrained(
+        cls,
+        handle: str | os.PathLike[str] | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        vocabulary: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> Self:
+        """The tokenizer of a model; all arguments are those of `berthub.load` (`options`: cache, offline, sha256)."""
+        folder = resolve(handle, **options)
+        # No weight is used.
+        return cls.from_checkpoint(read(folder, settings=settings, vocabulary=vocabulary, allow_nonfinite=True))
 
     @classmethod
     def from_checkpoint(

@@ -30,10 +30,10 @@ __all__ = ["KerasLayer"]
 class KerasLayer(keras.layers.Layer):
     """A BERT as a Keras layer, as `tensorflow_hub.KerasLayer` was, on TensorFlow, JAX and PyTorch.
 
-    `handle` is what `berthub.load` takes, or a `Checkpoint`; `settings`, `sha256`, `cache_dir` and `offline` are
-    those of `berthub.load`. Called with a dict in TF Hub's names (input_word_ids, input_mask, input_type_ids) or
-    Hugging Face's (input_ids, attention_mask, token_type_ids), a list in that order, or the ids alone; integers
-    [batch, seq]. Mask (1 where the id is not that of `[PAD]`) and type ids (0) may be left out.
+    `handle` is what `berthub.load` takes, or a `Checkpoint`; `settings`, `vocabulary`, `sha256`, `cache_dir` and
+    `offline` are those of `berthub.load`. Called with a dict in TF Hub's names (input_word_ids, input_mask,
+    input_type_ids) or Hugging Face's (input_ids, attention_mask, token_type_ids), a list in that order, or the ids
+    alone; integers [batch, seq]. Mask (1 where the id is not that of `[PAD]`) and type ids (0) may be left out.
 
     Returns a dict of TF Hub's names: `pooled_output` (also `default`) [batch, hidden], `sequence_output`
     [batch, seq, hidden] and `encoder_outputs`, a list of that for every layer. `output_key` chooses one of them, or
@@ -64,6 +64,7 @@ class KerasLayer(keras.layers.Layer):
         lora_alpha: float | None = None,
         seed: int | None = None,
         settings: Mapping[str, Any] | None = None,
+        vocabulary: str | os.PathLike[str] | None = None,
         sha256: str | Mapping[str, str] | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
@@ -74,7 +75,14 @@ class KerasLayer(keras.layers.Layer):
         if isinstance(handle, ModelDescription):
             model, description = None, handle
         else:
-            model = read_model(handle, settings=settings, sha256=sha256, cache_dir=cache_dir, offline=offline)
+            model = read_model(
+                handle,
+                settings=settings,
+                vocabulary=vocabulary,
+                sha256=sha256,
+                cache_dir=cache_dir,
+                offline=offline,
+            )
             description = ModelDescription.of(model)
         self.config = description.config
         self.vocabulary = None if model is None else model.vocabulary

@@ -70,6 +70,7 @@ def read_model(
     handle: "str | os.PathLike[str] | Checkpoint | None",
     *,
     settings: Mapping[str, Any] | None,
+    vocabulary: str | os.PathLike[str] | None,
     sha256: str | Mapping[str, str] | None,
     cache_dir: str | os.PathLike[str] | None,
     offline: bool | None,
@@ -77,7 +78,8 @@ def read_model(
     """The model that `handle` names, or `handle` itself if it is a model; the options are those of `berthub.load`."""
     if isinstance(handle, Checkpoint):
         return handle
-    return read(resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline), settings=settings)
+    folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
+    return read(folder, settings=settings, vocabulary=vocabulary)
 
 
 class _Uncopied(dict[str, str]):

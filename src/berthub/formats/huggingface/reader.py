@@ -15,10 +15,11 @@ from berthub.formats.huggingface.architecture import ACTIVATIONS, Architecture
 from berthub.formats.huggingface.architectures import ARCHITECTURES
 from berthub.formats.huggingface.cross_encoder import NO_CROSS_ENCODER, read_cross_encoder
 from berthub.formats.huggingface.heads import FoundHead, find_head, read_head
-from berthub.formats.huggingface.tokenizer import longest_text, read_tokenization
+from berthub.formats.huggingface.tokenizer import longest_text, put_tokenization, read_tokenization
 from berthub.formats.huggingface.weights import read_weights
 from berthub.formats.renaming import rename
 from berthub.formats.settings import Settings, look_up
+from berthub.vocabulary import Vocabulary
 
 __all__ = ["read_huggingface"]
 
@@ -30,7 +31,9 @@ _BIAS = f"{_PREDICTIONS}output_bias"
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
+def read_huggingface(
+    folder: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None
+) -> Checkpoint:
     """The encoder in a Hugging Face folder, and its heads as far as berthub has their like; others are left aside."""
     path = folder / "config.json"
     stored = read_json(path)
@@ -55,9 +58,13 @@ def read_huggingface(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     settings = Settings(given)
     _put_config(settings, architecture, stored, path)
     settings.put("the tensors", pooler=f"{_POOLER}/kernel" in renamed, mlm=_BIAS in renamed)
-    vocabulary = read_tokenization(
-        folder, settings, tokenizer_class=stored.get("tokenizer_class"), model_type=architecture.model_type
-    )
+    if vocabulary is None:
+        vocabulary = read_tokenization(
+            folder, settings, tokenizer_class=stored.get("tokenizer_class"), model_type=architecture.model_type
+        )
+    else:
+        put_tokenization(folder, settings)
+        settings.put_case(vocabulary)
     config = settings.config(architecture.config, what=str(path))
     architecture.refuse(config)
     weights = {ours: arrays[name].T if ours.endswith("/kernel") else arrays[name] for ours, name in renamed.items()}

@@ -16,6 +16,7 @@ from berthub.containers.protos import check_count, parse
 from berthub.errors import CorruptFileError
 from berthub.formats.native import described_checkpoint
 from berthub.formats.onnx.writer import DATA, MODEL
+from berthub.vocabulary import Vocabulary
 
 __all__ = ["read_onnx"]
 
@@ -28,9 +29,9 @@ _FLOAT, _EXTERNAL = 1, 1
 _BYTES_A_TENSOR = 14
 
 
-def read_onnx(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
+def read_onnx(folder: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None) -> Checkpoint:
     """The model in a folder with `berthub.json` and `model.onnx`."""
-    return described_checkpoint(folder, dict(_arrays(folder)), given, format=FORMAT, source=MODEL)
+    return described_checkpoint(folder, dict(_arrays(folder)), given, vocabulary, format=FORMAT, source=MODEL)
 
 
 def _arrays(folder: Path) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:

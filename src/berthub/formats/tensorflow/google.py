@@ -19,6 +19,7 @@ from berthub.formats.tensorflow.google_head import HEAD_VARIABLES, read_google_h
 from berthub.formats.tensorflow.google_names import NamedWeights, named_weights
 from berthub.formats.tensorflow.graph import Graph, parse_graph
 from berthub.formats.tensorflow.tf1_graph import graph_sizes
+from berthub.vocabulary import Vocabulary
 
 __all__ = ["read_google"]
 
@@ -27,12 +28,14 @@ FORMAT = "Google checkpoint"
 _RELEASE = "the release's modeling.py"
 
 
-def read_google(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
+def read_google(
+    folder: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None
+) -> Checkpoint:
     """The BERT, ALBERT, ELECTRA (its discriminator) or MobileBERT in a folder with one checkpoint and a vocabulary."""
     prefix = checkpoint_prefix(folder)
     bundle = TensorBundle(prefix)
     found = named_weights({key: bundle.shape(key) for key in bundle.keys}, source=str(prefix))
-    vocabulary = find_vocabulary(folder, found.kind)
+    vocabulary = vocabulary or find_vocabulary(folder, found.kind)
     settings = Settings(given)
     path = find_config(folder)
     if path is not None:

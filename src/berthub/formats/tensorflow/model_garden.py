@@ -26,6 +26,7 @@ from berthub.formats.tensorflow.shapes import sizes_from_shapes
 from berthub.networks.albert import AlbertConfig
 from berthub.networks.bert import BertConfig
 from berthub.networks.parts import MLM_HEAD
+from berthub.vocabulary import Vocabulary
 
 __all__ = ["is_model_garden", "read_model_garden"]
 
@@ -72,7 +73,9 @@ def is_model_garden(folder: Path) -> bool:
     return _OBJECT_GRAPH in TensorBundle(checkpoint_prefix(folder))
 
 
-def read_model_garden(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
+def read_model_garden(
+    folder: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None
+) -> Checkpoint:
     """The BERT, ELECTRA or ALBERT in a folder with an object-based checkpoint and a vocabulary."""
     prefix = checkpoint_prefix(folder)
     bundle = TensorBundle(prefix)
@@ -103,7 +106,7 @@ def read_model_garden(folder: Path, given: Mapping[str, Any] | None = None) -> C
         sizes["num_heads"] = heads
     settings.put("the names and shapes of the variables", **sizes)
     settings.put("the Model Garden's code", layer_norm_eps=1e-12)
-    vocabulary = find_vocabulary(folder, kind)
+    vocabulary = vocabulary or find_vocabulary(folder, kind)
     settings.put_case(vocabulary)
     config = settings.config(kind, what=str(path or folder))
     check_heads(config, arrays, settings, source=prefix)

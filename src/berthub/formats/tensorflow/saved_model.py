@@ -59,7 +59,9 @@ _MLM = "cls/predictions/"
 _BESIDE = ("optimizer", "keras_api")
 
 
-def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
+def read_saved_model(
+    folder: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None
+) -> Checkpoint:
     """The encoder in a SavedModel folder of TF Hub (versions 1 to 4: list and dict interface), or in a model on it."""
     path = folder / "saved_model.pb"
     meta_graph = _meta_graph(path)
@@ -91,7 +93,7 @@ def read_saved_model(folder: Path, given: Mapping[str, Any] | None = None) -> Ch
     case = [] if lower_case is None else objects.variables([lower_case])
     for variable in case:
         settings.put("the variable do_lower_case", lower_case=bool(bundle.array(variable.key)))
-    vocabulary = _vocabulary(folder, objects, encoder, described)
+    vocabulary = vocabulary or _vocabulary(folder, objects, encoder, described)
     settings.put_case(vocabulary)
 
     config = settings.config(kind, what=str(path))

@@ -21,6 +21,7 @@ from berthub.formats.tensorflow.saved_model_settings import without_foreign_head
 from berthub.formats.tensorflow.tf1_graph import constant_flag, dropout_rates, graph_sizes, source_of
 from berthub.formats.vocabularies import vocabulary_at
 from berthub.networks.parts import MLM_HEAD
+from berthub.vocabulary import Vocabulary
 
 __all__ = ["is_tf1_hub", "read_tf1_hub"]
 
@@ -40,7 +41,9 @@ def is_tf1_hub(folder: Path) -> bool:
     return any(each <= {"train"} for each in tags) and not any("serve" in each for each in tags)
 
 
-def read_tf1_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Checkpoint:
+def read_tf1_hub(
+    folder: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None
+) -> Checkpoint:
     """The BERT, ALBERT or MobileBERT in a module's folder."""
     path = folder / "saved_model.pb"
     meta_graph, for_training = _meta_graphs(path)
@@ -48,7 +51,8 @@ def read_tf1_hub(folder: Path, given: Mapping[str, Any] | None = None) -> Checkp
     found = named_weights({key: bundle.shape(key) for key in bundle.keys}, source=str(path))
     nodes = by_key(((node.name, node) for node in _nodes(meta_graph, path)), source=f"the graph in {path}")
     tokenization = _signature(meta_graph, _TOKENIZATION)
-    vocabulary = vocabulary_at(_vocabulary_file(folder, meta_graph, nodes, tokenization.get("vocab_file", "")))
+    if vocabulary is None:
+        vocabulary = vocabulary_at(_vocabulary_file(folder, meta_graph, nodes, tokenization.get("vocab_file", "")))
 
     settings = Settings(given)
     settings.put("the names and shapes of the variables", **found.settings)

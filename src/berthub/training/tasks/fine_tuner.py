@@ -72,6 +72,7 @@ class FineTuner(ABC):
         lora_alpha: float | None = None,
         seed: int = 0,
         settings: Mapping[str, Any] | None = None,
+        vocabulary: str | os.PathLike[str] | None = None,
         sha256: str | Mapping[str, str] | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
@@ -81,7 +82,7 @@ class FineTuner(ABC):
         else:
             self._handle = public_spelling(handle)
             folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
-            self._checkpoint = read(folder, settings=settings)
+            self._checkpoint = read(folder, settings=settings, vocabulary=vocabulary)
         self._given_labels = None if labels is None else checked_labels(labels)
         self._pooling = self._chosen_pooling(pooling)
         if max_length is None and self._own_head is not None:
