@@ -10,7 +10,7 @@ from berthub.sources.kinds import LocalFolder
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("model.onnx", "is a graph of ONNX. Give the folder that berthub.export wrote"),
+        ("model.onnx", "is a graph of ONNX. Give its folder"),
         ("model.weights.h5", "a KerasHub preset, or transformers' with tf_model.h5"),
         ("flax_model.msgpack", "Flax's weights"),
         ("bert.gguf", "GGUF"),

@@ -12,6 +12,7 @@ from berthub.formats.huggingface.weights import FILES
 from berthub.formats.keras_hub import WEIGHTS, read_keras_hub
 from berthub.formats.keras_model import is_keras_model, read_keras_model
 from berthub.formats.native import CONFIG, read_native
+from berthub.formats.onnx.foreign import MARKS, read_foreign_onnx
 from berthub.formats.onnx.reader import read_onnx
 from berthub.formats.sentence_transformers.files import MODULES, modules
 from berthub.formats.tensorflow.google import read_google
@@ -64,6 +65,7 @@ FORMATS = (
         read_huggingface,
     ),
     Format("Keras model", ("config.json", "metadata.json", WEIGHTS), read_keras_model, is_keras_model),
+    Format("ONNX model", MARKS, read_foreign_onnx),
     Format("KerasHub preset", ("config.json", WEIGHTS), read_keras_hub),
     Format("Model Garden checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_model_garden, is_model_garden),
     Format("Google checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_google),

@@ -20,7 +20,7 @@ _KINDS = {
     ".gguf": "a GGUF file, which is not read. Give the folder of the model that it was made from",
     ".h5": f"a file of Keras's weights, {_BESIDE}: a KerasHub preset, or transformers' with tf_model.h5",
     ".msgpack": f"a file of Flax's weights, {_BESIDE}, as flax_model.msgpack",
-    ".onnx": "a graph of ONNX. Give the folder that berthub.export wrote; graphs of other programs are not read",
+    ".onnx": "a graph of ONNX. Give its folder, with config.json and the vocabulary (or vocabulary=PATH)",
     ".pkl": _PICKLE,
     ".pt": _PICKLE,
     ".pth": _PICKLE,

@@ -32,15 +32,22 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def read_huggingface(
-    folder: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None
+    folder: Path,
+    given: Mapping[str, Any] | None = None,
+    vocabulary: Vocabulary | None = None,
+    *,
+    arrays: Arrays | None = None,
 ) -> Checkpoint:
-    """The encoder in a Hugging Face folder, and its heads as far as berthub has their like; others are left aside."""
+    """The encoder in a Hugging Face folder, and its heads as far as berthub has their like; others are left aside.
+
+    `arrays` are its weights under transformers' names, where they were read from another kind of file.
+    """
     path = folder / "config.json"
     stored = read_json(path)
     architecture = _architecture(stored, path)
     stored = architecture.normalized(stored, str(path))
     _refuse_other_settings(architecture, stored, path)
-    arrays, file = read_weights(folder)
+    arrays, file = read_weights(folder) if arrays is None else (arrays, FORMAT)
     renamed, unknown = rename(arrays, architecture.reading(stored))
     if _TABLE not in renamed:
         raise ModelNotFoundError(
