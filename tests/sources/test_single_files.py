@@ -13,7 +13,6 @@ from berthub.sources.kinds import LocalFolder
         ("model.onnx", "is a graph of ONNX. Give its folder"),
         ("model.weights.h5", "a KerasHub preset, or transformers' with tf_model.h5"),
         ("flax_model.msgpack", "Flax's weights"),
-        ("bert.gguf", "GGUF"),
         ("pytorch_model.bin", "the weights as pytorch_model.bin"),
         ("model.PT", "no other object of a pickle is ever made"),
         ("model.safetensors", "Give the folder that holds it: "),

@@ -54,7 +54,7 @@ class StoredCheckpoint:
     def read(self) -> Checkpoint:
         """The checkpoint. `CheckpointError` for another one; what `berthub.load` raises where there is none."""
         folder = self.source.folder
-        if not folder.is_dir():
+        if not folder.exists():
             raise CheckpointError(
                 f"the pickle of an encoder holds the place of its model, {folder}, and there is no such folder here: "
                 "put the model there, or call berthub.load in this process"

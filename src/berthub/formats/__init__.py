@@ -47,7 +47,7 @@ def read(
             checkpoint = format.read(place, {**given.settings, **(settings or {})}, given.vocabulary)
         # A model that berthub wrote has said it itself.
         if checkpoint.embedding == UNSAID:
-            checkpoint = with_embedding(checkpoint, root=folder)
+            checkpoint = with_embedding(checkpoint, root=folder.parent if folder.is_file() else folder)
     except OSError as error:
         if isinstance(error, BerthubError):
             raise

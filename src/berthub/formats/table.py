@@ -7,6 +7,7 @@ from typing import Any
 
 from berthub.checkpoint import Checkpoint
 from berthub.errors import CorruptFileError, ModelNotFoundError
+from berthub.formats.gguf import PATTERN, read_gguf_model
 from berthub.formats.huggingface.reader import read_huggingface
 from berthub.formats.huggingface.weights import FILES
 from berthub.formats.keras_hub import WEIGHTS, read_keras_hub
@@ -53,6 +54,8 @@ class Format:
 _BESIDE_CHECKPOINT = "|".join((*CONFIG_FILES, "*vocab*.txt", "*.model"))
 
 
+GGUF = Format("GGUF file", (PATTERN,), read_gguf_model)
+
 # The first that fits counts: the more particular ones stand first.
 FORMATS = (
     Format("ONNX folder of berthub", (CONFIG, "model.onnx"), read_onnx),
@@ -65,12 +68,14 @@ FORMATS = (
         read_huggingface,
     ),
     Format("Keras model", ("config.json", "metadata.json", WEIGHTS), read_keras_model, is_keras_model),
-    Format("ONNX model", MARKS, read_foreign_onnx),
     Format("KerasHub preset", ("config.json", WEIGHTS), read_keras_hub),
     Format("Model Garden checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_model_garden, is_model_garden),
     Format("Google checkpoint", ("*.index", _BESIDE_CHECKPOINT), read_google),
     # Copies of weights that the folder may have in one of the formats above, too.
     Format("Hugging Face folder without safetensors", ("config.json", "|".join(FILES)), read_huggingface),
+    # What is made of a model stands behind the model itself.
+    Format("ONNX model", MARKS, read_foreign_onnx),
+    GGUF,
 )
 
 
@@ -79,6 +84,9 @@ def find_model(folder: Path) -> tuple[Format, Path]:
 
     `ModelNotFoundError` says what was looked for and found, or which of several models it could be.
     """
+    if folder.is_file():
+        # What `berthub.resolve` gives as a file is a whole model.
+        return GGUF, folder
     level = [folder]
     looked_at = 0
     for _ in range(_DEPTH):

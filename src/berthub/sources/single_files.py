@@ -4,7 +4,10 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["checkpoint_prefix", "file_fault"]
+__all__ = ["WHOLE_MODELS", "checkpoint_prefix", "file_fault"]
+
+WHOLE_MODELS = (".gguf",)
+"""The ends of the names of files that hold a model with its settings and its vocabulary, and are no archives."""
 
 _PICKLE = (
     "a pickle, without the model's settings and vocabulary. Give a folder with config.json, the tokenizer's files, and "
@@ -17,7 +20,6 @@ _BESIDE = (
 _KINDS = {
     ".bin": _PICKLE,
     ".ckpt": _PICKLE,
-    ".gguf": "a GGUF file, which is not read. Give the folder of the model that it was made from",
     ".h5": f"a file of Keras's weights, {_BESIDE}: a KerasHub preset, or transformers' with tf_model.h5",
     ".msgpack": f"a file of Flax's weights, {_BESIDE}, as flax_model.msgpack",
     ".onnx": "a graph of ONNX. Give its folder, with config.json and the vocabulary (or vocabulary=PATH)",

@@ -19,6 +19,7 @@ from berthub.formats.huggingface.tokenizer import longest_text, put_tokenization
 from berthub.formats.huggingface.weights import read_weights
 from berthub.formats.renaming import rename
 from berthub.formats.settings import Settings, look_up
+from berthub.formats.vocabularies import with_special_tokens
 from berthub.vocabulary import Vocabulary
 
 __all__ = ["read_huggingface"]
@@ -71,6 +72,7 @@ def read_huggingface(
         )
     else:
         put_tokenization(folder, settings)
+        vocabulary = with_special_tokens(vocabulary)
         settings.put_case(vocabulary)
     config = settings.config(architecture.config, what=str(path))
     architecture.refuse(config)

@@ -1,0 +1,187 @@
+"""Read the BERT encoders in GGUF files, as llama.cpp's `convert_hf_to_gguf.py` makes them of Hugging Face folders.
+
+A file has weights, vocabulary and most settings. It keeps no pooler, and says nothing of the activation (in the
+models that are converted the exact GELU) and of lower-casing, which llama.cpp always does.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from berthub.checkpoint import Checkpoint
+from berthub.choices import Pooling
+from berthub.containers.gguf import GgufFile, read_gguf
+from berthub.embedding import UNSAID, Embedding
+from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
+from berthub.formats.renaming import Rule, rename
+from berthub.formats.settings import Settings
+from berthub.formats.vocabularies import with_special_tokens
+from berthub.networks.bert import BertConfig
+from berthub.vocabulary import CONTINUED, Vocabulary
+
+__all__ = ["PATTERN", "read_gguf_model"]
+
+FORMAT = "GGUF file"
+PATTERN = "*.gguf"
+
+_ARCHITECTURE = "bert"
+_SETTINGS = {
+    "context_length": "max_positions",
+    "embedding_length": "hidden_size",
+    "feed_forward_length": "intermediate_size",
+    "block_count": "num_layers",
+    "attention.head_count": "num_heads",
+    "attention.layer_norm_epsilon": "layer_norm_eps",
+}
+_LAYER, _OURS = r"blk\.(\d+)\.", r"bert/encoder/layer_\1/"
+_SCOPES = {
+    "token_embd_norm": "bert/embeddings/LayerNorm",
+    f"{_LAYER}attn_q": f"{_OURS}attention/self/query",
+    f"{_LAYER}attn_k": f"{_OURS}attention/self/key",
+    f"{_LAYER}attn_v": f"{_OURS}attention/self/value",
+    f"{_LAYER}attn_output": f"{_OURS}attention/output/dense",
+    f"{_LAYER}attn_output_norm": f"{_OURS}attention/output/LayerNorm",
+    f"{_LAYER}ffn_up": f"{_OURS}intermediate/dense",
+    f"{_LAYER}ffn_down": f"{_OURS}output/dense",
+    f"{_LAYER}layer_output_norm": f"{_OURS}output/LayerNorm",
+}
+_TABLES = {
+    "token_embd": "bert/embeddings/word_embeddings",
+    "position_embd": "bert/embeddings/position_embeddings",
+    "token_types": "bert/embeddings/token_type_embeddings",
+}
+# gguf.PoolingType; 0 is none. The last token's vector, and the score of a reranker, are not computed here.
+_POOLINGS: dict[int, Pooling] = {1: "mean", 2: "cls"}
+_OTHER_POOLINGS = {3: "last", 4: "rank"}
+_SPECIAL = {
+    "unknown_token_id": "unknown",
+    "cls_token_id": "classify",
+    "bos_token_id": "classify",
+    "seperator_token_id": "separate",
+    "separator_token_id": "separate",
+    "eos_token_id": "separate",
+    "padding_token_id": "pad",
+    "mask_token_id": "mask",
+}
+_CONTROL, _SPACE = 3, "\u2581"
+
+
+def read_gguf_model(
+    place: Path, given: Mapping[str, Any] | None = None, vocabulary: Vocabulary | None = None
+) -> Checkpoint:
+    """The encoder in a GGUF file, or in the only one of a folder."""
+    path = _file(place)
+    stored = read_gguf(path)
+    _check(stored, path)
+    settings = Settings(given)
+    for key, name in _SETTINGS.items():
+        if (value := stored.metadata.get(f"{_ARCHITECTURE}.{key}")) is not None:
+            # A float32: 1e-12 is stored as 9.99999996e-13.
+            settings.put(path.name, **{name: float(f"{value:.6g}") if isinstance(value, float) else value})
+    renamed, unknown = rename(stored.tensors, _rules())
+    if foreign := [name for name in unknown if name.startswith(("blk.", "token_", "position_"))]:
+        raise UnsupportedModelError(
+            f"{path} is no plain BERT: it also has the tensors {', '.join(sorted(foreign)[:8])}"
+        )
+    weights = {
+        ours: stored.tensors[name].T if ours.endswith("/kernel") else stored.tensors[name]
+        for ours, name in renamed.items()
+    }
+    for table, size in (("word_embeddings", "vocab_size"), ("token_type_embeddings", "type_vocab_size")):
+        if (array := weights.get(f"bert/embeddings/{table}")) is not None and array.ndim == 2:
+            settings.put("the tensors", **{size: len(array)})
+    settings.put("the format, which leaves the pooler out", pooler=False)
+    settings.put("transformers' BertConfig, as the file does not say", activation="gelu_erf")
+    if vocabulary is None:
+        vocabulary = _vocabulary(stored, path)
+    settings.put_case(vocabulary)
+    settings.put("the tokenizer of the models that are converted", tokenization="transformers")
+    if stored.quantized:
+        settings.notes.append(
+            f"{len(stored.quantized)} of the weights in {path.name} are stored in 8 bits (Q8_0): vectors differ from "
+            "those of the original model. Files of F32 or F16 have its own weights"
+        )
+    embedding = _embedding(stored)
+    sources = {"pooling": path.name} if embedding != UNSAID else {}
+    origin = settings.origin(FORMAT, path.parent, unused=unknown, also=sources)
+    return Checkpoint(
+        config=settings.config(BertConfig, what=str(path)),
+        weights=weights,
+        vocabulary=vocabulary,
+        origin=dataclasses.replace(origin, head=tuple(name for name in sorted(unknown) if name.startswith("cls"))),
+        embedding=embedding,
+    )
+
+
+def _file(place: Path) -> Path:
+    if place.is_file():
+        return place
+    found = sorted(path for path in place.glob(PATTERN) if path.is_file())
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found[:12])
+        raise ModelNotFoundError(f"{place} holds {len(found)} GGUF files ({names}): name the one that you want")
+    return found[0]
+
+
+def _check(stored: GgufFile, path: Path) -> None:
+    architecture = stored.metadata.get("general.architecture")
+    if architecture != _ARCHITECTURE:
+        raise UnsupportedModelError(
+            f"{path} is of the architecture {architecture!r}; what is supported: {_ARCHITECTURE}"
+        )
+    if stored.metadata.get(f"{_ARCHITECTURE}.attention.causal"):
+        raise UnsupportedModelError(f"{path} is a decoder (attention.causal); encoders are supported")
+
+
+def _rules() -> list[Rule]:
+    rules = [(rf"{theirs}\.weight", ours) for theirs, ours in _TABLES.items()]
+    for theirs, ours in _SCOPES.items():
+        matrix, vector = ("gamma", "beta") if ours.endswith("LayerNorm") else ("kernel", "bias")
+        rules += [(rf"{theirs}\.weight", f"{ours}/{matrix}"), (rf"{theirs}\.bias", f"{ours}/{vector}")]
+    return rules
+
+
+def _embedding(stored: GgufFile) -> Embedding:
+    kind = stored.metadata.get(f"{_ARCHITECTURE}.pooling_type", 0)
+    if kind in _POOLINGS:
+        return Embedding(pooling=_POOLINGS[kind])
+    return (
+        Embedding(unsupported=(f"the pooling {_OTHER_POOLINGS.get(kind, kind)!r} (pooling_type)",)) if kind else UNSAID
+    )
+
+
+def _vocabulary(stored: GgufFile, path: Path) -> Vocabulary:
+    """The pieces, which llama.cpp keeps with a mark before the beginnings of words and none before their parts."""
+    kept = {name: stored.metadata.get(f"tokenizer.ggml.{name}") for name in ("model", "tokens", "token_type")}
+    if kept["model"] != "bert":
+        raise UnsupportedModelError(
+            f"{path} has a tokenizer of the kind {kept['model']!r}; WordPiece ('bert') is read. Give the model's own "
+            "tokenizer: vocabulary=PATH"
+        )
+    tokens, kinds = kept["tokens"], kept["token_type"]
+    if not isinstance(tokens, list) or (
+        kinds is not None and (not isinstance(kinds, np.ndarray) or len(kinds) != len(tokens))
+    ):
+        raise CorruptFileError(f"{path} is damaged: tokenizer.ggml.tokens and token_type should be lists of one length")
+    numbers = [0] * len(tokens) if kinds is None else kinds.tolist()
+    pieces = tuple(_piece(token, kind) for token, kind in zip(tokens, numbers, strict=True))
+    special: dict[str, str] = {}
+    for key, role in _SPECIAL.items():
+        index = stored.metadata.get(f"tokenizer.ggml.{key}")
+        if index is None or role in special:
+            continue
+        if not isinstance(index, int) or not 0 <= index < len(pieces):
+            raise CheckpointError(f"{path} sets {key} to {index!r}, and its vocabulary has {len(pieces):,} pieces")
+        special[role] = pieces[index]
+    return with_special_tokens(Vocabulary.with_special(pieces, special))
+
+
+def _piece(token: str, kind: int) -> str:
+    if token.startswith(_SPACE):
+        return token.removeprefix(_SPACE)
+    # Until 2025 the converter told special pieces by their brackets.
+    whole = kind == _CONTROL or (token.startswith("[") and token.endswith("]") and len(token) > 2)
+    return token if whole else f"{CONTINUED}{token}"
