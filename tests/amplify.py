@@ -419,6 +419,29 @@ def _onnx(initializer: bytes) -> Callable[[Path, int], None]:
     return build
 
 
+def _foreign_onnx(graph: bytes) -> Callable[[Path, int], None]:
+    def build(folder: Path, size: int) -> None:
+        (folder / "config.json").write_text('{"model_type": "bert"}')
+        (folder / "model.onnx").write_bytes(_field(7, graph * size))
+
+    return build
+
+
+def _gguf(entry: bytes, *, tensors: bool = False) -> Callable[[Path, int], None]:
+    """A GGUF file of so many entries: of its metadata, or of its tensors."""
+
+    def build(folder: Path, size: int) -> None:
+        counts = (size, 0) if tensors else (0, size)
+        (folder / "x.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, *counts) + entry * size)
+
+    return build
+
+
+def _gguf_strings(folder: Path, size: int) -> None:
+    array = struct.pack("<QIIQ", 0, 9, 8, size) + b"\0" * 8 * size
+    (folder / "x.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + array)
+
+
 def _onnx_tensor(inside: bytes) -> Callable[[Path, int], None]:
     def build(folder: Path, size: int) -> None:
         _native(folder)
@@ -533,6 +556,13 @@ ATTACKS: dict[str, Attack] = {
     "onnx-empty-nodes": Attack(_onnx(b"\x0a\x00"), read, 1_000_000),
     "onnx-dimensions": Attack(_onnx_tensor(b"\x08\x01"), read, 1_000_000),
     "onnx-places": Attack(_onnx_tensor(b"\x70\x01\x08\x01\x6a\x00"), read, 500_000),
+    "onnx-foreign-empty-nodes": Attack(_foreign_onnx(b"\x0a\x00"), read, 1_000_000),
+    "onnx-foreign-nodes": Attack(_foreign_onnx(b"\x0a\x0c\x0a\x01a\x12\x01b\x22\x04Cast"), read, 100_000),
+    "onnx-foreign-inputs": Attack(_foreign_onnx(b"\x0a\x06" + b"\x0a\x00" * 3), read, 300_000),
+    "onnx-foreign-attributes": Attack(_foreign_onnx(b"\x0a\x06" + b"\x2a\x00" * 3), read, 300_000),
+    "gguf-metadata": Attack(_gguf(struct.pack("<QIB", 0, 0, 0)), read, 300_000),
+    "gguf-tensors": Attack(_gguf(struct.pack("<QIQIQ", 0, 1, 1, 0, 0), tensors=True), read, 100_000),
+    "gguf-strings": Attack(_gguf_strings, read, 500_000),
     "hdf5-deep-groups": Attack(_hdf5(_deep_groups), lambda folder: read_hdf5(folder / "x.h5"), 1_500),
     "hdf5-datasets": Attack(_hdf5(_many_datasets), lambda folder: read_hdf5(folder / "x.h5"), 5_000),
     "hdf5-packed": Attack(_hdf5(_packed_dataset), lambda folder: read_hdf5(folder / "x.h5"), 50_000),

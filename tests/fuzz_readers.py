@@ -19,6 +19,7 @@ import argparse
 import dataclasses
 import fnmatch
 import functools
+import importlib.util
 import json
 import multiprocessing
 import random
@@ -30,6 +31,7 @@ import tempfile
 import time
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,7 @@ from berthub.formats.tensorflow.google_writer import write_google
 from berthub.tokenization.tokenizer import Tokenizer
 from support.bundles import write_bundle
 from support.damage import damage
+from support.gguf_files import write_gguf
 from support.torch_files import save_arrays
 
 _SECONDS = 20  # for one case; a tiny model is read in milliseconds
@@ -73,17 +76,20 @@ _SENTENCE_VECTORS = _PICKLED = "hf_bert"
 _PARTITIONED = "google_checkpoint"
 # What a damaged file may change unseen: it has no checksum of it.
 _UNSEEN = {
-    "*.safetensors": {"weights"},
-    "*.h5": {"weights"},
-    "*.bin": {"weights"},  # the older form; members of archives have checksums
+    "*.safetensors": {"weights", "head weights"},
+    "*.h5": {"weights", "head weights"},
+    "*.bin": {"weights", "head weights"},  # the older form; members of archives have checksums
     "*.msgpack": {"weights"},
-    "*.onnx": {"weights"},
-    "*.json": {"settings", "pieces", "head", "ids"},
+    # The graph, which tells the names of weights and its own pooling.
+    "*.onnx": {"weights", "head weights", "settings"},
+    "*.data": {"weights"},
+    "*.gguf": {"weights", "settings", "pieces", "ids"},
+    "*.json": {"settings", "pieces", "head", "head weights", "ids"},
     "*.txt": {"settings", "pieces", "ids"},
     "*.model": {"pieces", "ids"},
     "*.spm": {"pieces", "ids"},
     # The graph and the metadata, in which settings are found.
-    "*.pb": {"settings", "pieces", "head", "ids"},
+    "*.pb": {"settings", "pieces", "head", "head weights", "ids"},
 }
 _SAID = ("the quick brown fox", ("a", "ö"))
 
@@ -130,6 +136,11 @@ def write_models(root: Path, folder: Path) -> list[Path]:
     for name, write in _WRITTEN:
         written.append(folder / f"{name}_{write.__name__}")
         write(read(root / name), written[-1])
+    if importlib.util.find_spec("gguf") is not None:
+        for kind in ("F32", "Q8_0"):
+            (folder / kind).mkdir()
+            write_gguf(read(root / "hf_bert"), folder / kind / "bert.gguf", kind=kind)
+            written.append(folder / kind)
     partitioned = folder / "partitioned"
     shutil.copytree(root / _PARTITIONED, partitioned, ignore=shutil.ignore_patterns(*_IGNORED, "*.ckpt.*"))
     bundle = TensorBundle(root / _PARTITIONED / "bert_model.ckpt")
@@ -205,16 +216,20 @@ def _fingerprint(checkpoint: Checkpoint) -> dict[str, Any]:
     tokens = Tokenizer.from_checkpoint(checkpoint).tokens(list(_SAID))
     assert len(tokens) == 2
     head = checkpoint.head
-    weights = dict(checkpoint.weights)
-    if head is not None:
-        weights |= {"head/kernel": head.kernel, "head/bias": head.bias}
+    of_head = {} if head is None else {"kernel": head.kernel, "bias": head.bias}
     return {
-        "weights": {name: zlib.crc32(np.ascontiguousarray(weight).tobytes()) for name, weight in weights.items()},
+        "weights": _hashes(checkpoint.weights),
+        # That of a head that damage hides is not read, which is seen.
+        "head weights": _hashes(of_head),
         "settings": (checkpoint.config.to_dict(), checkpoint.embedding),
         "pieces": checkpoint.vocabulary,
         "head": None if head is None else (head.task, head.labels, head.pooling, head.max_length),
         "ids": tokens.ids.tolist(),
     }
+
+
+def _hashes(weights: Mapping[str, Any]) -> dict[str, int]:
+    return {name: zlib.crc32(np.ascontiguousarray(weight).tobytes()) for name, weight in weights.items()}
 
 
 def _run_child(
