@@ -147,7 +147,7 @@ def _rules() -> list[Rule]:
 def _embedding(stored: GgufFile) -> Embedding:
     kind = stored.metadata.get(f"{_ARCHITECTURE}.pooling_type", 0)
     if kind in _POOLINGS:
-        return Embedding(pooling=_POOLINGS[kind])
+        return Embedding(poolings=(_POOLINGS[kind],))
     return (
         Embedding(unsupported=(f"the pooling {_OTHER_POOLINGS.get(kind, kind)!r} (pooling_type)",)) if kind else UNSAID
     )

@@ -104,8 +104,8 @@ def read_tokenization(
 
 def put_tokenization(folder: Path, settings: Settings) -> None:
     """Put into `settings` what `tokenizer_config.json` says, where the vocabulary comes from elsewhere."""
-    slow = _slow(folder)
-    settings.put(SLOW, **{name: slow[key] for key, name in _WORDPIECE_KEYS.items() if key in slow})
+    slow = read_slow(folder)
+    settings.put(SLOW, **{name: slow[key] for key, name in WORDPIECE_KEYS.items() if key in slow})
     settings.put("the folder, which is of Hugging Face's kind", tokenization="transformers")
 
 

@@ -31,7 +31,7 @@ def graph_embedding(graph: OnnxGraph, config: EncoderConfig, *, above: Path) -> 
     pooling = None if node is None else _pooling(graph, node)
     if pooling is None:
         return Embedding(unsupported=(f"the output {_OUTPUT} of {graph.path.name}, whose pooling is not known",))
-    return Embedding(pooling=pooling, normalize=normalize)
+    return Embedding(poolings=(pooling,), normalize=normalize)
 
 
 def _pooling(graph: OnnxGraph, node: Node) -> Pooling | None:
