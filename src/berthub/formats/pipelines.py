@@ -167,7 +167,7 @@ class Pipeline:
                     _refuse(self.source, f"{part}.type", kind, tuple(known))
                 _check_values(self.source, part, step, known[kind])
                 if kind == "Precompiled":
-                    check_charsmap(_decoded(step["precompiled_charsmap"], self.source), source=self.source)
+                    check_charsmap(_decoded(step.get("precompiled_charsmap", ""), self.source), source=self.source)
 
     @property
     def algorithm(self) -> Algorithm:

@@ -200,6 +200,10 @@ def test_steps_that_are_not_known_are_refused(
         ("normalizer", {"type": "Precompiled", "precompiled_charsmap": "AAAA"}),
         ("normalizer", {"type": "Precompiled", "precompiled_charsmap": 5}),
         ("normalizer", "NFC"),
+        ("normalizer", {"type": "Precompiled"}),
+        ("normalizer", {"type": {}}),
+        ("post_processor", {"type": []}),
+        ("added_tokens", [{"id": 1, "content": 5}]),
     ],
 )
 def test_damaged_files_are_an_error(part: str, value: Any, folders: dict[str, Path], tmp_path: Path) -> None:

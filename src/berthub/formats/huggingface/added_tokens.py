@@ -46,7 +46,8 @@ class AddedTokens:
         appended = [content for content in tokens if content not in ids]
         placed = {**ids, **{content: len(ids) + index for index, content in enumerate(appended)}}
         for content, (index, source) in self.stated.items():
-            if placed[content] != index:
+            # The library takes no empty ones.
+            if content and placed[content] != index:
                 raise UnsupportedModelError(
                     f"{source} gives the added token {content!r} the id {index}, and transformers gives it "
                     f"{placed[content]}: added tokens that are not in the vocabulary are counted from its end "

@@ -188,7 +188,7 @@ def check_fast(fast: Mapping[str, Any], algorithm: str, path: Path, *, whole: bo
         found = steps(fast, part, path)
         for step in found:
             kind = step.get("type", next(iter(types)) if part == "model" else None)
-            if kind not in types:
+            if not isinstance(kind, str) or kind not in types:
                 refuse(path, f"{part}.type", kind, tuple(types) or ("null",))
             allowed = types[kind]
             for key, value in step.items() if allowed is not None else ():

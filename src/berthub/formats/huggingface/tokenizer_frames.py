@@ -26,7 +26,7 @@ def read_frame(fast: Mapping[str, Any], path: Path) -> tuple[str, str, Frame]:
             f"{path} has no post_processor that puts special tokens around texts; what is supported: {_ACCEPTED[0]}"
         )
     (step,) = found
-    if step.get("type") in _FIXED:
+    if step.get("type") in [*_FIXED]:
         (classify, _), (separate, _) = (_piece(step.get(key), path) for key in ("cls", "sep"))
         return classify, separate, _FIXED[step["type"]]
     single, pair = (_template(step.get(name), path) for name in ("single", "pair"))
@@ -64,13 +64,13 @@ def check_frame(fast: Mapping[str, Any], vocabulary: Vocabulary, path: Path, *, 
             }
             if any(given.get(piece) != [index] for piece, index in ids.items()):
                 refuse(path, "post_processor.special_tokens", given, (ids,))
-        elif kind in _FIXED:
+        elif kind in [*_FIXED]:
             for key, piece in (("cls", classify), ("sep", separate)):
                 if step.get(key) != [piece, ids[piece]]:
                     refuse(path, f"post_processor.{key}", step.get(key), ([piece, ids[piece]],))
             if _FIXED[kind].between != frame.between:
-                wanted = next(name for name, each in _FIXED.items() if each.between == frame.between)
-                refuse(path, "post_processor.type", kind, (wanted, "TemplateProcessing"))
+                fitting = [name for name, each in _FIXED.items() if each.between == frame.between]
+                refuse(path, "post_processor.type", kind, (*fitting, "TemplateProcessing"))
 
 
 def _compared(found: Mapping[str, list[tuple[str, int]]], *, types: bool) -> dict[str, list[tuple[str, int]]]:
