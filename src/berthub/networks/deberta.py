@@ -42,7 +42,8 @@ _SWITCHES = (
 class DebertaConfig(EncoderConfig):
     """The settings of a DeBERTa, v2 or v3.
 
-    `position_embeddings` and `type_embeddings` tell whether words have these added. With `relative_attention` there
+    `position_embeddings` and `type_embeddings` tell whether words have these added; without the latter, token types,
+    which the tokenizer still tells apart, change nothing. With `relative_attention` there
     are embeddings of distances, normed with `norm_distances`. With `content_to_position` the queries are multiplied
     with keys that are made of them, with `position_to_content` the keys with queries; with `shared_projections` by the
     layers that make those of the contents. Both count in the scale of the attention.
@@ -92,8 +93,6 @@ class DebertaConfig(EncoderConfig):
                 f"position_buckets must be from 2 to {2 * self.max_distance - 3}, since max_distance is "
                 f"{self.max_distance}, not {self.position_buckets}"
             )
-        if not self.type_embeddings and self.type_vocab_size != 1:
-            faults.append(f"without type_embeddings there is one token type, not {self.type_vocab_size}")
         if self.pooler:
             faults.append("a DeBERTa has no pooler")
         return faults

@@ -21,7 +21,6 @@ from support.transformers_models import POSITIONS, assert_close, inputs, loaded,
 
 TABLE = "bert/embeddings/word_embeddings"
 _V3 = {
-    "type_vocab_size": 1,
     "position_embeddings": False,
     "type_embeddings": False,
     "shared_projections": True,

@@ -1,4 +1,10 @@
-"""DeBERTa v2 and v3 in transformers (`DebertaV2Model`)."""
+"""DeBERTa v2 and v3 in transformers (`DebertaV2Model`).
+
+Keys of `config.json` that change no number of the encoder: `legacy` (which names the masked-language-model head has: both
+are read), `pooler_dropout`, `pooler_hidden_act`, `pooler_hidden_size`, `cls_dropout` (heads), `tie_word_embeddings` (the
+head without `legacy` is always tied). `embedding_size`, `attention_head_size`, `conv_kernel_size` and `conv_groups` are
+refused where they are not what the network has.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +50,8 @@ def _normalized(stored: dict[str, Any], source: str) -> dict[str, Any]:
     norms = [norm.strip() for norm in str(given["norm_rel_ebd"]).lower().split("|")]
     types, farthest, buckets = given["type_vocab_size"], given["max_relative_positions"], given["position_buckets"]
     made = {
-        "types": types or 1,
+        # Without embeddings of them, those that the tokenizer gives are taken.
+        "types": types or 2,
         "type_embeddings": bool(types),
         "content_to_position": "c2p" in kinds,
         "position_to_content": "p2c" in kinds,

@@ -1,4 +1,7 @@
-"""MPNet in transformers (`MPNetModel`)."""
+"""MPNet in transformers (`MPNetModel`).
+
+Its configuration has no keys but BERT's, `pad_token_id` and `relative_attention_num_buckets`.
+"""
 
 from berthub.formats.huggingface.architecture import Architecture, HiddenScopes
 from berthub.formats.huggingface.architectures.parts import LEFT_OUT, OURS, POOLER, SETTINGS, THEIRS, predictions
