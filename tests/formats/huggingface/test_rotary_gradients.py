@@ -36,6 +36,7 @@ def test_the_gradients_are_those_of_transformers(tmp_path: Path, title: str) -> 
         getattr(transformers, f"{title}Model")(getattr(transformers, f"{title}Config")(**settings))
     ).eval()
     model.save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
     (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
     checkpoint = read(tmp_path)
     batch = {name: torch.from_numpy(array).long() for name, array in inputs(checkpoint).items()}
