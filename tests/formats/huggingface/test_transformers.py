@@ -13,8 +13,19 @@ from berthub.encoding.encoder import Encoder
 from berthub.engines.numpy import NumpyEngine
 from berthub.errors import UnsupportedModelError
 from berthub.formats import read
+from berthub.formats.huggingface.writer import write_huggingface
 from berthub.tokenization.tokenizer import Tokenizer
-from support.transformers_models import POSITIONS, assert_close, inputs, ours, randomize, theirs, torch, transformers
+from support.transformers_models import (
+    POSITIONS,
+    assert_close,
+    inputs,
+    loaded,
+    ours,
+    randomize,
+    theirs,
+    torch,
+    transformers,
+)
 
 _BERT = {
     "vocab_size": 40,
@@ -194,6 +205,7 @@ def test_taggers_give_the_same_numbers(tmp_path: Path, name: str) -> None:
         ("deberta_v3", {}),
         ("distilbert", {}),
         ("electra", {}),
+        ("modernbert", {"classifier_activation": "relu"}),
         ("mpnet", {}),
     ],
 )
@@ -262,6 +274,21 @@ def test_settings_of_modernbert_that_are_not_supported_are_refused(
     _rewrite(tmp_path, **settings)
     with pytest.raises(UnsupportedModelError, match=match):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["ForSequenceClassification", "ForTokenClassification"])
+def test_heads_of_modernbert_pool_as_they_say_and_come_back(tmp_path: Path, kind: str) -> None:
+    model = _save(tmp_path / "saved", "modernbert", kind, num_labels=3, classifier_pooling="mean", classifier_bias=True)
+    checkpoint = read(tmp_path / "saved")
+    head, written = checkpoint.head, tmp_path / "written"
+    assert head is not None
+    assert head.pooling == (None if kind == "ForTokenClassification" else "mean")
+    write_huggingface(checkpoint, written)
+    again = loaded(written, f"AutoModel{kind}")[0]
+    inside = _inside(checkpoint) if head.pooling is None else slice(None)
+    expected = theirs(model, checkpoint).logits[inside]
+    assert_close(ours(checkpoint)["head_logits"][inside], expected)
+    assert_close(theirs(again, checkpoint).logits[inside], expected)
 
 
 def test_the_states_between_the_layers_are_those_of_transformers(tmp_path: Path) -> None:
