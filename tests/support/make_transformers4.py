@@ -37,6 +37,19 @@ CONFIGS = {
     "Electra": {**BERT, "embedding_size": 4},
     "Roberta": {**BERT, "pad_token_id": 1},
     "MobileBert": {**BERT, "embedding_size": 4, "intra_bottleneck_size": 6, "num_feedforward_networks": 2},
+    "DebertaV2": {
+        **BERT,
+        "relative_attention": True,
+        "pos_att_type": ["c2p", "p2c"],
+        "position_buckets": 4,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "position_biased_input": False,
+        "type_vocab_size": 0,
+    },
+    "MPNet": {**BERT, "pad_token_id": 1},
+    "XLMRoberta": {**BERT, "pad_token_id": 1},
+    "Camembert": {**BERT, "pad_token_id": 1},
 }
 KINDS = ("ForMaskedLM", "ForSequenceClassification")
 IDS = np.array([[2, 5, 6, 7, 8, 9, 3], [2, 10, 11, 3, 0, 0, 0]], np.int32)

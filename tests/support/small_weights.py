@@ -131,7 +131,7 @@ FILES: dict[str, tuple[Build, int]] = {
     "pickle-laughs": (_pickle(_laughs, 4), 100_000),
     "pickle-number-keys": (_pickle(_numbers_as_keys), 1000),
     "torch-aliases": (_pickle(_aliases), 100_000),
-    "torch-tensors": (_tensors, 15_000),
+    "torch-tensors": (_tensors, 5_000),
     "torch-views": (_views, 100_000),
     "torch-storages": (_storages, 7_000),
     "torch-members": (_members, 20_000),

@@ -132,7 +132,8 @@ def test_names_and_shapes_become_those_of_pytorch(case: dict[str, Any]) -> None:
     arrays = ((name, np.broadcast_to(np.float32(0), shape)) for name, shape in case["names"].items())
     found = {name: array.shape for name, array in kind.renamed(((*each, "x") for each in arrays), Path("x")).items()}
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    assert found.items() <= expected.items()
+    # TensorFlow's MPNet has its pooler below heads, too, where nothing uses it.
+    assert {each for each in found.items() if "mpnet.pooler" not in each[0]} <= set(expected.items())
     # What is tied to the table and the bias.
     assert all(
         "decoder" in name or name.endswith(("lm_head.weight", "projector.weight")) for name in expected.keys() - found

@@ -40,11 +40,11 @@ def _from_flax(name: str) -> str:
 def _from_keras(name: str) -> str:
     """`bert/tf_bert_model/bert/encoder/layer_._0/output/dense/kernel:0` -> `bert.encoder.layer.0.output.dense.weight`.
 
-    The first scopes are the layer that has the weight and the class of the model; sharded files leave them out. Of
-    `mlm___cls` the second half is the name.
+    The first scopes are the layer that has the weight and the class of the model, in Keras's spelling (`tf_bert_model`,
+    `tfxlm_roberta_model`); sharded files leave them out. Of `mlm___cls` the second half is the name.
     """
     scopes = name.removesuffix(":0").replace("_._", "/").split("/")
-    model = next((place for place, scope in enumerate(scopes[:2]) if scope.startswith("tf_")), -1)
+    model = next((place for place, scope in enumerate(scopes[:2]) if scope.startswith("tf")), -1)
     *scopes, end = [scope.rpartition("___")[2] for scope in scopes[model + 1 :] if scope] or [name]
     return ".".join([*scopes, _KERAS.get(end, end)])
 
