@@ -137,7 +137,7 @@ def write_models(root: Path, folder: Path) -> list[Path]:
         written.append(folder / f"{name}_{write.__name__}")
         write(read(root / name), written[-1])
     if importlib.util.find_spec("gguf") is not None:
-        for kind in ("F32", "Q8_0"):
+        for kind in ("F32", "F16"):
             (folder / kind).mkdir()
             write_gguf(read(root / "hf_bert"), folder / kind / "bert.gguf", kind=kind)
             written.append(folder / kind)

@@ -14,7 +14,8 @@ _KNOW = (
     "networks/*.py",
     "formats/huggingface/architectures/*.py",
     "formats/tensorflow/architectures/*.py",
-    # A format of one file, with its table.
+    # Formats of one file, with their tables.
+    "formats/gguf.py",
     "formats/keras_hub.py",
     # Only the number of blocks tells a BERT from an ALBERT there; and what formats add to an ALBERT.
     "formats/tensorflow/model_garden.py",

@@ -185,9 +185,9 @@ def test_the_pooling_of_a_graph(edited: Edit, models: Path) -> None:
         node("Clip", ["count"], ["least"]),
     ]
     first = pooled(node("Gather", [tokens, "zero"], ["sentence_embedding"], axis=1))
-    assert (first.pooling, first.normalize) == ("cls", False)
-    assert pooled(*mean, node("Div", ["sum", "least"], ["sentence_embedding"])).pooling == "mean"
+    assert (first.poolings, first.normalize) == (("cls",), False)
+    assert pooled(*mean, node("Div", ["sum", "least"], ["sentence_embedding"])).poolings == ("mean",)
     unit = [node("ReduceL2", ["vector"], ["norm"]), node("Div", ["vector", "norm"], ["sentence_embedding"])]
     scaled = pooled(*mean, node("Div", ["sum", "least"], ["vector"]), *unit)
-    assert (scaled.pooling, scaled.normalize) == ("mean", True)
+    assert (scaled.poolings, scaled.normalize) == (("mean",), True)
     assert pooled(node("Tanh", [tokens], ["sentence_embedding"])).unsupported

@@ -38,7 +38,7 @@ def test_the_model_is_the_one_that_was_converted(bert: Checkpoint, tmp_path: Pat
     assert found.vocabulary.pieces == bert.vocabulary.pieces
     assert found.vocabulary.special == bert.vocabulary.special
     assert {**found.config.to_dict(), "pooler": True} == bert.config.to_dict()
-    assert found.embedding.pooling == "mean"
+    assert found.embedding.poolings == ("mean",)
     for name, weight in found.weights.items():
         np.testing.assert_array_equal(weight, bert.weights[name], err_msg=name)
     assert {name for name in bert.weights if name not in found.weights} == {
@@ -83,7 +83,7 @@ def test_what_is_refused(bert: Checkpoint, tmp_path: Path) -> None:
         read(write_gguf(bert, path, tokenizer="gpt2"))
     with pytest.raises(UnsupportedModelError, match=r"is of the kind Q4_0.*Files of F32"):
         read(write_gguf(bert, path, kind="Q4_0"))
-    assert read(write_gguf(bert, path, pooling=3)).embedding.unsupported == ("the pooling 'last' (pooling_type)",)
+    assert read(write_gguf(bert, path, pooling=4)).embedding.unsupported == ("the pooling 'rank' (pooling_type)",)
     write_gguf(bert, tmp_path / "other.gguf")
     with pytest.raises(ModelNotFoundError, match="2 GGUF files"):
         read(tmp_path)

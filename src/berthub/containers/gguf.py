@@ -21,20 +21,11 @@ __all__ = ["GgufFile", "read_gguf"]
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
-_STRING, _ARRAY, _BOOL = 8, 9, 7
+_STRING, _ARRAY = 8, 9
+# The types of numbers as the struct module calls them; NumPy knows these names, too.
 _NUMBERS = {
-    0: "<u1",
-    1: "<i1",
-    2: "<u2",
-    3: "<i2",
-    4: "<u4",
-    5: "<i4",
-    6: "<f4",
-    7: "?",
-    10: "<u8",
-    11: "<i8",
-    12: "<f8",
-}
+    0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
+}  # fmt: skip
 _F32, _F16, _Q8_0, _F64, _BF16 = 0, 1, 8, 28, 30
 _DTYPES = {_F32: "<f4", _F16: "<f2", _F64: "<f8", _BF16: "<u2"}
 # Kinds that keep less than the weights were, by name: it is said which one is refused.
@@ -68,7 +59,7 @@ def read_gguf(path: Path) -> GgufFile:
     cursor = _Cursor(memory_map(path), path)
     if cursor.take(4) != _MAGIC:
         raise CorruptFileError(f"{path} is no GGUF file: it does not begin with {_MAGIC.decode()}")
-    version = cursor.number("<u4")
+    version = cursor.number("<I")
     if version not in _VERSIONS:
         raise UnsupportedModelError(
             f"{path} is a GGUF file of version {version}, or of a machine with the other order of bytes; versions "
@@ -119,7 +110,8 @@ class _Cursor:
         return self.data[self.position - size : self.position].tobytes()
 
     def number(self, dtype: str) -> Any:
-        return np.frombuffer(self.take(np.dtype(dtype).itemsize), dtype)[0].item()
+        (number,) = struct.unpack(dtype, self.take(struct.calcsize(dtype)))
+        return number
 
     def count(self, least: int) -> int:
         """How many of things of at least so many bytes follow."""
@@ -139,12 +131,12 @@ class _Cursor:
             raise CorruptFileError(f"{self.path} is damaged: {text[:40]!r} is no UTF-8 text") from error
 
     def value(self) -> Any:
-        kind = self.number("<u4")
+        kind = self.number("<I")
         if kind == _STRING:
             return self.string()
         if kind != _ARRAY:
             return self.number(self._dtype(kind))
-        kind = self.number("<u4")
+        kind = self.number("<I")
         if kind == _STRING:
             return [self.string() for _ in range(self.count(8))]
         dtype = np.dtype(self._dtype(kind))
@@ -156,12 +148,12 @@ class _Cursor:
         return _NUMBERS[kind]
 
     def tensor(self) -> _Place:
-        name, axes = self.string(), self.number("<u4")
+        name, axes = self.string(), self.number("<I")
         if not 1 <= axes <= 8:
             raise CorruptFileError(f"{self.path} is damaged: {name[:200]!r} has {axes} axes")
         # The fastest axis comes first there, and last in NumPy.
-        shape = tuple(self.number("<u8") for _ in range(axes))[::-1]
-        kind, offset = self.number("<u4"), self.number("<u8")
+        shape = tuple(self.number("<Q") for _ in range(axes))[::-1]
+        kind, offset = self.number("<I"), self.number("<Q")
         if kind in _QUANTIZED:
             raise UnsupportedModelError(
                 f"{self.path} is quantized: {name[:200]!r} is of the kind {_QUANTIZED[kind]}, from which the weights "

@@ -53,9 +53,9 @@ _TABLES = {
     "position_embd": "bert/embeddings/position_embeddings",
     "token_types": "bert/embeddings/token_type_embeddings",
 }
-# gguf.PoolingType; 0 is none. The last token's vector, and the score of a reranker, are not computed here.
-_POOLINGS: dict[int, Pooling] = {1: "mean", 2: "cls"}
-_OTHER_POOLINGS = {3: "last", 4: "rank"}
+# gguf.PoolingType; 0 is none. The score of a reranker is no vector.
+_POOLINGS: dict[int, Pooling] = {1: "mean", 2: "cls", 3: "lasttoken"}
+_OTHER_POOLINGS = {4: "rank"}
 _SPECIAL = {
     "unknown_token_id": "unknown",
     "cls_token_id": "classify",
@@ -105,7 +105,7 @@ def read_gguf_model(
             "those of the original model. Files of F32 or F16 have its own weights"
         )
     embedding = _embedding(stored)
-    sources = {"pooling": path.name} if embedding != UNSAID else {}
+    sources = {"poolings": path.name} if embedding != UNSAID else {}
     origin = settings.origin(FORMAT, path.parent, unused=unknown, also=sources)
     return Checkpoint(
         config=settings.config(BertConfig, what=str(path)),

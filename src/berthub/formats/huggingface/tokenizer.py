@@ -29,7 +29,7 @@ from berthub.formats.vocabularies import (
 )
 from berthub.vocabulary import BERT_FRAME, ROBERTA_FRAME, Algorithm, Vocabulary
 
-__all__ = ["WORDPIECE_KEYS", "longest_text", "read_tokenization"]
+__all__ = ["WORDPIECE_KEYS", "longest_text", "put_tokenization", "read_tokenization"]
 
 _DEFAULTS: Mapping[Algorithm, Mapping[str, str]] = {
     "wordpiece": BERT_SPECIAL,

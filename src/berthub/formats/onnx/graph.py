@@ -22,14 +22,17 @@ _FLOAT, _FLOAT16, _BFLOAT16, _EXTERNAL = 1, 10, 16, 1
 # A type that weights of quantized models have -> what people call it.
 _QUANTIZED = {2: "uint8", 3: "int8", 17: "float8", 21: "uint4", 22: "int4"}
 _NUMBER = re.compile(r"[0-9]{1,15}")
-# The smallest node has a kind and an output, the smallest tensor a name, a shape, a type and a number.
-_BYTES_A_NODE, _BYTES_A_TENSOR, _BYTES_A_NAME = 8, 14, 3
+# The smallest node has a kind, an input, an output and a name, the smallest attribute a name, a type and a value, and
+# the smallest tensor a name, a shape, a type and a number.
+_BYTES_A_NODE, _BYTES_AN_ATTRIBUTE, _BYTES_A_TENSOR, _BYTES_A_NAME = 32, 16, 14, 6
 # A name may be handed on so many times: through identities, casts and transpositions.
 _MOST_STEPS = 16
 
 
 class Node:
     """An operation of the graph."""
+
+    __slots__ = ("_attributes", "foreign", "inputs", "kind", "name", "outputs")
 
     def __init__(self, message: Any) -> None:
         self.kind: str = message.op_type
@@ -57,8 +60,11 @@ class OnnxGraph:
         size = len(data)
         check_count(graph.node, size=size, least=_BYTES_A_NODE, source=str(path))
         check_count(graph.initializer, size=size, least=_BYTES_A_TENSOR, source=str(path))
-        names = [name for node in graph.node for name in (*node.input, *node.output)]
-        check_count(names, size=size, least=_BYTES_A_NAME, source=str(path))
+        for least, found in (
+            (_BYTES_A_NAME, range(sum(len(node.input) + len(node.output) for node in graph.node))),
+            (_BYTES_AN_ATTRIBUTE, range(sum(len(node.attribute) for node in graph.node))),
+        ):
+            check_count(found, size=size, least=least, source=str(path))
         self.nodes = [Node(node) for node in graph.node]
         self.outputs = [output.name for output in graph.output]
         self._maps: dict[str, npt.NDArray[np.uint8]] = {}
