@@ -17,10 +17,11 @@ from berthub.sources.resolve import resolve
 from berthub.sources.user_caches import find_kaggle, find_snapshot
 from support.hub import COMMIT, OLDER, Hub, fill_cache, git_hash
 
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="links need a privilege there, and the client copies instead")
+
 MODULES = b'[{"path": "", "type": "T"}, {"path": "1_Pooling", "type": "P"}, {"path": "2_Normalize", "type": "N"}]'
 BARE = {"config.json": b"{}", "tokenizer.json": b"t", "model.safetensors": b"weights" * 100}
 SENTENCES = {**BARE, "modules.json": MODULES, "1_Pooling/config.json": b"{1}"}
-OFFLINE = {"offline": True}
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> Path:
@@ -285,7 +286,6 @@ def test_kaggle_s_newest_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert find_kaggle(model) == place / "10"
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders have no owners here")
 def test_tensorflow_hub_s_old_default_cache(
     tmp_path: Path, cache_dir: Path, files: Mapping[str, bytes], no_network: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
