@@ -141,6 +141,13 @@ def test_weights_of_some_files_and_settings_of_all() -> None:
     assert found.settings == tuple(sorted(SMALL))
 
 
+def test_a_keras_model_keeps_what_tells_it_from_a_preset() -> None:
+    names = ("config.json", "metadata.json", "model.weights.h5", "tokenizer.json", "assets/tokenizer/vocabulary.txt")
+    found = select((*names, "task.weights.h5", "preprocessor.json"))
+    assert found is not None
+    assert found.files == tuple(sorted(names))
+
+
 def test_missing_shards() -> None:
     assert incomplete(["model.safetensors", "a/variables.data-00000-of-00001"]) == []
     assert incomplete(["m-00001-of-00002.bin", "m-00002-of-00002.bin"]) == []

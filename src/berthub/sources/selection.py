@@ -25,6 +25,8 @@ _SETTINGS = (
     "config.json", "*bert_config.json", "electra_config.json", "*_L-*_H-*.json", "checkpoint",
     "*vocab*.txt", "vocab.json", "merges.txt", "tokenizer*.json", "*.model", "added_tokens.json",
     "special_tokens_map.json",
+    # Tells a model that Keras saved from a preset of KerasHub.
+    "metadata.json",
     # berthub's own folders, but for the weights.
     "berthub.json", "quantization.safetensors", "added_pieces.json",
     # What sentence-transformers says of texts and vectors.
