@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,14 @@ class TestLength:
         checkpoint = read(tmp_path)
         assert checkpoint.embedding.max_length == 14
         assert checkpoint.origin.settings["max_length"] == "tokenizer_config.json"
+
+    def test_is_the_tokenizers_in_a_folder_of_transformers(self, models: Path, tmp_path: Path) -> None:
+        shutil.copytree(models / "hf_bert", tmp_path, dirs_exist_ok=True)
+        stored = json.loads((tmp_path / "tokenizer_config.json").read_text())
+        add(tmp_path, "tokenizer_config.json", {**stored, "model_max_length": 14})
+        assert read(tmp_path).embedding == Embedding(max_length=14)
+        assert hub.load(tmp_path, engine="numpy").max_length == 14
+        assert hub.load(tmp_path, engine="numpy", max_length=64).max_length == 64
 
     def test_stands_without_modules_too(self, models: Path, tmp_path: Path) -> None:
         make(models, tmp_path, MEAN, sentence_bert_config={"max_seq_length": 20})

@@ -58,8 +58,8 @@ def with_embedding(checkpoint: Checkpoint, *, root: Path) -> Checkpoint:
         found.read_modules(above, checkpoint.config.hidden_size)
         found.read_prompts(above)
     checkpoint = found.read_encoder_file(checkpoint)
-    if found.max_length is None and above is not None:
-        # Then it is the tokenizer's, in sentence-transformers, too.
+    if found.max_length is None and (place / "tokenizer_config.json").is_file():
+        # Then it is the tokenizer's, in sentence-transformers and in transformers.
         length = longest_text(place, checkpoint.config.max_positions)
         if length < checkpoint.config.max_positions:
             found.max_length = length
