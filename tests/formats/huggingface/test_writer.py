@@ -129,6 +129,30 @@ def test_classifiers_come_back_and_compute_the_same(tmp_path: Path, name: str, t
     assert model.config.id2label[labels - 1] == f"label {labels - 1}"
 
 
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_the_normed_layer_of_modernbert_computes_the_same(tmp_path: Path, task: str) -> None:
+    config = CASES["modernbert"][1]
+    head = _with_hidden(_head(task, 3, "mean"), "relu")
+    norm = {"gamma": np.linspace(0.5, 2, 24, dtype=np.float32), "beta": np.zeros(24, np.float32), "eps": 1e-12}
+    head = dataclasses.replace(head, hidden=(dataclasses.replace(head.hidden[0], **norm),))
+    checkpoint = dataclasses.replace(tiny_checkpoint("modernbert", **config, mlm=False), head=head)
+    write_huggingface(checkpoint, tmp_path / "model")
+    _assert_same(read(tmp_path / "model"), checkpoint)
+    kind = "AutoModelForSequenceClassification" if task == "classify" else "AutoModelForTokenClassification"
+    model, missing = loaded(tmp_path / "model", kind)
+    assert not missing
+    inside = inputs(checkpoint)["input_mask"].astype(bool) if task == "tag" else slice(None)
+    assert_close(ours(checkpoint)["head_logits"][inside], theirs(model, checkpoint).logits[inside])
+    both = dataclasses.replace(tiny_checkpoint("modernbert", **config), head=head)
+    with pytest.raises(UnsupportedModelError, match=r"has one layer for the head .* \(head\.dense\.weight"):
+        write_huggingface(both, tmp_path / "both")
+    shifted = dataclasses.replace(head.hidden[0], beta=np.ones(24, np.float32))
+    with pytest.raises(UnsupportedModelError, match="norm of this model's head has a bias"):
+        write_huggingface(
+            dataclasses.replace(checkpoint, head=dataclasses.replace(head, hidden=(shifted,))), tmp_path / "other"
+        )
+
+
 @pytest.mark.parametrize(
     ("name", "activation"),
     [("electra", "gelu_erf"), ("distilbert", "relu"), ("mpnet", "tanh"), ("deberta_v3", "gelu_tanh")],
