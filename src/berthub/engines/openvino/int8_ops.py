@@ -23,9 +23,6 @@ class Int8Ops(OpenVinoOps):
     def dense(self, x: Any, layer: Dense[Weight]) -> Any:
         return self.dense_group(x, [layer])[0]
 
-    def table_dense(self, x: Any, layer: Dense[Weight]) -> Any:
-        return super().dense(x, layer)
-
     def dense_group(self, x: Any, layers: Sequence[Dense[Weight]]) -> tuple[Any, ...]:
         # Layers of a group are calibrated together: their input is rounded to bytes once.
         rounded: dict[tuple[Any, ...], Any] = {}

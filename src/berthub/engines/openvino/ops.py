@@ -10,6 +10,7 @@ import openvino.opset13 as op
 from berthub.checkpoint import Weights
 from berthub.config import Activation
 from berthub.engines.engine import Floats
+from berthub.engines.numpy import NumpyOps
 from berthub.networks.ops import MASKED, Dense, Ops, Rows, WeightedPooling
 
 __all__ = ["OpenVinoOps", "Weight", "floats", "integers", "named_weights"]
@@ -76,7 +77,12 @@ class OpenVinoOps(Ops[Any, Weight]):
         return op.reshape(y, integers([0, 0, outputs]), special_zero=True) if expanding else y
 
     def table(self, table: Weight) -> Any:
-        return op.unsqueeze(self.shared(table), integers([0]))
+        # An array, since no text changes it: the plugin would fold it to a constant, too, but takes seconds for that.
+        return table.array[None]
+
+    def table_dense(self, x: Any, layer: Dense[Weight]) -> Any:
+        bias = None if layer.bias is None else layer.bias.array
+        return op.constant(NumpyOps().dense(x, Dense(layer.name, layer.kernel.array, bias)))
 
     def tied_dense(self, x: Any, table: Weight, bias: Weight) -> Any:
         return op.add(op.matmul(x, self.shared(table), transpose_a=False, transpose_b=True), self.shared(bias))
@@ -85,6 +91,8 @@ class OpenVinoOps(Ops[Any, Weight]):
         return op.add(op.multiply(x, self.shared(gamma)), self.shared(beta))
 
     def layer_norm(self, x: Any, gamma: Weight, beta: Weight | None, *, eps: float) -> Any:
+        if isinstance(x, np.ndarray):
+            return NumpyOps().layer_norm(x, gamma.array, None if beta is None else beta.array, eps=eps)
         normed = op.mvn(x, integers([-1]), normalize_variance=True, eps=eps, eps_mode="inside_sqrt")
         scaled = op.multiply(normed, self.shared(gamma))
         return scaled if beta is None else op.add(scaled, self.shared(beta))

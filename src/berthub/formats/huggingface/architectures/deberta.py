@@ -1,7 +1,7 @@
 """DeBERTa v2 and v3 in transformers (`DebertaV2Model`).
 
 Keys of `config.json` that change no number of the encoder: `legacy` (which names the masked-language-model head has:
-both are read), `pooler_dropout`, `pooler_hidden_act`, `pooler_hidden_size`, `cls_dropout` (heads),
+both are read), `pooler_dropout`, `pooler_hidden_act`, `pooler_hidden_size`, `cls_dropout` (heads), and
 `tie_word_embeddings` (the head without `legacy` is always tied). `embedding_size`, `attention_head_size`,
 `conv_kernel_size` and `conv_groups` are refused where they are not what the network has.
 """
