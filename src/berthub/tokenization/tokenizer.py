@@ -3,7 +3,7 @@
 import copy
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,7 @@ from berthub.formats import read
 from berthub.formats.vocabularies import vocabulary_at
 from berthub.sources.resolve import resolve
 from berthub.tokenization.algorithms import algorithm_of
+from berthub.tokenization.arguments import Text, check_texts, checked_pieces, chosen, listed_texts, with_pairs
 from berthub.tokenization.assemble import Segments, Side, Template, assemble
 from berthub.tokenization.beginnings import beginning
 from berthub.tokenization.tensors import check_framework, to_tensor
@@ -25,9 +26,6 @@ from berthub.tokenization.tokens import Tokens, pad_rows
 from berthub.vocabulary import AddedToken, Vocabulary
 
 __all__ = ["Text", "TokenizedTexts", "Tokenizer"]
-
-Text = str | tuple[str, str] | list[str]
-"""A text, or a pair of texts."""
 
 # The library's results are many times as large as the ids taken from them: not for all texts at once.
 _CHUNK = 1024
@@ -77,7 +75,7 @@ class Tokenizer:
         if isinstance(vocabulary, str | os.PathLike):
             vocabulary = vocabulary_at(Path(vocabulary))
         elif not isinstance(vocabulary, Vocabulary):
-            vocabulary = Vocabulary(_pieces(vocabulary))
+            vocabulary = Vocabulary(checked_pieces(vocabulary))
         choices: dict[str, Any] = {
             "lower_case": lower_case,
             "strip_accents": strip_accents,
@@ -197,8 +195,8 @@ class Tokenizer:
         not at their ends. One string counts as a list of one; anything but strings and
         pairs raises `InputError`, which names the first one at fault.
         """
-        texts = _listed(texts)
-        _checked(texts)
+        texts = listed_texts(texts)
+        check_texts(texts)
         first = [text if isinstance(text, str) else text[0] for text in texts]
         has_second = np.fromiter((not isinstance(text, str) for text in texts), np.bool_, len(texts))
         second = ["" if isinstance(text, str) else text[1] for text in texts] if has_second.any() else []
@@ -289,10 +287,10 @@ class Tokenizer:
         if return_tensors is not None:
             check_framework(return_tensors)
         single = isinstance(text, str)
-        texts = _with_pairs(text, text_pair)
+        texts = with_pairs(text, text_pair)
         choices = {True: True, "longest_first": True, False: False, "do_not_truncate": False}
-        truncate = None if truncation is None else _choice("truncation", truncation, choices)
-        pad = _choice(
+        truncate = None if truncation is None else chosen("truncation", truncation, choices)
+        pad = chosen(
             "padding",
             padding,
             {
@@ -339,7 +337,7 @@ class Tokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """The pieces of one text, without `[CLS]` and `[SEP]`."""
-        _checked([text])
+        check_texts([text])
         return self.convert_ids_to_tokens(self.segments([text]).ids.tolist())
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
@@ -368,63 +366,3 @@ def _warn_of_old_name(old: str, new: str) -> None:
 
 def _empty(rows: int, offsets: bool) -> Segments:
     return Segments(np.zeros(0, np.int32), np.zeros(rows, np.int64), np.zeros((0, 2), np.int32) if offsets else None)
-
-
-def _pieces(vocabulary: Any) -> tuple[str, ...]:
-    if not isinstance(vocabulary, bytes | Mapping | Set) and isinstance(vocabulary, Iterable):
-        pieces = tuple(vocabulary)
-        if all(isinstance(piece, str) for piece in pieces):
-            return pieces
-    raise InputError(
-        "a vocabulary is a Vocabulary, the path of a vocab.txt or of a SentencePiece .model, or a list of pieces (str) "
-        f"in the order of their ids; this is {_shown(vocabulary)}"
-    )
-
-
-def _listed(texts: Any) -> Sequence[Text]:
-    """The texts as a sequence; one string counts as a list of one. `InputError` for what only looks like texts."""
-    if isinstance(texts, str):
-        return [texts]
-    # Iterating over a data frame gives the names of its columns.
-    if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) != 1:
-        raise InputError(f"texts are a list of str or of pairs of them, not {_shown(texts)}")
-    return texts if isinstance(texts, Sequence) else list(texts)
-
-
-def _checked(texts: Sequence[Text]) -> None:
-    for index, text in enumerate(texts):
-        if not isinstance(text, str) and not (
-            isinstance(text, tuple | list) and len(text) == 2 and all(isinstance(part, str) for part in text)
-        ):
-            raise InputError(
-                f"text {index} is {_shown(text)}; "
-                "a text is a str, or a pair of them such as ('a question', 'an answer')"
-            )
-
-
-def _shown(value: object) -> str:
-    shown = repr(value)
-    return f"of type {type(value).__name__}: {shown if len(shown) <= 60 else shown[:57] + '...'}"
-
-
-def _with_pairs(text: str | Sequence[Text], text_pair: str | Sequence[str] | None) -> Sequence[Text]:
-    if isinstance(text, str):
-        if text_pair is None:
-            return [text]
-        if isinstance(text_pair, str):
-            return [(text, text_pair)]
-        raise InputError(f"text is one string, so text_pair must be one, too; it is {_shown(text_pair)}")
-    texts = _listed(text)
-    if text_pair is None:
-        return texts
-    if isinstance(text_pair, str) or len(text_pair) != len(texts):
-        raise InputError(f"text_pair must have a string for each of the {len(texts)} texts; it is {_shown(text_pair)}")
-    if not all(isinstance(first, str) for first in texts):
-        raise InputError("texts that are pairs already take no text_pair")
-    return list(zip(texts, text_pair, strict=True))  # type: ignore[arg-type]
-
-
-def _choice(name: str, value: object, choices: Mapping[Any, Any]) -> Any:
-    if isinstance(value, bool | str) and value in choices:
-        return choices[value]
-    raise InputError(f"{name}={value!r} is not known; use one of {', '.join(map(repr, choices))}")
