@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from berthub.encoding.encoder import Encoder
 from berthub.encoding.fill_mask import Filling, Masked
 from berthub.encoding.finish import finish_head
 from berthub.encoding.prediction import Logits, head_outputs, softmax
-from berthub.encoding.prepare import Prepared, prompted, rows_of
+from berthub.encoding.prepare import Prepared, prompted
 from berthub.encoding.request import Request
 from berthub.engines.engine import Floats
 from berthub.errors import InputError
@@ -29,8 +29,8 @@ from berthub.serving.failures import TooLargeError, UnprocessableError
 from berthub.serving.heads import served_head
 from berthub.serving.observer import Observer, Unobserved
 from berthub.serving.results import Encoded, TaggedText, tagged
+from berthub.serving.rows import Truncation, array_rows, blank_row, characters, prepared_ids, prepared_texts
 from berthub.serving.work import Arrays, Rows, Terms, Work
-from berthub.tokenization.assemble import Side
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens
 
@@ -38,16 +38,11 @@ __all__ = ["Service", "Truncation"]
 
 T = TypeVar("T")
 
-Truncation = Literal["refuse", "right", "left"]
-"""What is done with a text that is too long: it is refused, or its end or its beginning is dropped."""
-
 # So little is done at once, by the event loop: to hand it to another thread takes longer.
 _FEW_TEXTS = 16
 _FEW = 4096
 # From so many characters on texts are tokenized in threads of their own: megabytes take seconds.
 _MANY = 1 << 18
-# Of a longer text that is refused the tokens are not counted.
-_COUNTED_CHARACTERS = 1 << 16
 # Of so many different sets of outputs each is computed as it is asked for; of more, all outputs are computed.
 _SETS = 8
 
@@ -102,7 +97,7 @@ class Service:
         """
         texts = prompted(texts, request.prompt)
         prepare = partial(self._prepare, texts, truncation, terms, offsets)
-        return await self._encoded(prepare, request, terms, count=len(texts), size=_characters(texts))
+        return await self._encoded(prepare, request, terms, count=len(texts), size=characters(texts))
 
     async def encode_tokens(
         self, rows: Sequence[Sequence[int]], request: Request, *, terms: Terms, where: str = "input"
@@ -177,7 +172,7 @@ class Service:
             outputs = call.outputs if chosen is None else chosen
             terms.ledger.texts += len(call.arrays.ids)
             terms.ledger.tokens += int(call.arrays.mask.sum())
-            return call, outputs, self._submit(self._array_rows(call, outputs), outputs, terms)
+            return call, outputs, self._submit(array_rows(call, outputs, self.encoder.config), outputs, terms)
 
         call, outputs, work = await self.in_pool(begin)
         arrays = await self._arrays(work)
@@ -212,7 +207,7 @@ class Service:
         def tokens() -> Tokens:
             return self.tokenizer.tokens(texts, offsets=True)
 
-        return await self._begin(tokens, count=len(texts), size=_characters(texts))
+        return await self._begin(tokens, count=len(texts), size=characters(texts))
 
     async def in_pool(self, function: Callable[[], T], pool: Executor | None = None) -> T:
         """What a function returns that takes its time, computed in a thread of the pool."""
@@ -233,7 +228,7 @@ class Service:
         lengths = sorted({min(length, longest) for length in (4, 8, 16, 32, 64, 128, longest)})
         for outputs in wanted:
             for length in lengths:
-                self._submit(_blank(encoder, length), outputs, Terms()).future.result()
+                self._submit(blank_row(encoder.vocabulary, length), outputs, Terms()).future.result()
 
     def close(self, timeout: float | None = None) -> bool:
         """Compute what there is, and end; whether that took less than `timeout` seconds."""
@@ -290,23 +285,13 @@ class Service:
 
     def _prepare(self, texts: Sequence[Text], truncation: Truncation, terms: Terms, offsets: bool) -> Prepared:
         began = time.perf_counter()
-        tokenizer = self.tokenizer
-        longest = tokenizer.max_length
-        side: Side = "left" if truncation == "left" else "right"
-        tokens = tokenizer.tokens(texts, max_length=longest, side=side, offsets=offsets)
-        too_long = np.flatnonzero(tokens.truncated)
-        if truncation == "refuse" and len(too_long):
-            # Of megabytes not all is tokenized, only to be refused.
-            row = int(too_long[0])
-            count = f"more than {longest}"
-            if _characters([texts[row]]) <= _COUNTED_CHARACTERS:
-                count = f"{tokenizer.tokens([texts[row]], max_length=None).lengths[0]:,}"
-            raise UnprocessableError(
-                f"text {row} has {count} tokens, and the model takes at most {longest}"
-                + (f"; {len(too_long):,} of {len(texts):,} texts are too long" if len(too_long) > 1 else "")
-                + ": shorten it, or ask for truncation"
-            )
-        prepared = rows_of(texts, tokens, tokenizer, window=None)
+        prepared = prepared_texts(texts, self.tokenizer, truncation=truncation, offsets=offsets)
+        self._note(prepared, began, terms)
+        return prepared
+
+    def _prepare_ids(self, rows: Sequence[Sequence[int]], where: str, terms: Terms) -> Prepared:
+        began = time.perf_counter()
+        prepared = prepared_ids(rows, self.tokenizer, where=where)
         self._note(prepared, began, terms)
         return prepared
 
@@ -320,65 +305,6 @@ class Service:
             texts=len(tokens), tokens=len(tokens.ids), seconds=ended - began, lengths=tokens.lengths
         )
 
-    def _prepare_ids(self, rows: Sequence[Sequence[int]], where: str, terms: Terms) -> Prepared:
-        """Rows of ids; special tokens are added where the first is not `[CLS]`."""
-        began = time.perf_counter()
-        vocabulary, longest = self.tokenizer.vocabulary, self.tokenizer.max_length
-        classify, separate = (vocabulary.ids[piece] for piece in (vocabulary.classify, vocabulary.separate))
-        known = len(vocabulary)
-        flat: list[int] = []
-        splits = [0]
-        for index, row in enumerate(rows):
-            ids = list(row)
-            if ids and not (min(ids) >= 0 and max(ids) < known):
-                wrong = next(each for each in ids if not 0 <= each < known)
-                raise UnprocessableError(
-                    f"{wrong} is no id of a token of this model, whose vocabulary has {known:,}; ids of another "
-                    "model's tokens (tiktoken's, which openai's and LangChain's clients may send) mean nothing here: "
-                    "send texts (in LangChain check_embedding_ctx_length=False)",
-                    where=f"{where}[{index}]",
-                )
-            if not ids or ids[0] != classify:
-                ids = [classify, *ids, separate]
-            if len(ids) > longest:
-                raise UnprocessableError(
-                    f"{where}[{index}] has {len(ids):,} tokens, and the model takes at most {longest}: shorten it",
-                    where=f"{where}[{index}]",
-                )
-            flat.extend(ids)
-            splits.append(len(flat))
-        tokens = Tokens(
-            ids=np.array(flat, np.int32),
-            type_ids=np.zeros(len(flat), np.int32),
-            row_splits=np.array(splits, np.int64),
-            truncated=np.zeros(len(rows), np.bool_),
-        )
-        prepared = rows_of([""] * len(rows), tokens, self.tokenizer, window=None)
-        self._note(prepared, began, terms)
-        return prepared
-
-    def _array_rows(self, call: ArrayCall, outputs: Sequence[Output]) -> Rows:
-        """The rows of arrays: without their padding where nothing of it is asked for."""
-        arrays, config = call.arrays, self.encoder.config
-        count, width = arrays.ids.shape
-        lengths = arrays.mask.sum(1)
-        prefix = np.arange(width) < lengths[:, None]
-        pooled = all(output.pooling for output in outputs)
-        if pooled and not config.sees_padding and lengths.all() and (prefix == arrays.mask).all():
-            splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-            return Rows(ids=arrays.ids[prefix], type_ids=arrays.type_ids[prefix], splits=splits)
-        return Rows(
-            ids=arrays.ids.reshape(-1),
-            type_ids=arrays.type_ids.reshape(-1),
-            splits=np.arange(count + 1, dtype=np.int64) * width,
-            mask=arrays.mask.reshape(-1),
-            positions=arrays.positions,
-        )
-
-
-def _characters(texts: Sequence[Text]) -> int:
-    return sum(len(text) if isinstance(text, str) else sum(map(len, text)) for text in texts)
-
 
 def _all_outputs(encoder: Encoder) -> frozenset[Output]:
     """All outputs of a model that a request can ask for, but what its masked-language-model head gives."""
@@ -391,11 +317,3 @@ def _all_outputs(encoder: Encoder) -> frozenset[Output]:
     if encoder.head is not None:
         found.add(Output(pooling=encoder.head.pooling).resolved(config))
     return frozenset(found)
-
-
-def _blank(encoder: Encoder, length: int) -> Rows:
-    """A row of so many tokens that mean nothing."""
-    vocabulary = encoder.vocabulary
-    ids = np.full(length, vocabulary.ids[vocabulary.unknown], np.int32)
-    ids[0], ids[-1] = vocabulary.ids[vocabulary.classify], vocabulary.ids[vocabulary.separate]
-    return Rows(ids=ids, type_ids=np.zeros_like(ids), splits=np.array([0, length], np.int64))
