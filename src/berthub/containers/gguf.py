@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.containers.files import memory_map
+from berthub.containers.float_types import as_float32
 from berthub.containers.places import check_apart
 from berthub.errors import CorruptFileError, UnsupportedModelError
 
@@ -184,9 +185,4 @@ def _array(data: npt.NDArray[np.uint8], place: _Place) -> npt.NDArray[Any]:
         scales = blocks[:, :2].copy().view("<f2").astype(np.float32)
         return (blocks[:, 2:].view(np.int8).astype(np.float32) * scales).reshape(place.shape)
     array: npt.NDArray[Any] = np.ndarray(place.shape, _DTYPES[place.kind], data.data)
-    if place.kind == _BF16:
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    if place.kind == _F32:
-        return array
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
-        return array.astype(np.float32)
+    return as_float32(array, bfloat16=place.kind == _BF16)

@@ -12,11 +12,13 @@ from typing import Any, Literal
 
 from berthub.containers.files import read_json, read_json_list
 from berthub.errors import CorruptFileError, UnsupportedModelError
+from berthub.formats.sentence_transformers.files import ENCODER_FILES, MODULES, PROMPTS
 from berthub.head import OutputActivation, Task
 
 __all__ = ["NO_CROSS_ENCODER", "CrossEncoderFiles", "described_activation", "read_cross_encoder", "write_cross_encoder"]
 
-_MODULES, _SETTINGS, _TRANSFORMER = "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"
+# The file of the encoder, which sentence-transformers calls Transformer.
+_TRANSFORMER = ENCODER_FILES[0]
 _SECTION, _OLD_KEY, _ACTIVATION = "sentence_transformers", "sbert_ce_default_activation_function", "activation_fn"
 _KIND = "CrossEncoder"
 _SHORTEST = 3
@@ -56,7 +58,7 @@ class CrossEncoderFiles:
         if self.named == "softmax":
             raise UnsupportedModelError(
                 "the cross-encoder has one output, and its activation is a softmax, which is always 1: choose another "
-                f"{_ACTIVATION} in {_SETTINGS}"
+                f"{_ACTIVATION} in {PROMPTS}"
             )
         # sentence-transformers' default.
         return (self.named or "sigmoid") if self.found else None
@@ -68,7 +70,7 @@ class CrossEncoderFiles:
         if self.named == "tanh" or (self.named == "sigmoid" and named == "classify"):
             raise UnsupportedModelError(
                 f"the cross-encoder has {count} outputs, and its activation is {self.named}: labels of which one "
-                f"applies have Identity or Softmax; choose another {_ACTIVATION} in {_SETTINGS}"
+                f"applies have Identity or Softmax; choose another {_ACTIVATION} in {PROMPTS}"
             )
         return named or ("multi_label" if self.named == "sigmoid" else "classify")
 
@@ -81,7 +83,7 @@ def read_cross_encoder(folder: Path, stored: Mapping[str, Any]) -> CrossEncoderF
 
     `UnsupportedModelError` for what changes the scores and berthub does not have: further modules, a prompt.
     """
-    path = folder / _SETTINGS
+    path = folder / PROMPTS
     beside = read_json(path) if path.is_file() else {}
     section = stored.get(_SECTION)
     newest = beside.get("model_type") == _KIND
@@ -94,9 +96,9 @@ def read_cross_encoder(folder: Path, stored: Mapping[str, Any]) -> CrossEncoderF
     ]
     if newest:
         _refuse_prompt(beside, path)
-    if newest and (refused := [*_other_modules(folder / _MODULES)]):
+    if newest and (refused := [*_other_modules(folder / MODULES)]):
         raise UnsupportedModelError(
-            f"{folder / _MODULES} names modules that berthub does not have in a cross-encoder: {', '.join(refused)}"
+            f"{folder / MODULES} names modules that berthub does not have in a cross-encoder: {', '.join(refused)}"
         )
     named = next((name for name in names if name is not None), None)
     return CrossEncoderFiles(True, _activation(named, folder), _max_length(folder / _TRANSFORMER, newest=newest))
@@ -106,9 +108,9 @@ def write_cross_encoder(activation: OutputActivation | None, folder: Path) -> No
     """Write the files that version 6 has beside the model of a cross-encoder."""
     kind = "sentence_transformers.base.modules.transformer.Transformer"
     written: dict[str, Any] = {
-        _MODULES: [{"idx": 0, "name": "0", "path": "", "type": kind}],
+        MODULES: [{"idx": 0, "name": "0", "path": "", "type": kind}],
         _TRANSFORMER: _PLAIN,
-        _SETTINGS: {
+        PROMPTS: {
             _ACTIVATION: _WRITTEN[activation or "identity"],
             "default_prompt_name": None,
             "model_type": _KIND,

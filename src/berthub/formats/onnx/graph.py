@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.containers.files import memory_map, read_bytes
+from berthub.containers.float_types import as_float32
 from berthub.containers.places import check_apart
 from berthub.containers.protos import check_count, parse
 from berthub.errors import CorruptFileError, ModelNotFoundError, UnsupportedModelError
@@ -18,7 +19,7 @@ __all__ = ["Node", "OnnxGraph"]
 
 # Of TensorProto: the types that are read, as they lie in `raw_data`, and the place outside of the file.
 _TYPES = {1: "<f4", 6: "<i4", 7: "<i8", 10: "<f2", 11: "<f8", 16: "<u2"}
-_FLOAT, _FLOAT16, _BFLOAT16, _EXTERNAL = 1, 10, 16, 1
+_BFLOAT16, _EXTERNAL = 16, 1
 # A type that weights of quantized models have -> what people call it.
 _QUANTIZED = {2: "uint8", 3: "int8", 17: "float8", 21: "uint4", 22: "int4"}
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -139,12 +140,7 @@ class OnnxGraph:
         if len(data) != dtype.itemsize * math.prod(shape):
             raise CorruptFileError(f"{where} has {len(data):,} bytes")
         array: npt.NDArray[Any] = np.ndarray(shape, dtype, data.data)
-        if tensor.data_type == _BFLOAT16:
-            array = (array.astype(np.uint32) << 16).view(np.float32)
-        elif dtype.kind == "f" and tensor.data_type != _FLOAT:
-            with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
-                array = array.astype(np.float32)
-        self.tensors[name] = array
+        self.tensors[name] = as_float32(array, bfloat16=tensor.data_type == _BFLOAT16)
 
     def _outside(self, name: str, entries: Any, where: str) -> npt.NDArray[np.uint8]:
         """The bytes of a tensor in another file of the same folder; no other is read, whatever the model names."""

@@ -6,11 +6,10 @@ from berthub.choices import Pooling
 from berthub.config import EncoderConfig
 from berthub.embedding import UNSAID, Embedding
 from berthub.formats.onnx.graph import Node, OnnxGraph
+from berthub.formats.sentence_transformers.files import MODULES, VECTOR
 
 __all__ = ["graph_embedding"]
 
-_OUTPUT = "sentence_embedding"
-_MODULES = "modules.json"
 # What only renames, reshapes or bounds on the way.
 _PASSING = ("Identity", "Cast", "Expand", "Clip", "Max", "Unsqueeze", "Squeeze", "Reshape", "Flatten")
 _MOST_STEPS = 16
@@ -21,16 +20,16 @@ def graph_embedding(graph: OnnxGraph, config: EncoderConfig, *, above: Path) -> 
 
     Files of sentence-transformers in the folder `above` say more, and are read by themselves.
     """
-    if _OUTPUT not in graph.outputs or (above / _MODULES).is_file():
+    if VECTOR not in graph.outputs or (above / MODULES).is_file():
         return UNSAID
-    node = _maker(graph, _OUTPUT)
+    node = _maker(graph, VECTOR)
     normalize = False
     if node is not None and node.kind in ("LpNormalization", "Div") and _is_norm(graph, node):
         normalize = True
         node = _maker(graph, node.inputs[0])
     pooling = None if node is None else _pooling(graph, node)
     if pooling is None:
-        return Embedding(unsupported=(f"the output {_OUTPUT} of {graph.path.name}, whose pooling is not known",))
+        return Embedding(unsupported=(f"the output {VECTOR} of {graph.path.name}, whose pooling is not known",))
     return Embedding(poolings=(pooling,), normalize=normalize)
 
 

@@ -14,6 +14,7 @@ from berthub.embedding import Embedding
 from berthub.errors import MissingDependencyError
 from berthub.formats.native import CONFIG, EMBEDDING_SCOPE, all_weights, description
 from berthub.formats.onnx.ops import OPSET, OnnxOps, Value, Weight
+from berthub.formats.sentence_transformers.files import VECTOR
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.head import head_logits
 from berthub.networks.interface import MLM_LOGITS, POSITIONS
@@ -26,7 +27,6 @@ MODEL = "model.onnx"
 DATA = "model.onnx.data"
 # The version of the file format that goes with the opset.
 _IR_VERSION = 8
-_EMBEDDING = "sentence_embedding"
 _INPUTS = {"ids": "input_ids", "mask": "attention_mask", "type_ids": "token_type_ids"}
 # A protocol buffer ends at 2 GiB; the graph has its share.
 _LARGEST = (1 << 31) - (1 << 24)
@@ -72,13 +72,13 @@ def _model(checkpoint: Checkpoint, folder: Path) -> Any:
     built = _built(ops, checkpoint, weights, outputs)
     values = dict(zip(wanted, built, strict=False))
     if poolings:
-        values[_EMBEDDING] = _embedding(ops, own, built[len(wanted) :])
+        values[VECTOR] = _embedding(ops, own, built[len(wanted) :])
     if head is not None:
         values["logits"] = head_logits(ops, head, weights, values["logits"])
     axes: dict[str, tuple[str, ...]] = {
         "sequence_output": ("batch", "sequence"),
         "pooled_output": ("batch",),
-        _EMBEDDING: ("batch",),
+        VECTOR: ("batch",),
         MLM_LOGITS: ("batch", "positions"),
         "logits": ("batch", "sequence") if head is not None and head.pooling is None else ("batch",),
     }
