@@ -29,6 +29,9 @@ from berthub.errors import TruncationWarning
 from berthub.tokenization.texts import checked
 from berthub.tokenization.tokenizer import Text
 
+if TYPE_CHECKING:
+    from berthub.integrations.sentence_transformers import EncoderAsSentenceTransformer
+
 __all__ = ["Encoder"]
 
 
@@ -295,6 +298,19 @@ class Encoder(ReadyModel):
         and returned: `outputs=["pooled_output"]`. `InputError` says what is wrong.
         """
         return call(inputs, self.stages, outputs)
+
+    def as_sentence_transformer(
+        self, *, pooling: Pooling | None = None, normalize: bool | None = None
+    ) -> "EncoderAsSentenceTransformer":
+        """The encoder as a `sentence_transformers.SentenceTransformer`, for what takes one: BERTopic, KeyBERT, mteb ...
+
+        Its `encode` has the arguments and results of sentence-transformers, and berthub computes. `pooling` and
+        `normalize` are as in `embed`; without them the vectors are the model's own. It needs sentence-transformers;
+        `MissingDependencyError` says how to install it.
+        """
+        from berthub.integrations.sentence_transformers import EncoderAsSentenceTransformer
+
+        return EncoderAsSentenceTransformer(self, pooling=pooling, normalize=normalize)
 
     def _prompt(
         self, outputs: Sequence[str] | None, pooling: object, prompt: str | None, prompt_name: str | None

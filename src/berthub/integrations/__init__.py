@@ -1,0 +1,1 @@
+"""An Encoder as the class that another library expects."""
