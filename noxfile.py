@@ -74,6 +74,15 @@ def stores(session: nox.Session) -> None:
 
 
 @nox.session
+def libraries(session: nox.Session) -> None:
+    """Run what the guide shows with libraries that take a SentenceTransformer: BERTopic, KeyBERT, mteb and others."""
+    session.install("-e", ".[dev-all]", "-r", "tests/contracts/libraries.txt")
+    # Warnings of other libraries are not ours.
+    chosen = ["-n", "0", "-W", "default", "-k", "other_libraries and sentence-transformers"]
+    session.run("pytest", *chosen, "tests/contracts/test_documents.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure berthub beside its peers: `nox -s bench -- --help` for the options, benchmarks/README.md for the rest."""
     session.install("-e", ".", "-r", "benchmarks/requirements.txt")

@@ -26,6 +26,7 @@ _DOCUMENTS = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
 _NEEDED = {
     "keras": re.compile(r"KerasLayer|TextClassifier|TextRegressor|TokenClassifier|import keras|to=\"keras\""),
     "onnx": re.compile(r"to=\"onnx\""),
+    "sentence_transformers": re.compile("sentence_transformer"),
     "sklearn": re.compile("sklearn"),
     "tensorflow": re.compile(r"to=\"savedmodel\"|engine=\"tensorflow\"|return_tensors=\"tf\""),
     "torch": re.compile(r"return_tensors=\"pt\""),

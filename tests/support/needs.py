@@ -36,6 +36,8 @@ _STORES = {
     "pyspark",
     "qdrant_client",
 }
+# Those of tests/contracts/libraries.txt, likewise.
+_LIBRARIES = {"bertopic", "keybert", "langchain_core", "llama_index", "mteb"}
 
 
 def why_skipped(*libraries: str) -> str | None:
@@ -43,7 +45,10 @@ def why_skipped(*libraries: str) -> str | None:
     missing = [library for library in libraries if importlib.util.find_spec(library) is None]
     if not missing:
         return None
-    how = "nox -s stores" if _STORES.intersection(missing) else "pip install -e '.[dev-all]'"
+    how = "pip install -e '.[dev-all]'"
+    for session, libraries_there in (("stores", _STORES), ("libraries", _LIBRARIES)):
+        if libraries_there.intersection(missing):
+            how = f"nox -s {session}"
     return f"needs {' and '.join(missing)}: {how}"
 
 
