@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from berthub.choices import Pooling
 from berthub.encoding.array_call import call
