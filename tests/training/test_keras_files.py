@@ -91,9 +91,20 @@ def test_a_regression_in_a_sequential_model(saved: Saved) -> None:
     np.testing.assert_allclose(bert.predict(TEXTS), expected, rtol=0, atol=1e-6)
 
 
-def test_what_is_more_than_one_layer_is_named_as_not_read(saved: Saved) -> None:
-    hidden = saved.keras.layers.Dense(5, activation="relu")(saved.outputs["pooled_output"])
-    _, bert = saved.save("hidden", saved.keras.layers.Dense(2)(hidden), loss="mse")
+def test_hidden_layers_are_read(saved: Saved) -> None:
+    layers = saved.keras.layers
+    hidden = layers.Dense(7, activation="gelu")(saved.outputs["pooled_output"])
+    hidden = layers.Dropout(0.1)(layers.Activation("tanh")(layers.Dense(5, use_bias=False)(hidden)))
+    model, bert = saved.save("hidden", layers.Dense(3, activation="softmax")(hidden))
+    assert bert.head is not None
+    assert [layer.activation for layer in bert.head.hidden] == ["gelu_erf", "tanh"]
+    assert bert.checkpoint.origin.unused == ()
+    np.testing.assert_allclose(bert.predict_proba(TEXTS), saved.run(model), rtol=0, atol=1e-6)
+
+
+def test_what_is_no_head_is_named_as_not_read(saved: Saved) -> None:
+    hidden = saved.keras.layers.Dense(5, activation="swish")(saved.outputs["pooled_output"])
+    _, bert = saved.save("swish", saved.keras.layers.Dense(2)(hidden), loss="mse")
     assert bert.head is None
     assert bert.checkpoint.origin.unread_head == tuple(
         f"layers/{name}/vars/{index}" for name in ("dense", "dense_1") for index in (0, 1)

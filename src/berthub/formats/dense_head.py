@@ -1,16 +1,21 @@
-"""The head that one dense layer of a Keras model is: its task follows from the outputs, the activation and the loss."""
+"""The head that dense layers of a Keras model are: its task follows from the outputs, the activation and the loss."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from berthub.choices import Pooling
 from berthub.config import EncoderConfig
-from berthub.head import Head, Task
+from berthub.head import Head, HiddenActivation, HiddenLayer, Task
 
-__all__ = ["ACTIVATIONS", "head_of_dense"]
+__all__ = ["ACTIVATIONS", "HIDDEN", "head_of_dense", "hidden_of_dense"]
 
 ACTIVATIONS = ("linear", "sigmoid", "softmax")
 """What may follow the layer: the activations whose outputs a `Head` has."""
+
+HIDDEN: Mapping[str, HiddenActivation] = {"gelu": "gelu_erf", "relu": "relu", "tanh": "tanh"}
+"""What may follow a layer below it, by Keras's names."""
 
 _NUMBERS = ("meanabsoluteerror", "meansquarederror", "mae", "mse", "huber", "logcosh", "meansquaredlogarithmicerror")
 
@@ -24,8 +29,9 @@ def head_of_dense(
     length: int | None,
     pooling: Pooling | None,
     config: EncoderConfig,
+    hidden: tuple[HiddenLayer, ...] = (),
 ) -> Head | None:
-    """The head; None if its outputs fit no task of berthub.
+    """The head; None if its outputs fit no task of berthub. `hidden` are the layers below it, the lowest first.
 
     `loss` is the name of the loss that the model was compiled with, in lower case and without underscores, "" where
     none is known; `length` is the length of the texts, None for all positions; `pooling` is None where the layer sees
@@ -39,7 +45,9 @@ def head_of_dense(
     columns = kernel.shape[-1] if kernel.ndim == 2 else 0
     if bias is None:
         bias = np.zeros(columns, np.float32)
-    fits = kernel.shape == (config.hidden_size, columns) and bias.shape == (columns,)
+    widths = [config.hidden_size, *(layer.kernel.shape[1] for layer in hidden)]
+    below = all(layer.kernel.shape[0] == width for layer, width in zip(hidden, widths, strict=False))
+    fits = below and kernel.shape == (widths[-1], columns) and bias.shape == (columns,)
     task = _task(columns, activation, loss, tokens=pooling is None)
     if not fits or task is None or not kernel.dtype == bias.dtype == np.float32:
         return None
@@ -47,7 +55,16 @@ def head_of_dense(
         kernel, bias = _with_zeros(kernel), _with_zeros(bias)
     labels = ("value",) if task == "regress" else tuple(str(label) for label in range(kernel.shape[1]))
     most = min(length or config.max_positions, config.max_positions)
-    return Head(task=task, labels=labels, pooling=pooling, max_length=most, kernel=kernel, bias=bias)
+    return Head(task=task, labels=labels, pooling=pooling, max_length=most, kernel=kernel, bias=bias, hidden=hidden)
+
+
+def hidden_of_dense(
+    kernel: npt.NDArray[np.float32], bias: npt.NDArray[np.float32] | None, activation: HiddenActivation
+) -> HiddenLayer | None:
+    """A layer below the last one; None if its weights are none of a dense layer."""
+    bias = np.zeros(kernel.shape[-1:], np.float32) if bias is None else bias
+    layer = HiddenLayer(kernel=kernel, bias=bias, activation=activation)
+    return None if layer.faults(0) else layer
 
 
 def _task(columns: int, activation: str, loss: str, *, tokens: bool) -> Task | None:

@@ -2,8 +2,8 @@
 
 Such a file is a zip archive of `config.json`, `metadata.json`, `model.weights.h5` and `assets/`. The layer's settings
 are in the configuration, its weights stand under their canonical names, and its vocabulary is an asset. No class that
-the configuration names is looked up or made: a lambda or anybody's own layer is text here. One dense layer on the
-encoder is the model's head.
+the configuration names is looked up or made: a lambda or anybody's own layer is text here. Dense layers on the
+encoder are the model's head.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from berthub.containers.files import read_bytes, read_json
 from berthub.containers.hdf5 import read_hdf5
 from berthub.embedding import UNSAID, Embedding
 from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
-from berthub.formats.dense_head import head_of_dense
+from berthub.formats.dense_head import head_of_dense, hidden_of_dense
 from berthub.formats.keras_trail import input_length, loss_name, trail
 from berthub.formats.settings import Settings
 from berthub.formats.vocabularies import BERT_SPECIAL, read_vocabulary_files
@@ -149,21 +149,41 @@ def _head(
     }
     if (output, found.first) not in seen:
         return None, set()
-    # The second layer of a class has the number 1.
-    scope = f"layers/dense{f'_{found.number}' if found.number else ''}/vars/"
-    keys = [key for key in (f"{scope}0", f"{scope}1") if key in arrays]
-    if f"{scope}0" not in keys:
+    numbers = [number for number, _ in found.hidden] + [found.number]
+    stored = [_dense_weights(arrays, number) for number in numbers]
+    hidden = [
+        hidden_of_dense(kernel, bias, activation)
+        for (kernel, bias), (_, activation) in zip(stored[:-1], found.hidden, strict=True)
+        if kernel is not None
+    ]
+    layers = tuple(layer for layer in hidden if layer is not None)
+    kernel, bias = stored[-1]
+    if kernel is None or len(layers) < len(found.hidden):
         return None, set()
     head = head_of_dense(
-        arrays[keys[0]],
-        bias=arrays[keys[1]] if len(keys) > 1 else None,
+        kernel,
+        bias,
         activation=found.activation,
         loss=loss_name(model),
         length=input_length(model),
         pooling=seen[output, found.first],
         config=config,
+        hidden=layers,
     )
-    return head, set() if head is None else set(keys)
+    keys = {key for number in numbers for key in _dense_keys(number) if key in arrays}
+    return head, set() if head is None else keys
+
+
+def _dense_weights(arrays: Arrays, number: int) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
+    """The kernel and the bias of a dense layer, as far as they are there."""
+    kernel, bias = _dense_keys(number)
+    return arrays.get(kernel), arrays.get(bias)
+
+
+def _dense_keys(number: int) -> tuple[str, str]:
+    # The second layer of a class has the number 1.
+    scope = f"layers/dense{f'_{number}' if number else ''}/vars/"
+    return f"{scope}0", f"{scope}1"
 
 
 def _outputs(key: Any, config: EncoderConfig, *, positions: bool) -> list[str]:

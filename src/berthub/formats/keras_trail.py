@@ -1,10 +1,11 @@
-"""Follow a Keras 3 model's configuration back from its output: to one dense layer, and to what that one sees."""
+"""Follow a Keras 3 model's configuration back from its output: through dense layers, to what the first one sees."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from berthub.formats.dense_head import ACTIVATIONS
+from berthub.formats.dense_head import ACTIVATIONS, HIDDEN
+from berthub.head import HiddenActivation
 
 __all__ = ["Trail", "input_length", "loss_name", "trail"]
 
@@ -16,14 +17,16 @@ _MOST_LAYERS = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Trail:
-    """A dense layer between a model's output and the output `index` of the layer called `source`.
+    """The dense layers between a model's output and the output `index` of the layer called `source`.
 
-    `number` counts the layers of its class before it, `first` says that it sees the first token alone, and
-    `positions` that the source was called with `masked_lm_positions`.
+    `number` counts the layers of the last one's class before it. `hidden` has the numbers and activations of those
+    below it, the lowest first. `first` says that they see the first token alone, and `positions` that the source was
+    called with `masked_lm_positions`.
     """
 
     number: int
     activation: str
+    hidden: tuple[tuple[int, HiddenActivation], ...]
     source: str
     index: int
     first: bool
@@ -73,7 +76,8 @@ def loss_name(model: Mapping[str, Any]) -> str:
 
 def _follow(layers: Sequence[dict[str, Any]], name: str | None, index: int) -> Trail | None:
     steps = {_name(layer): layer for layer in layers}
-    dense: dict[str, Any] | None = None
+    # From the output down: the dense layers with what is computed of their outputs.
+    dense: list[tuple[Any, str]] = []
     activations: list[Any] = []
     first = False
     # Each step uses up one layer, so that a damaged circle ends, too.
@@ -82,31 +86,41 @@ def _follow(layers: Sequence[dict[str, Any]], name: str | None, index: int) -> T
         kind, config = step.get("class_name"), step.get("config")
         if not _is_kerass(step) or not isinstance(config, dict):
             break
-        if kind in ("Activation", _DENSE) and dense is None:
+        if kind in ("Activation", _DENSE) and not first:
             activations.append(config.get("activation"))
-            dense = step if kind == _DENSE else None
-        elif kind == _FIRST and dense is not None and not first and _takes_first(step):
+            if kind == _DENSE:
+                dense.append((_name(step), _effective(activations)))
+                activations = []
+        elif kind == _FIRST and dense and not activations and not first and _takes_first(step):
             first = True
         elif kind not in _PASSING:
             break
         name, index = _only_input(step)
-    # Of all the activations one may do something.
-    effective = [activation for activation in activations if activation != "linear"] or ["linear"]
     source = next((layer for layer in layers if _name(layer) == name), None)
-    if dense is None or source is None or name is None or len(effective) > 1 or effective[0] not in ACTIVATIONS:
+    if not dense or activations or source is None or name is None:
+        return None
+    (last, activation), *below = dense
+    if activation not in ACTIVATIONS or any(each not in HIDDEN for _, each in below):
         return None
     calls = source.get("inbound_nodes")
     if calls is not None and (not isinstance(calls, list) or len(calls) != 1):
         return None
     same = [_name(layer) for layer in layers if layer.get("class_name") == _DENSE]
     return Trail(
-        number=same.index(_name(dense)),
-        activation=effective[0],
+        number=same.index(last),
+        activation=activation,
+        hidden=tuple((same.index(each), HIDDEN[computed]) for each, computed in reversed(below)),
         source=name,
         index=index,
         first=first,
         positions=any(key == "masked_lm_positions" for key in _keys(calls)),
     )
+
+
+def _effective(activations: Sequence[Any]) -> str:
+    """The one activation that does something; "" where several do, or where it is no name."""
+    effective = [activation for activation in activations if activation != "linear"] or ["linear"]
+    return effective[0] if len(effective) == 1 and isinstance(effective[0], str) else ""
 
 
 def _linked(layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
