@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import berthub as hub
-from berthub.errors import InputError, TruncationWarning, UnsupportedModelError
+from berthub.errors import InputError, MissingDependencyError, TruncationWarning, UnsupportedModelError
 from support.needs import needs
 from support.sentence_transformers import make
 
@@ -235,3 +236,18 @@ def test_an_evaluator_of_theirs(both: Any) -> None:
 
     evaluator = EmbeddingSimilarityEvaluator(TEXTS[:4], TEXTS[2:], [0.1, 0.9, 0.4, 0.3], write_csv=False)
     assert evaluator(both[0]) == pytest.approx(evaluator(both[1]), abs=1e-5)
+
+
+def test_a_library_that_is_missing_or_old_is_named(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    bert = hub.load(models / "hf_bert", engine="numpy")
+    monkeypatch.delitem(sys.modules, "berthub.integrations.sentence_transformers", raising=False)
+    with monkeypatch.context() as old:
+        for kind in SentenceTransformer.__mro__[:2]:
+            old.delattr(kind, "_inference")
+        with pytest.raises(MissingDependencyError, match=r"6\.2 or later: pip install .* \(here is "):
+            bert.as_sentence_transformer()
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install -U 'sentence-transformers>=6\.2'$"):
+        bert.as_sentence_transformer()
