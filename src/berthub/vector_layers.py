@@ -1,4 +1,8 @@
-"""Layers that a vector passes after the network: dense layers, layer norms, scaling to length 1."""
+"""Layers that a vector passes after the network: dense layers, layer norms, scaling to length 1.
+
+They are computed by NumPy, on the few numbers that an engine gives back. The layers of a head (`berthub.head`) are
+trained, and so written over the operations of a backend.
+"""
 
 import math
 from abc import ABC, abstractmethod

@@ -176,7 +176,7 @@ def test_the_pooling_of_a_graph(edited: Edit, models: Path) -> None:
 
         folder = edited(edit)
         graph = OnnxGraph(folder / "model.onnx")
-        return graph_embedding(graph, read(folder).config, above=folder)
+        return graph_embedding(graph, above=folder)
 
     tokens, node = "last_hidden_state", helper.make_node
     mean = [

@@ -1,5 +1,9 @@
 import pytest
 
+from berthub.formats.huggingface.weights import KINDS
+from berthub.formats.native import CONFIG
+from berthub.formats.sentence_transformers.files import ENCODER_FILES, MODULES, PROMPTS
+from berthub.formats.table import FORMATS, Format
 from berthub.sources.selection import READ, SeveralModelsError, incomplete, model_folders, select
 
 SMALL = ("config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json")
@@ -169,3 +173,41 @@ def test_the_folders_that_hold_a_model() -> None:
 def test_what_is_read_is_said() -> None:
     for name in ("model.safetensors", "pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "*.gguf", "*.keras"):
         assert name in READ
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
+def test_what_marks_a_format_is_fetched(format: Format) -> None:
+    """The readers' table and the selection are apart, since neither imports the other."""
+    for alternative in format.marks[-1].split("|"):
+        marks = [mark.split("|")[0] for mark in format.marks[:-1]] + [alternative]
+        names = [mark.replace("*", "x") for mark in marks]
+        companions = {
+            "saved_model.pb": ["variables/variables.index", "variables/variables.data-00000-of-00001"],
+            "x.index": ["x.data-00000-of-00001"],
+        }
+        for name in [*names]:
+            names += companions.get(name, [])
+            if name.endswith(".index.json"):
+                base, _, suffix = name.removesuffix(".index.json").rpartition(".")
+                names.append(f"{base}-00001-of-00001.{suffix}")
+        if names == [CONFIG]:
+            names.append("model.safetensors")
+        found = select(names)
+        assert found is not None
+        assert {*found.files} == {*names}
+
+
+def test_the_kinds_of_weights_are_chosen_in_the_order_of_the_reader() -> None:
+    left = [kind.whole for kind in reversed(KINDS)]
+    for kind in KINDS:
+        found = select(["config.json", *left])
+        assert found is not None
+        assert found.weights == (kind.whole,)
+        left.remove(kind.whole)
+
+
+def test_what_sentence_transformers_says_is_fetched() -> None:
+    names = ["config.json", "model.safetensors", MODULES, PROMPTS, *ENCODER_FILES]
+    found = select(names)
+    assert found is not None
+    assert {*found.files} == {*names}

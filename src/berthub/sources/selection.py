@@ -184,7 +184,7 @@ def _best(listing: _Listing, folder: str) -> bool:
     return any(format(listing, folder) for format in _FORMATS)
 
 
-# What transformers calls its files: whole, or in shards with an index.
+# What transformers calls its files: whole, or in shards with an index; in the readers' order.
 _STEMS = (("model", ".safetensors"), ("pytorch_model", ".bin"), ("tf_model", ".h5"), ("flax_model", ".msgpack"))
 
 

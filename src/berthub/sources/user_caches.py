@@ -113,7 +113,7 @@ def _snapshot(handle: HuggingFaceModel, home: Path, commit: str) -> Snapshot:
         if name not in whole and not (fast and posixpath.basename(name) in _SPARE):
             missing.append(name)
     missing += _without_tokenizer(selection)
-    missing += [name for name in _module_files(folder, modules) if name not in whole and name not in missing]
+    missing += [name for name in _module_files(modules) if name not in whole and name not in missing]
     asked = bool(tree) or _MODULES in whole or (home / ".no_exist" / commit / _MODULES).exists()
     files = {name: _digest(folder / name, tree.get(name)) for name in selection.files}
     return Snapshot(folder, commit, files, tuple(dict.fromkeys(missing)), asked)
@@ -166,7 +166,7 @@ def _without_tokenizer(selection: Selection) -> list[str]:
     )
 
 
-def _module_files(folder: Path, modules: tuple[str, ...]) -> Iterator[str]:
+def _module_files(modules: tuple[str, ...]) -> Iterator[str]:
     """The settings that each module should have. A normalization has had none until lately."""
     for module in filter(None, modules):
         if "normalize" not in module.lower():

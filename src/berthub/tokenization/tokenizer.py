@@ -44,7 +44,7 @@ class TokenizedTexts(dict[str, Any]):
 
 
 class Tokenizer:
-    """A model's tokenizer: WordPiece as in Google's BERT, SentencePiece as in ALBERT, byte pairs as in RoBERTa.
+    """A model's tokenizer: WordPiece, SentencePiece, byte pairs, or a pipeline of Hugging Face's tokenizers library.
 
     `vocabulary` is a `Vocabulary`, the pieces of WordPiece, or the path of a `vocab.txt` or of a SentencePiece
     `.model`. `tokenization` says whose is matched, to the letter: `google`, that of BERT's and ALBERT's own

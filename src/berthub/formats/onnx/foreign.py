@@ -56,7 +56,7 @@ def read_foreign_onnx(
     checkpoint = read_huggingface(folder, given, vocabulary, arrays=arrays)
     check_graph(graph, checkpoint.config)
     origin = dataclasses.replace(checkpoint.origin, format=FORMAT)
-    embedding = graph_embedding(graph, checkpoint.config, above=folder)
+    embedding = graph_embedding(graph, above=folder)
     return dataclasses.replace(checkpoint, origin=origin, embedding=embedding)
 
 

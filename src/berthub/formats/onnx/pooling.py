@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from berthub.choices import Pooling
-from berthub.config import EncoderConfig
 from berthub.embedding import UNSAID, Embedding
 from berthub.formats.onnx.graph import Node, OnnxGraph
 from berthub.formats.sentence_transformers.files import MODULES, VECTOR
@@ -15,7 +14,7 @@ _PASSING = ("Identity", "Cast", "Expand", "Clip", "Max", "Unsqueeze", "Squeeze",
 _MOST_STEPS = 16
 
 
-def graph_embedding(graph: OnnxGraph, config: EncoderConfig, *, above: Path) -> Embedding:
+def graph_embedding(graph: OnnxGraph, *, above: Path) -> Embedding:
     """The vector of the graph's output `sentence_embedding`; nothing is said where there is none.
 
     Files of sentence-transformers in the folder `above` say more, and are read by themselves.

@@ -36,7 +36,7 @@ async def predict(call: Call, fields: Fields | None = None) -> Answer:
     call.ledger.task, call.ledger.single = "predict", single
     head = _head(service)
     if head.task == "tag":
-        ignored = _tag_options(fields, parameters, raw=raw)
+        ignored = _tag_options(parameters, raw=raw)
         if not all(isinstance(text, str) for text in texts):
             raise UnprocessableError("this model labels the words of single texts, not of pairs", where="inputs")
         tagged = await service.tags([str(text) for text in texts], terms=call.terms(), truncation=truncation)
@@ -132,7 +132,7 @@ def _labels_answer(logits: Logits, *, top: int | None, raw: bool, single: bool) 
     return list_answer(scores, write=write, floats=4 * scores.size, headers=headers)
 
 
-def _tag_options(fields: Fields, parameters: Fields | None, *, raw: bool) -> frozenset[str]:
+def _tag_options(parameters: Fields | None, *, raw: bool) -> frozenset[str]:
     """The labels whose words are left out: none, or where `parameters` come, "O" as in Hugging Face's pipelines."""
     if raw:
         raise UnprocessableError("raw_scores are not given for words: leave it out", where="raw_scores")
