@@ -53,9 +53,9 @@ def test_activations_are_told_apart(folder: Path, stored: str, activation: str) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "xlm-roberta"}, "model_type to 'xlm-roberta'; what is supported: albert, bert"),
+        ({"model_type": "t5"}, "model_type to 't5'; what is supported: albert, bert"),
         ({"model_type": "-", "architectures": "-"}, "model_type to None"),
-        ({"hidden_act": "silu"}, "hidden_act to 'silu'"),
+        ({"hidden_act": "quick_gelu"}, "hidden_act to 'quick_gelu'"),
         ({"position_embedding_type": "relative_key"}, "relative_key"),
         ({"is_decoder": True}, "decoder"),
     ],
