@@ -1,4 +1,4 @@
-"""Folders of tokenizers that run in a pipeline of the tokenizers library, with small vocabularies trained here."""
+"""Folders of Hugging Face's tokenizers, with small vocabularies trained here."""
 
 import io
 import itertools
@@ -67,7 +67,7 @@ KINDS = (
     "eurobert",
     "whole_unigram",
 )
-"""The folders that `write_tokenizer` can write: a class's `tokenizer.json`, or the older file alone."""
+"""Tokenizers that run in a pipeline of the tokenizers library: a class's `tokenizer.json`, or the older file alone."""
 
 
 def texts(count: int, *, seed: int = 0) -> list[str]:
@@ -77,7 +77,11 @@ def texts(count: int, *, seed: int = 0) -> list[str]:
 
 
 def write_tokenizer(kind: str, folder: Path, **config: Any) -> str:
-    """Write the tokenizer's files; the model_type that such a folder has. `config` are settings of its own."""
+    """Write the tokenizer's files; the model_type that such a folder has. `config` are settings of its own.
+
+    `kind` is one of `KINDS`, or a tokenizer of BERT or RoBERTa, which berthub runs itself: `bert_json`, `bert_lines`,
+    `roberta_json` and `roberta_files`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any]
     match kind:
@@ -100,6 +104,12 @@ def write_tokenizer(kind: str, folder: Path, **config: Any) -> str:
         case "mpnet_json" | "mpnet_lines":
             model_type, settings = "mpnet", {"tokenizer_class": "MPNetTokenizer", **_ROBERTA, "unk_token": "[UNK]"}
             _wordpieces(folder, json_too=kind.endswith("json"))
+        case "bert_json" | "bert_lines":
+            model_type, settings = "bert", {"tokenizer_class": "BertTokenizer"}
+            _bert(folder, json_too=kind.endswith("json"), lower_case=config.get("do_lower_case", True))
+        case "roberta_json" | "roberta_files":
+            model_type, settings = "roberta", {"tokenizer_class": "RobertaTokenizer", **_ROBERTA}
+            _roberta(folder, json_too=kind.endswith("json"))
         case "modernbert":
             model_type, settings = "modernbert", _modernbert(folder)
         case "eurobert":
@@ -181,6 +191,36 @@ def _wordpieces(folder: Path, *, json_too: bool) -> None:
         (folder / "tokenizer.json").write_text(json.dumps(stored))
     else:
         (folder / "vocab.txt").write_text("\n".join(sorted(pieces, key=pieces.__getitem__)) + "\n", encoding="utf-8")
+
+
+def _bert(folder: Path, *, json_too: bool, lower_case: bool) -> None:
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower_case)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.train_from_iterator(
+        _CORPUS * 4, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
+    )
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.decoder = decoders.WordPiece()
+    pieces = tokenizer.get_vocab()
+    if json_too:
+        (folder / "tokenizer.json").write_text(tokenizer.to_str())
+    else:
+        (folder / "vocab.txt").write_text("\n".join(sorted(pieces, key=pieces.__getitem__)) + "\n", encoding="utf-8")
+
+
+def _roberta(folder: Path, *, json_too: bool) -> None:
+    tokenizer = _byte_pairs(500, ["<s>", "<pad>", "</s>", "<unk>"])
+    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, normalized=False)])
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), True, False)
+    tokenizer.decoder = decoders.ByteLevel()
+    if json_too:
+        (folder / "tokenizer.json").write_text(tokenizer.to_str())
+        return
+    stored = json.loads(tokenizer.to_str())["model"]
+    (folder / "vocab.json").write_text(json.dumps(tokenizer.get_vocab()))
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, stored["merges"])]) + "\n")
 
 
 def _byte_pairs(size: int, special: Sequence[str], **model: Any) -> Tokenizer:
