@@ -6,7 +6,8 @@ transformers writes each folder, with random weights and a tokenizer of its kind
 types, truncation and decoded texts must be equal, and token vectors, every layer and the pooled vector on every engine.
 Then sentence-transformers' vectors and scores are compared. A table is printed; a cell is the largest difference as a
 share of the largest value, and the exit status is 1 where one is beyond 1e-5. `--trained` compares
-sentence-transformers folders instead, with sentences of `--sentences FILE`, one a line.
+sentence-transformers folders instead, with the sentences in the last column of `--sentences FILE`, tab-separated and
+with a header, or with the same texts without it.
 """
 
 import argparse
@@ -28,14 +29,12 @@ from berthub.formats.huggingface.tokenizer import read_tokenization
 from berthub.formats.settings import Settings
 from berthub.tokenization.decoding import decoded
 from support.compared_engines import ENGINES, FILES, difference, ours, theirs, weights_differ
-from support.compared_models import MODELS, make
+from support.compared_models import MODELS, comparable, make
 from support.compared_sentences import RECIPES, SCORES, recipe_row, score_row, trained_row
 from support.pipelines import texts
 from support.transformers_models import torch, transformers
 
 _BOUND = 1e-5
-# These give the piece of padding within a text no position in transformers, and one in berthub.
-_SKIP_PADDING = ("camembert", "data2vec-text", "mpnet", "roberta", "xlm-roberta")
 Row = dict[str, str | int | float]
 
 
@@ -92,8 +91,7 @@ def model_row(name: str, columns: list[str], given: list[Any], *, base: bool = F
         row: Row = {"ids": token_differences(folder, tokenizer, given)}
         if checkpoint.origin.unused:
             row["ids"] = f"unused weights: {checkpoint.origin.unused}"
-        if name.startswith(_SKIP_PADDING):
-            given = [text for text in given if "<pad>" not in str(text)]
+        given = comparable(name, given)
         ids, expected = theirs(folder, given, checkpoint)
         tokens = tokenizer.tokens(given, max_length=tokenizer.max_length)
         wrong = _unequal([each.tolist() for each in np.split(tokens.ids, tokens.row_splits[1:-1])], ids)
@@ -119,7 +117,7 @@ def _rows(options: argparse.Namespace, given: list[Any]) -> Iterator[tuple[str, 
         sentences = given
         if options.sentences is not None:
             lines = options.sentences.read_text(encoding="utf-8").splitlines()
-            sentences = [line.split("\t")[0] for line in lines][1 : options.texts + 1]
+            sentences = [line.rpartition("\t")[2] for line in lines][1 : options.texts + 1]
         for folder in options.trained:
             yield folder.name, trained_row(folder, options.engines, sentences)
         return

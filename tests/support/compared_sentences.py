@@ -12,7 +12,7 @@ from sentence_transformers.sentence_transformer.modules import LayerNorm, Poolin
 
 import berthub as hub
 from berthub.formats import read
-from support.compared_models import make
+from support.compared_models import comparable, make
 from support.transformers_models import torch
 
 __all__ = ["RECIPES", "SCORES", "recipe_row", "score_row", "trained_row"]
@@ -68,6 +68,7 @@ def _share(found: Any, expected: Any) -> float:
 def recipe_row(name: str, engines: Sequence[str], given: list[Any]) -> dict[str, float]:
     """Differences of vectors: plain ones and those with each prompt, pooled and not."""
     model, recipe = RECIPES[name]
+    given = comparable(model, given)
     row: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as place:
         plain = Path(place) / "plain"
@@ -116,6 +117,7 @@ def _vectors(folder: Path, engine: str, names: list[str | None], given: list[Any
 
 def score_row(name: str, engines: Sequence[str], given: list[Any]) -> dict[str, float]:
     """Differences of a cross-encoder's scores of pairs."""
+    given = comparable(name, given)
     first = [text if isinstance(text, str) else text[1] for text in given]
     pairs = [*zip(first, first[::-1], strict=True)]
     row = {}
