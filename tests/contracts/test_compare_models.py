@@ -4,15 +4,18 @@ import pytest
 
 from support.needs import needs
 
-pytestmark = needs("transformers", "sentence_transformers", "torch", "sentencepiece", "onnx", "onnxruntime")
+pytestmark = [
+    needs("transformers", "sentence_transformers", "torch", "sentencepiece", "onnx", "onnxruntime"),
+    pytest.mark.filterwarnings("ignore::berthub.errors.TruncationWarning"),
+]
 
 
-def test_a_model_gives_what_transformers_gives_on_every_engine() -> None:
+def test_a_model_gives_what_transformers_gives() -> None:
     from compare_models import failed, given_texts, model_row
 
-    columns = ["numpy", "openvino", "onnx", "torch", "ragged", "native", "sharded"]
-    row = model_row("deberta-v2", columns, given_texts(35))
-    assert [*row] == ["ids", *columns]
+    columns = ["numpy", "onnx", "ragged", "sharded"]
+    row = model_row("mobilebert", columns, given_texts(12))
+    assert [*row] == ["ids", "numpy", "onnx", "sharded"]  # Its tokens see their padding: it is not computed ragged.
     assert not failed(row), row
 
 
@@ -20,7 +23,7 @@ def test_scores_and_sentence_vectors_are_compared() -> None:
     from compare_models import failed, given_texts
     from support.compared_sentences import recipe_row, score_row
 
-    given = given_texts(35)
+    given = given_texts(12)
     for row in (
         recipe_row("layer norm", ["numpy", "native", "onnx"], given),
         score_row("xlm-roberta", ["numpy"], given),
