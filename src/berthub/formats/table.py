@@ -8,7 +8,7 @@ from typing import Any
 from berthub.checkpoint import Checkpoint
 from berthub.errors import CorruptFileError, ModelNotFoundError
 from berthub.formats.gguf import PATTERN, read_gguf_model
-from berthub.formats.huggingface.reader import read_huggingface
+from berthub.formats.huggingface.reader import ADAPTER, MERGE, read_huggingface
 from berthub.formats.huggingface.weights import FILES
 from berthub.formats.keras_hub import WEIGHTS, read_keras_hub
 from berthub.formats.keras_model import is_keras_model, read_keras_model
@@ -100,6 +100,8 @@ def find_model(folder: Path) -> tuple[Format, Path]:
         if looked_at > _FOLDERS:
             break
         level = [below for place in level for below in _folders(place)]
+    if (folder / ADAPTER).is_file():
+        raise ModelNotFoundError(f"{folder} holds no model, but an adapter (PEFT, {ADAPTER}): {MERGE}")
     wanted = "; ".join(f"{format.name}: {' + '.join(format.marks)}" for format in FORMATS)
     raise ModelNotFoundError(f"{folder} holds no model.\n  Looked for {wanted}.\n  Found {_contents(folder)}.")
 

@@ -58,11 +58,21 @@ def test_activations_are_told_apart(folder: Path, stored: str, activation: str) 
         ({"hidden_act": "quick_gelu"}, "hidden_act to 'quick_gelu'"),
         ({"position_embedding_type": "relative_key"}, "relative_key"),
         ({"is_decoder": True}, "decoder"),
+        ({"quantization_config": {"load_in_8bit": True}}, "has the weights quantized .quantization_config: "),
     ],
 )
 def test_other_models_are_refused(folder: Path, change: dict, message: str) -> None:
     _change(folder / "config.json", **change)
     with pytest.raises(UnsupportedModelError, match=message):
+        read(folder)
+
+
+def test_an_adapter_is_refused(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(UnsupportedModelError, match=r"an adapter beside its model .*merge_and_unload"):
+        read(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelNotFoundError, match=r"no model, but an adapter .*merge_and_unload"):
         read(folder)
 
 

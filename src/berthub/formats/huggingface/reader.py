@@ -22,8 +22,12 @@ from berthub.formats.settings import Settings, look_up
 from berthub.formats.vocabularies import with_special_tokens
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["read_huggingface"]
+__all__ = ["ADAPTER", "MERGE", "read_huggingface"]
 
+ADAPTER = "adapter_config.json"
+"""The file that shows an adapter (PEFT)."""
+MERGE = "merge it into the model that it changes (merge_and_unload), save the result (save_pretrained), and load that"
+"""What to do with one."""
 FORMAT = "Hugging Face folder"
 
 _TABLE, _POOLER, _PREDICTIONS = "bert/embeddings/word_embeddings", "bert/pooler/dense", "cls/predictions/"
@@ -44,6 +48,11 @@ def read_huggingface(
     `arrays` are its weights under transformers' names, where they were read from another kind of file.
     """
     path = folder / "config.json"
+    if (folder / ADAPTER).is_file():
+        raise UnsupportedModelError(
+            f"{folder} has an adapter beside its model ({ADAPTER}), with which transformers computes other vectors: "
+            f"{MERGE}; without the adapter, remove {ADAPTER}"
+        )
     stored = read_json(path)
     architecture = _architecture(stored, path)
     stored = architecture.normalized(stored, str(path))
@@ -125,6 +134,11 @@ def _refuse_other_settings(architecture: Architecture, stored: Mapping[str, Any]
         )
     if stored.get("is_decoder"):
         raise UnsupportedModelError(f"{path} is a decoder (is_decoder); encoders are supported")
+    if (quantized := stored.get("quantization_config")) is not None:
+        raise UnsupportedModelError(
+            f"{path} has the weights quantized (quantization_config: {quantized!r:.120}), which is not computed here: "
+            "load a model that is not, or dequantize it (transformers: model.dequantize())"
+        )
     for key, value in architecture.must_be.items():
         if stored.get(key, value) != value:
             raise UnsupportedModelError(f"{path} sets {key} to {stored[key]!r}; what is supported: {value!r}")
