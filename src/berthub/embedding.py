@@ -5,6 +5,7 @@ import dataclasses
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Self, cast
 
@@ -33,6 +34,11 @@ _IN_WORDS: dict[Pooling, str] = {
 _SHORTEST = 3
 _SHOWN = 5
 _LONGEST_PROMPT_SHOWN = 60
+_MOST_NAMES_SHOWN = 20
+# Of poolings, whose vectors are joined, and of layers: a short file must not make vectors of any width.
+_MOST_STEPS = 100
+# It stands before every text, and is tokenized with each.
+_LONGEST_PROMPT = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +69,10 @@ class Embedding:
         faults = []
         if not isinstance(self.poolings, tuple) or any(each not in POOLINGS for each in self.poolings):
             faults.append(f"pooling must be one of {', '.join(POOLINGS)}, or several, not {self.poolings!r}")
+        if max(len(self.poolings), len(self.layers)) > _MOST_STEPS:
+            faults.append(
+                f"there are {len(self.poolings):,} poolings and {len(self.layers):,} layers, and may be {_MOST_STEPS}"
+            )
         for name in ("normalize", "include_prompt"):
             if not isinstance(getattr(self, name), bool):
                 faults.append(f"{name} must be true or false, not {getattr(self, name)!r}")
@@ -76,7 +86,11 @@ class Embedding:
             isinstance(each, str) for each in (*self.prompts, *self.prompts.values())
         ):
             faults.append(f"prompts must be strings by their names, not {self.prompts!r:.80}")
-        elif self.default_prompt is not None and self.default_prompt not in self.prompts:
+        elif (longest := max(map(len, self.prompts.values()), default=0)) > _LONGEST_PROMPT:
+            faults.append(f"a prompt has {longest:,} characters, and may have {_LONGEST_PROMPT:,}")
+        elif self.default_prompt is not None and (
+            not isinstance(self.default_prompt, str) or self.default_prompt not in self.prompts
+        ):
             faults.append(f"the default prompt {self.default_prompt!r:.80} is none of the prompts")
         if self.similarity is not None and self.similarity not in SIMILARITIES:
             faults.append(f"similarity must be one of {', '.join(SIMILARITIES)}, not {self.similarity!r:.80}")
@@ -150,7 +164,9 @@ class Embedding:
         if prompt_name is None:
             return "" if self.default_prompt is None else self.prompts[self.default_prompt]
         if not isinstance(prompt_name, str) or prompt_name not in self.prompts:
-            there = ", ".join(self.prompts) or "none"
+            there = ", ".join(f"{name:.80}" for name in islice(self.prompts, _MOST_NAMES_SHOWN)) or "none"
+            more = len(self.prompts) - _MOST_NAMES_SHOWN
+            there += f", and {more:,} more" if more > 0 else ""
             raise InputError(f"the model has no prompt called {prompt_name!r:.80}; there are: {there}")
         return self.prompts[prompt_name]
 

@@ -83,6 +83,8 @@ class DenseLayer(VectorLayer):
                 f"the activation of a dense layer is {self.activation!r}; known are {', '.join(VECTOR_ACTIVATIONS)}"
             )
         shape = self.kernel.shape
+        if len(shape) != 2 or 0 in shape:
+            raise CheckpointError(f"the kernel of a dense layer should be of shape [in, out]; it is {list(shape)}")
         shapes = {"bias": (self.bias, shape[1:]), "shortcut": (self.shortcut, shape)}
         for name, (array, expected) in shapes.items():
             if array is not None and array.shape != expected:

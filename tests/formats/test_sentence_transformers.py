@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import berthub as hub
@@ -10,6 +11,8 @@ from berthub.embedding import UNSAID, Embedding
 from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.huggingface.writer import write_huggingface
+from berthub.formats.sentence_transformers.layers import write_layer
+from berthub.vector_layers import DenseLayer
 from support.sentence_transformers import add, cased, make, modules, pooling
 from support.vocabularies import byte_bpe, with_vocabulary
 
@@ -191,6 +194,7 @@ def test_arguments_that_change_nothing(models: Path, tmp_path: Path, settings: A
 
 
 TWO = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Pooling", "2_Pooling")]
+ENCODER = modules(("Transformer", ""))
 EARLY = [("Transformer", ""), ("Normalize", "1_Normalize"), ("Pooling", "1_Pooling")]
 
 
@@ -212,6 +216,9 @@ EARLY = [("Transformer", ""), ("Normalize", "1_Normalize"), ("Pooling", "1_Pooli
         ("modules.json", modules(*EARLY), CheckpointError, "in 1_Normalize stands before any pooling"),
         ("modules.json", modules(("Pooling", "1_Pooling")), CheckpointError, "no module of the kind Transformer"),
         ("modules.json", modules(("Transformer", "0_Transformer")), CheckpointError, "names 0_Transformer as the enc"),
+        ("modules.json", modules(*[("Transformer", "")] * 101), CorruptFileError, "lists 101 modules, .* at most 100"),
+        ("modules.json", [*ENCODER, {**ENCODER[0], "path": "x"}], CorruptFileError, "entry 1 .* name 0 of another"),
+        ("modules.json", modules(*TWO[:2], ("Dense", "2")), CorruptFileError, "2/config.json is missing, and modules"),
         ("1_Pooling/config.json", None, CorruptFileError, "config.json is missing, and modules.json names it"),
         ("1_Pooling/config.json", "{", CorruptFileError, "1_Pooling/config.json is no valid JSON"),
         ("1_Pooling/config.json", [], CorruptFileError, "where an object is expected"),
@@ -248,6 +255,18 @@ def test_files_that_are_damaged_or_contradict_each_other(
     make(models, tmp_path, MEAN, normalize=True)
     add(tmp_path, name, value)
     with pytest.raises(error, match=message):
+        read(tmp_path)
+
+
+def test_a_layer_that_is_named_twice_is_refused(models: Path, tmp_path: Path) -> None:
+    make(models, tmp_path, MEAN)
+    layer = DenseLayer(kernel=np.eye(32, dtype=np.float32))
+    (tmp_path / "2_Dense").mkdir()
+    write_layer(layer, tmp_path / "2_Dense")
+    add(tmp_path, "modules.json", modules(*TWO[:2], ("Dense", "2_Dense")))
+    assert len(read(tmp_path).embedding.layers) == 1
+    add(tmp_path, "modules.json", modules(*TWO[:2], ("Dense", "2_Dense"), ("Dense", "./2_Dense/")))
+    with pytest.raises(CorruptFileError, match="twice: each layer has a folder of its own"):
         read(tmp_path)
 
 

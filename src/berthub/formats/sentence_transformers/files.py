@@ -46,6 +46,8 @@ VECTOR = "sentence_embedding"
 """What modules call the vector that they take and give."""
 
 _LONGEST_SHOWN = 60
+# Models have fewer than ten. Each entry makes a layer, so a short file must not name one folder very often.
+_MOST_MODULES = 100
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,11 @@ class Module:
 def modules(path: Path) -> list[Module]:
     """The entries of `modules.json`; `CorruptFileError` for others than it can have."""
     found = []
-    for index, entry in enumerate(read_json_list(path)):
+    names = set()
+    entries = read_json_list(path)
+    if len(entries) > _MOST_MODULES:
+        raise CorruptFileError(f"{path} lists {len(entries):,} modules, and a model has at most {_MOST_MODULES}")
+    for index, entry in enumerate(entries):
         if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("path", "type")):
             raise CorruptFileError(
                 f"entry {index} of {path} should be an object with the strings path and type; it is {shown(entry)}"
@@ -82,6 +88,11 @@ def modules(path: Path) -> list[Module]:
             raise CorruptFileError(
                 f"entry {index} of {path} names the folder {shown(module.path)}, which is not inside its own"
             )
+        if (name := entry.get("name")) is not None:
+            if str(name) in names:
+                # There the later module takes the earlier one's place.
+                raise CorruptFileError(f"entry {index} of {path} has the name {shown(name)} of another one")
+            names.add(str(name))
         found.append(module)
     if not found:
         raise CorruptFileError(f"{path} lists no module")

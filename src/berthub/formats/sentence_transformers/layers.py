@@ -12,7 +12,7 @@ from berthub.containers.files import read_json
 from berthub.containers.safetensors import write_safetensors
 from berthub.errors import CheckpointError, CorruptFileError, UnsupportedModelError
 from berthub.formats.huggingface.weights import FILES, read_weights
-from berthub.formats.sentence_transformers.files import VECTOR, Module, shown
+from berthub.formats.sentence_transformers.files import MODULES, VECTOR, Module, shown
 from berthub.vector_layers import DenseLayer, NormLayer, UnitLength, VectorActivation, VectorLayer
 
 __all__ = ["UnreadModuleError", "module_name", "read_layer", "write_layer"]
@@ -41,7 +41,10 @@ class UnreadModuleError(Exception):
 def read_layer(above: Path, module: Module) -> VectorLayer:
     """The layer of a module called Dense or LayerNorm; `UnreadModuleError` names what is not supported of it."""
     folder = above / module.path
-    stored = read_json(folder / "config.json")
+    path = folder / "config.json"
+    if not path.is_file():
+        raise CorruptFileError(f"{path} is missing, and {MODULES} names it: fetch the whole folder of the model")
+    stored = read_json(path)
     for key in _ENDS:
         if stored.get(key) not in (None, VECTOR):
             raise UnreadModuleError(f"{module}, whose {key} is {shown(stored[key])}")

@@ -84,6 +84,7 @@ class _Findings:
         self._unsupported: list[str] = []
         self._poolings: list[str] = []
         self._layers: list[VectorLayer] = []
+        self._layer_folders: set[Path] = set()
         self._prompts: dict[str, str] = {}
         self._default_prompt: str | None = None
         self._include_prompt = True
@@ -264,6 +265,11 @@ class _Findings:
         if before and not self._unsupported:
             self._unsupported.append(f"{module} before the pooling")
             return
+        folder = (above / module.path).resolve()
+        if folder in self._layer_folders:
+            # Files of half precision grow when they are read, and would do so once more with each entry.
+            raise CorruptFileError(f"{above / MODULES} names {module} twice: each layer has a folder of its own")
+        self._layer_folders.add(folder)
         try:
             self._layers.append(read_layer(above, module))
         except UnreadModuleError as error:
