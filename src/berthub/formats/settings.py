@@ -39,7 +39,8 @@ def look_up(table: Mapping[str, Any], value: object, *, setting: str, source: st
     """`table[value]`, or an `UnsupportedModelError` that lists what the table knows."""
     if isinstance(value, str) and value in table:
         return table[value]
-    raise UnsupportedModelError(f"{source} sets {setting} to {value!r}; what is supported: {', '.join(sorted(table))}")
+    known = ", ".join(sorted(table))
+    raise UnsupportedModelError(f"{source} sets {setting} to {value!r:.200}; what is supported: {known}")
 
 
 class Settings:

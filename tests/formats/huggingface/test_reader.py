@@ -58,6 +58,7 @@ def test_activations_are_told_apart(folder: Path, stored: str, activation: str) 
         ({"hidden_act": "quick_gelu"}, "hidden_act to 'quick_gelu'"),
         ({"position_embedding_type": "relative_key"}, "relative_key"),
         ({"is_decoder": True}, "decoder"),
+        ({"model_type": "x" * 1000}, r"model_type to 'x{199}; what is supported"),
         ({"quantization_config": {"load_in_8bit": True}}, "has the weights quantized .quantization_config: "),
     ],
 )

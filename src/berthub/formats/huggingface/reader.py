@@ -130,7 +130,7 @@ def _refuse_other_settings(architecture: Architecture, stored: Mapping[str, Any]
     positions = stored.get("position_embedding_type", "absolute")
     if positions != "absolute":
         raise UnsupportedModelError(
-            f"{path} uses position embeddings of type {positions!r}; absolute ones are supported"
+            f"{path} uses position embeddings of type {positions!r:.200}; absolute ones are supported"
         )
     if stored.get("is_decoder"):
         raise UnsupportedModelError(f"{path} is a decoder (is_decoder); encoders are supported")
@@ -141,7 +141,7 @@ def _refuse_other_settings(architecture: Architecture, stored: Mapping[str, Any]
         )
     for key, value in architecture.must_be.items():
         if stored.get(key, value) != value:
-            raise UnsupportedModelError(f"{path} sets {key} to {stored[key]!r}; what is supported: {value!r}")
+            raise UnsupportedModelError(f"{path} sets {key} to {stored[key]!r:.200}; what is supported: {value!r}")
 
 
 def _refuse_foreign_parts(architecture: Architecture, table: str, unknown: Sequence[str], folder: Path) -> None:
@@ -214,5 +214,5 @@ def _put_config(settings: Settings, architecture: Architecture, stored: Mapping[
 def _number(values: Mapping[str, Any], key: str, path: Path) -> int:
     value = values[key]
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise CorruptFileError(f"{path} sets {key} to {value!r}, which is no number of rows")
+        raise CorruptFileError(f"{path} sets {key} to {value!r:.200}, which is no number of rows")
     return value

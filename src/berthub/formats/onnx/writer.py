@@ -37,7 +37,8 @@ def write_onnx(checkpoint: Checkpoint, folder: Path) -> None:
 
     Inputs are `input_ids`, `attention_mask` and `token_type_ids`, int64 [batch, sequence]; outputs `sequence_output`
     [batch, sequence, hidden] and, where the model has it, `pooled_output` [batch, hidden], float32. Where the model's
-    files say how sentence vectors are made, there is `sentence_embedding` [batch, width]. A masked-language-model head
+    files say how sentence vectors are made, there is `sentence_embedding` [batch, width]; it pools the ids of a prompt,
+    too, also where the model's own vectors leave them out (`include_prompt`). A masked-language-model head
     adds the optional input `masked_lm_positions`, int64 [batch, positions] (without it: none), and `mlm_logits`
     [batch, positions, vocabulary]; a fine-tuned head adds `logits`, [batch, labels] or [batch, sequence, labels].
     Weights of more than 2 GB lie in `model.onnx.data`. Raises `MissingDependencyError` where the onnx library is not

@@ -66,7 +66,7 @@ def _normalized(stored: dict[str, Any], source: str) -> dict[str, Any]:
         made["convolution"] = look_up(_CONVOLUTIONS, given["conv_act"], setting="conv_act", source=source)
     for key, value in must_be.items():
         if given.get(key, value) != value:
-            raise UnsupportedModelError(f"{source} sets {key} to {given[key]!r}; what is supported: {value!r}")
+            raise UnsupportedModelError(f"{source} sets {key} to {given[key]!r:.200}; what is supported: {value!r}")
     return {**stored, **made}
 
 

@@ -62,7 +62,7 @@ def _published(stored: dict[str, Any], source: str) -> dict[str, Any]:
     """The configuration of Nomic's own code in the terms of transformers."""
     for key, (supported, left_out) in _PUBLISHED.items():
         if (value := stored.get(key, left_out)) != supported:
-            raise UnsupportedModelError(f"{source} sets {key} to {value!r}; what is supported: {supported!r}")
+            raise UnsupportedModelError(f"{source} sets {key} to {value!r:.200}; what is supported: {supported!r}")
     activation = stored.get("activation_function")
     if activation not in _GATED:
         raise UnsupportedModelError(
