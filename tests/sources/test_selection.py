@@ -152,6 +152,13 @@ def test_a_keras_model_keeps_what_tells_it_from_a_preset() -> None:
     assert found.files == tuple(sorted(names))
 
 
+def test_an_adapter_beside_a_model_is_seen() -> None:
+    found = select(("adapter_config.json", "adapter_model.safetensors", "config.json", "model.safetensors"))
+    assert found is not None
+    assert "adapter_config.json" in found.files
+    assert select(("adapter_config.json", "adapter_model.safetensors")) is None
+
+
 def test_missing_shards() -> None:
     assert incomplete(["model.safetensors", "a/variables.data-00000-of-00001"]) == []
     assert incomplete(["m-00001-of-00002.bin", "m-00002-of-00002.bin"]) == []

@@ -27,6 +27,8 @@ _SETTINGS = (
     "special_tokens_map.json",
     # Tells a model that Keras saved from a preset of KerasHub.
     "metadata.json",
+    # Tells that the model is another one with its adapter, which the reader refuses.
+    "adapter_config.json",
     # berthub's own folders, but for the weights.
     "berthub.json", "quantization.safetensors", "added_pieces.json",
     # What sentence-transformers says of texts and vectors.
