@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import berthub as hub
+from berthub.engines.create import create_engine
 from berthub.engines.numpy import NumpyOps
 from berthub.errors import InputError
+from support.tiny import tiny_checkpoint
 
 _INPUTS = {
     "input_word_ids": np.array([[2, 7, 8, 9, 3], [2, 7, 3, 0, 0]]),
@@ -109,3 +111,16 @@ def test_what_are_no_names_is_refused(load: Any, names: Any) -> None:
     for call in (lambda: encoder(_INPUTS, outputs=names), lambda: encoder.encode(["a"], outputs=names)):
         with pytest.raises(InputError, match="no name of an output"):
             call()
+
+
+def test_a_model_without_token_types_takes_those_that_a_tokenizer_gives_to_pairs() -> None:
+    checkpoint = tiny_checkpoint("distilbert")
+    bert = hub.Encoder(checkpoint, hub.Tokenizer.from_checkpoint(checkpoint), create_engine(checkpoint, engine="numpy"))
+    pairs = [("w1 w2", "w3")]
+    tokens = bert.tokenizer(pairs, return_tensors="np")
+    assert tokens["token_type_ids"].max() == 1
+    np.testing.assert_allclose(
+        bert(tokens)["sequence_output"], bert.encode(pairs)["sequence_output"], rtol=0, atol=1e-6
+    )
+    with pytest.raises(InputError, match="the type_ids must be from 0 to 1"):
+        bert({**tokens, "token_type_ids": tokens["token_type_ids"] + 1})

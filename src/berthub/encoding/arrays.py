@@ -1,5 +1,6 @@
 """Check model inputs that come as arrays, by TF Hub's or Hugging Face's names or as a list; convert to int32."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from berthub.config import EncoderConfig
 from berthub.errors import InputError
 from berthub.networks.interface import POSITIONS
+from berthub.networks.network import weight_shapes
 
 __all__ = ["ArrayInputs", "array_inputs", "check_ranges", "inputs_by_name", "sizes_of"]
 
@@ -85,7 +87,14 @@ def check_ranges(named: Mapping[str, npt.NDArray[Any]], config: EncoderConfig, *
 
 def sizes_of(config: EncoderConfig, *, width: Any) -> dict[str, Any]:
     """The number of values that each input can have, from 0 on."""
-    return {"ids": config.vocab_size, "mask": 2, "type_ids": config.type_vocab_size, "positions": width}
+    return {"ids": config.vocab_size, "mask": 2, "type_ids": _token_types(config), "positions": width}
+
+
+@functools.lru_cache(maxsize=64)
+def _token_types(config: EncoderConfig) -> int:
+    # A model without a table of types ignores them, and a tokenizer gives two to pairs all the same.
+    table = any(name.endswith("token_type_embeddings") for name in weight_shapes(config))
+    return config.type_vocab_size if table else max(2, config.type_vocab_size)
 
 
 def inputs_by_name(inputs: Any) -> dict[str, Any]:
