@@ -11,8 +11,10 @@ import numpy as np
 from berthub.checkpoint import Checkpoint, Origin
 from berthub.errors import InputError
 from berthub.formats.native import write_native
+from berthub.formats.tensorflow.keras_export_names import RESOURCE
 from berthub.formats.vocabularies import read_vocabulary_files, write_vocabulary_files
 from berthub.networks.network import weight_shapes
+from berthub.training.exported_parts import exported_files, marked
 from berthub.training.forward import forward
 from berthub.training.layer_inputs import INPUT_NAMES, checked_inputs, input_tensors, valid_rows
 from berthub.training.layer_model import ModelDescription, read_model
@@ -155,7 +157,7 @@ class KerasLayer(keras.layers.Layer):
             input_tensors(inputs, pad=self.pad),
             wanted=wanted_outputs(self.output_key, self.config),
         )
-        return chosen_outputs(outputs, self.output_key, self.config)
+        return chosen_outputs(marked(outputs), self.output_key, self.config)
 
     def compute_output_spec(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """The shapes of the outputs; given, since Keras would find them by running the layer on made-up lengths."""
@@ -231,6 +233,12 @@ class KerasLayer(keras.layers.Layer):
         """Keep the vocabulary with the model that Keras saves."""
         if self.vocabulary is not None:
             write_vocabulary_files(self.vocabulary, Path(folder))
+
+    def _trackable_children(self, save_type: str = "checkpoint", **options: Any) -> dict[str, Any]:
+        """TensorFlow's children of the layer; in a SavedModel also the description and the vocabulary."""
+        children: dict[str, Any] = super()._trackable_children(save_type, **options)
+        files = exported_files(self) if save_type == "savedmodel" else None
+        return children if files is None else {**children, RESOURCE: files}
 
     def load_assets(self, folder: str) -> None:
         """Take the vocabulary from a model that Keras saved."""

@@ -25,6 +25,7 @@ from berthub.formats.native import CONFIG, read_description, read_embedding
 from berthub.formats.renaming import rename
 from berthub.formats.settings import Settings
 from berthub.formats.tensorflow.graph import Graph
+from berthub.formats.tensorflow.keras_export import is_undescribed_layer, read_keras_export
 from berthub.formats.tensorflow.saved_model_head import find_dense_head
 from berthub.formats.tensorflow.saved_model_metadata import (
     KerasLayer,
@@ -68,6 +69,9 @@ def read_saved_model(
     bundle_prefix = folder / "variables" / "variables"
     bundle = TensorBundle(bundle_prefix)
     objects = SavedObjects(meta_graph, bundle, source=path)
+    exported = read_keras_export(folder, meta_graph, objects, bundle, given, vocabulary)
+    if exported is not None:
+        return exported
     encoder = objects.encoder()
     described = read_description(folder / DESCRIPTION) if (folder / DESCRIPTION).exists() else {}
     description = config_from_dict(described["config"]) if described else None
@@ -174,6 +178,12 @@ def _weights(
     renamed, unknown = rename([layered[variable.name] for variable in found], rules(kind))
     if description is not None:
         renamed |= {name: name for name in unknown if name in weight_shapes(description)}
+    if _TABLE not in renamed and is_undescribed_layer(objects):
+        raise UnsupportedModelError(
+            f"{path} was exported from a model with a berthub.KerasLayer, without the layer's description and "
+            "vocabulary: it had no vocabulary, Keras's backend was not TensorFlow, or an older berthub wrote it. Save "
+            "the model as a .keras file, or the layer by itself (layer.save(folder)), and load that"
+        )
     if _TABLE not in renamed:
         names = sorted({variable.name for variable in objects.all_variables})
         raise UnsupportedModelError(

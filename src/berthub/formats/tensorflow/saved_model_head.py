@@ -1,14 +1,14 @@
 """The dense layer that a fine-tuned Keras 2 model has on the pooled output of its encoder."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from berthub.config import EncoderConfig
 from berthub.containers.tensorbundle import TensorBundle
 from berthub.formats.dense_head import ACTIVATIONS, head_of_dense
 from berthub.formats.tensorflow.saved_model_metadata import KerasLayer
-from berthub.formats.tensorflow.saved_model_objects import SavedObjects, Variable
+from berthub.formats.tensorflow.saved_model_objects import SavedObjects, Variable, leaves
 from berthub.head import Head
 
 __all__ = ["DenseHead", "find_dense_head"]
@@ -157,7 +157,7 @@ def _outputs(objects: SavedObjects, functions: Sequence[str]) -> list[str]:
     """What the encoder returns, flat: for each tensor its name in the dict, or its place in the list."""
     for name in functions:
         if name in objects.functions:
-            flat = list(_leaves(objects.functions[name].output_signature))
+            flat = list(leaves(objects.functions[name].output_signature))
             if len(flat) > 1:
                 return [path[0] for path, _ in flat]
     return []
@@ -174,22 +174,8 @@ def _length(objects: SavedObjects, layer: int) -> int | None:
         leaf.tensor_spec_value.shape.dim[1].size
         for name in objects.functions_of(called)
         if name in objects.functions
-        for path, leaf in _leaves(objects.functions[name].canonicalized_input_signature)
+        for path, leaf in leaves(objects.functions[name].canonicalized_input_signature)
         if path[-1:] == ("input_word_ids",) and len(leaf.tensor_spec_value.shape.dim) == 2
     }
     length = lengths.pop() if len(lengths) == 1 else None
     return length if length is not None and length >= _LEAST_LENGTH else None
-
-
-def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The tensors in a structure, in the order in which TensorFlow flattens it: dicts by their sorted keys."""
-    if value.HasField("dict_value"):
-        inner = {entry.key: entry.value for entry in value.dict_value.fields}
-    elif value.HasField("list_value") or value.HasField("tuple_value"):
-        values = (*value.list_value.values, *value.tuple_value.values)
-        inner = {str(index): item for index, item in enumerate(values)}
-    else:
-        yield path, value
-        return
-    for key in sorted(inner) if value.HasField("dict_value") else inner:
-        yield from _leaves(inner[key], (*path, key))

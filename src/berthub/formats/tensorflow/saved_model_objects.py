@@ -11,7 +11,7 @@ from berthub.containers.tensorbundle import TensorBundle
 from berthub.errors import CheckpointError, CorruptFileError
 from berthub.formats.tensorflow.saved_model_names import is_word_embeddings
 
-__all__ = ["SavedObjects", "Variable"]
+__all__ = ["SavedObjects", "Variable", "leaves"]
 
 _CHECKPOINT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -152,6 +152,17 @@ class SavedObjects:
             return None
         return asset(self._source.parent, self._assets[index])
 
+    def owners(self, name: str) -> list[int]:
+        """The objects that have an asset `name`."""
+        nodes = range(len(self._nodes))
+        found = ((node, self.child(node, name)) for node in nodes)
+        return [node for node, child in found if child is not None and self._nodes[child].HasField("asset")]
+
+    def assets(self, node: int) -> dict[str, Path]:
+        """The files of the object's assets, by their names there."""
+        found = {name: self.asset(node, name) for name, _ in self._children(node)}
+        return {name: path for name, path in found.items() if path is not None}
+
     def _children(self, node: int) -> Iterator[tuple[str, int]]:
         for child in self._nodes[node].children if node < len(self._nodes) else ():
             if 0 <= child.node_id < len(self._nodes):
@@ -209,3 +220,17 @@ def _variables_of(node: Any, bundle: TensorBundle) -> Iterator[Variable]:
     for attribute in node.attributes:
         if attribute.full_name and attribute.checkpoint_key in bundle:
             yield Variable(attribute.full_name, attribute.checkpoint_key)
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The tensors in a structure, in the order in which TensorFlow flattens it: dicts by their sorted keys."""
+    if value.HasField("dict_value"):
+        inner = {entry.key: entry.value for entry in value.dict_value.fields}
+    elif value.HasField("list_value") or value.HasField("tuple_value"):
+        values = (*value.list_value.values, *value.tuple_value.values)
+        inner = {str(index): item for index, item in enumerate(values)}
+    else:
+        yield path, value
+        return
+    for key in sorted(inner) if value.HasField("dict_value") else inner:
+        yield from leaves(inner[key], (*path, key))
