@@ -20,6 +20,7 @@ from berthub.errors import (
 from berthub.formats import read
 from support.gguf_files import write_gguf
 from support.needs import needs
+from support.tiny import tiny_checkpoint
 
 pytestmark = needs("gguf")
 TEXTS = ["The music was great.", "Not so good, they said [MASK] unbelievable!", ""]
@@ -59,6 +60,17 @@ def test_ids_and_vectors(bert: Checkpoint, models: Path, tmp_path: Path) -> None
     np.testing.assert_allclose(saved, found.embed(TEXTS), rtol=0, atol=1e-5)
 
 
+def test_nomic_bert(tmp_path: Path) -> None:
+    nomic = tiny_checkpoint("nomic_bert")
+    path = write_gguf(nomic, tmp_path / "nomic.gguf", architecture="nomic-bert")
+    found = read(path)
+    said = {"pooler": True, "mlm": nomic.config.mlm, "tokenization": nomic.config.tokenization}
+    assert found.config.to_dict() | said == nomic.config.to_dict()
+    assert found.weights.keys() == {name for name in nomic.weights if "pooler" not in name and "cls/" not in name}
+    for name, weight in found.weights.items():
+        np.testing.assert_array_equal(weight, nomic.weights[name], err_msg=name)
+
+
 @pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0"])
 def test_other_kinds_as_the_library_reads_them(bert: Checkpoint, tmp_path: Path, kind: str) -> None:
     import gguf
@@ -77,8 +89,8 @@ def test_other_kinds_as_the_library_reads_them(bert: Checkpoint, tmp_path: Path,
 
 def test_what_is_refused(bert: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "bert.gguf"
-    with pytest.raises(UnsupportedModelError, match="architecture 'nomic-bert'"):
-        read(write_gguf(bert, path, architecture="nomic-bert"))
+    with pytest.raises(UnsupportedModelError, match="architecture to 'nomic-bert-moe'"):
+        read(write_gguf(bert, path, architecture="nomic-bert-moe"))
     with pytest.raises(UnsupportedModelError, match=r"tokenizer of the kind 'gpt2'.*vocabulary=PATH"):
         read(write_gguf(bert, path, tokenizer="gpt2"))
     with pytest.raises(UnsupportedModelError, match=r"is of the kind Q4_0.*Files of F32"):

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
+from berthub.networks.nomic_bert import NomicBertConfig
 
 __all__ = ["write_gguf"]
 
@@ -19,6 +20,7 @@ _LAYER = {
     "attention/self/query": "attn_q",
     "attention/self/key": "attn_k",
     "attention/self/value": "attn_v",
+    "attention/self/qkv": "attn_qkv",
     "attention/output/dense": "attn_output",
     "attention/output/LayerNorm": "attn_output_norm",
     "intermediate/dense": "ffn_up",
@@ -63,9 +65,13 @@ def write_gguf(
     writer.add_pad_token_id(ids["[PAD]"])
     writer.add_unk_token_id(ids["[UNK]"])
     writer.add_mask_token_id(ids["[MASK]"])
+    weights = dict(checkpoint.weights)
+    if isinstance(config, NomicBertConfig):
+        writer.add_rope_freq_base(config.rotary_theta)
+        weights = _packed(weights)
     stored = gguf.GGMLQuantizationType[kind]
-    for name, weight in checkpoint.weights.items():
-        theirs = _name(name)
+    for name, weight in weights.items():
+        theirs = _name(name, gated=isinstance(config, NomicBertConfig))
         if theirs is None:
             continue
         array: npt.NDArray[Any] = np.ascontiguousarray(weight.T if name.endswith("/kernel") else weight)
@@ -80,7 +86,17 @@ def write_gguf(
     return path
 
 
-def _name(name: str) -> str | None:
+def _packed(weights: dict[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
+    """The weights with one kernel for queries, keys and values."""
+    found = dict(weights)
+    for name in weights:
+        if name.endswith("/query/kernel"):
+            parts = [found.pop(name.replace("query", part)) for part in ("query", "key", "value")]
+            found[name.replace("query", "qkv")] = np.concatenate(parts, axis=1)
+    return found
+
+
+def _name(name: str, *, gated: bool) -> str | None:
     parts = name.split("/")
     if parts[-1] in _TABLES:
         return f"{_TABLES[parts[-1]]}.weight"
@@ -89,6 +105,8 @@ def _name(name: str) -> str | None:
         return f"token_embd_norm.{end}"
     if parts[1] != "encoder":
         return None
+    if gated and parts[3] == "intermediate":
+        return f"blk.{parts[2].removeprefix('layer_')}.{'ffn_up' if parts[4] == 'gate' else 'ffn_gate'}.{end}"
     return f"blk.{parts[2].removeprefix('layer_')}.{_LAYER['/'.join(parts[3:-1])]}.{end}"
 
 

@@ -1,25 +1,29 @@
-"""Read the BERT encoders in GGUF files, as llama.cpp's `convert_hf_to_gguf.py` makes them of Hugging Face folders.
+"""Read BERT and NomicBERT in GGUF files, as llama.cpp's `convert_hf_to_gguf.py` makes them of Hugging Face folders.
 
 A file has weights, vocabulary and most settings. It keeps no pooler, and says nothing of the activation (in the
-models that are converted the exact GELU) and of lower-casing, which llama.cpp always does.
+models that are converted the exact GELU, in NomicBERT SwiGLU) and of lower-casing, which llama.cpp always does.
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
 from berthub.choices import Pooling
+from berthub.config import EncoderConfig
 from berthub.containers.gguf import GgufFile, read_gguf
 from berthub.embedding import UNSAID, Embedding
 from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.renaming import Rule, rename
-from berthub.formats.settings import Settings
+from berthub.formats.settings import Settings, look_up
 from berthub.formats.vocabularies import with_special_tokens
 from berthub.networks.bert import BertConfig
+from berthub.networks.nomic_bert import NomicBertConfig
 from berthub.vocabulary import CONTINUED, Vocabulary
 
 __all__ = ["PATTERN", "read_gguf_model"]
@@ -27,7 +31,13 @@ __all__ = ["PATTERN", "read_gguf_model"]
 FORMAT = "GGUF file"
 PATTERN = "*.gguf"
 
-_ARCHITECTURE = "bert"
+_BERT, _NOMIC = "bert", "nomic-bert"
+_KINDS: Mapping[str, type[EncoderConfig]] = {_BERT: BertConfig, _NOMIC: NomicBertConfig}
+_ACTIVATIONS = {
+    _BERT: ("transformers' BertConfig, as the file does not say", "gelu_erf"),
+    _NOMIC: ("the models that are converted, as the file does not say", "silu"),
+}
+_PACKED = re.compile(r"blk\.\d+\.attn_qkv\.weight")
 _SETTINGS = {
     "context_length": "max_positions",
     "embedding_length": "hidden_size",
@@ -36,6 +46,7 @@ _SETTINGS = {
     "attention.head_count": "num_heads",
     "attention.layer_norm_epsilon": "layer_norm_eps",
 }
+_THETA = "rope.freq_base"
 _LAYER, _OURS = r"blk\.(\d+)\.", r"bert/encoder/layer_\1/"
 _SCOPES = {
     "token_embd_norm": "bert/embeddings/LayerNorm",
@@ -47,6 +58,11 @@ _SCOPES = {
     f"{_LAYER}ffn_up": f"{_OURS}intermediate/dense",
     f"{_LAYER}ffn_down": f"{_OURS}output/dense",
     f"{_LAYER}layer_output_norm": f"{_OURS}output/LayerNorm",
+}
+# What is multiplied by the activations is called ffn_up there, and what they are computed of ffn_gate.
+_GATED = {
+    f"{_LAYER}ffn_up": f"{_OURS}intermediate/gate",
+    f"{_LAYER}ffn_gate": f"{_OURS}intermediate/dense",
 }
 _TABLES = {
     "token_embd": "bert/embeddings/word_embeddings",
@@ -75,26 +91,29 @@ def read_gguf_model(
     """The encoder in a GGUF file, or in the only one of a folder."""
     path = _file(place)
     stored = read_gguf(path)
-    _check(stored, path)
+    architecture = _architecture(stored, path)
     settings = Settings(given)
-    for key, name in _SETTINGS.items():
-        if (value := stored.metadata.get(f"{_ARCHITECTURE}.{key}")) is not None:
+    for key, name in _SETTINGS.items() if architecture == _BERT else {**_SETTINGS, _THETA: "rotary_theta"}.items():
+        if (value := stored.metadata.get(f"{architecture}.{key}")) is not None:
             # A float32: 1e-12 is stored as 9.99999996e-13.
             settings.put(path.name, **{name: float(f"{value:.6g}") if isinstance(value, float) else value})
-    renamed, unknown = rename(stored.tensors, _rules())
+    if architecture == _NOMIC and "rotary_theta" not in settings:
+        raise CheckpointError(
+            f'{path} does not store {architecture}.{_THETA}; pass it: settings={{"rotary_theta": ...}}'
+        )
+    tensors = _taken_apart(stored.tensors, path) if architecture == _NOMIC else stored.tensors
+    renamed, unknown = rename(tensors, _rules(_SCOPES if architecture == _BERT else {**_SCOPES, **_GATED}))
     if foreign := [name for name in unknown if name.startswith(("blk.", "token_", "position_"))]:
         raise UnsupportedModelError(
-            f"{path} is no plain BERT: it also has the tensors {', '.join(sorted(foreign)[:8])}"
+            f"{path} is no plain {_KINDS[architecture].title}: it also has the tensors {', '.join(sorted(foreign)[:8])}"
         )
-    weights = {
-        ours: stored.tensors[name].T if ours.endswith("/kernel") else stored.tensors[name]
-        for ours, name in renamed.items()
-    }
+    weights = {ours: tensors[name].T if ours.endswith("/kernel") else tensors[name] for ours, name in renamed.items()}
     for table, size in (("word_embeddings", "vocab_size"), ("token_type_embeddings", "type_vocab_size")):
         if (array := weights.get(f"bert/embeddings/{table}")) is not None and array.ndim == 2:
             settings.put("the tensors", **{size: len(array)})
     settings.put("the format, which leaves the pooler out", pooler=False)
-    settings.put("transformers' BertConfig, as the file does not say", activation="gelu_erf")
+    source, activation = _ACTIVATIONS[architecture]
+    settings.put(source, activation=activation)
     if vocabulary is None:
         vocabulary = _vocabulary(stored, path)
     settings.put_case(vocabulary)
@@ -104,11 +123,11 @@ def read_gguf_model(
             f"{len(stored.quantized)} of the weights in {path.name} are stored in 8 bits (Q8_0): vectors differ from "
             "those of the original model. Files of F32 or F16 have its own weights"
         )
-    embedding = _embedding(stored)
+    embedding = _embedding(stored.metadata.get(f"{architecture}.pooling_type", 0))
     sources = {"poolings": path.name} if embedding != UNSAID else {}
     origin = settings.origin(FORMAT, path.parent, unused=unknown, also=sources)
     return Checkpoint(
-        config=settings.config(BertConfig, what=str(path)),
+        config=settings.config(_KINDS[architecture], what=str(path)),
         weights=weights,
         vocabulary=vocabulary,
         origin=dataclasses.replace(origin, head=tuple(name for name in sorted(unknown) if name.startswith("cls"))),
@@ -126,26 +145,45 @@ def _file(place: Path) -> Path:
     return found[0]
 
 
-def _check(stored: GgufFile, path: Path) -> None:
-    architecture = stored.metadata.get("general.architecture")
-    if architecture != _ARCHITECTURE:
-        raise UnsupportedModelError(
-            f"{path} is of the architecture {architecture!r}; what is supported: {_ARCHITECTURE}"
-        )
-    if stored.metadata.get(f"{_ARCHITECTURE}.attention.causal"):
+def _architecture(stored: GgufFile, path: Path) -> str:
+    architecture = look_up(
+        {name: name for name in _KINDS},
+        stored.metadata.get("general.architecture"),
+        setting="general.architecture",
+        source=str(path),
+    )
+    if stored.metadata.get(f"{architecture}.attention.causal"):
         raise UnsupportedModelError(f"{path} is a decoder (attention.causal); encoders are supported")
+    scaling = stored.metadata.get(f"{architecture}.rope.scaling.type", "none")
+    if scaling != "none":
+        raise UnsupportedModelError(f"{path} scales its rotary positions (rope.scaling.type is {scaling!r})")
+    return str(architecture)
 
 
-def _rules() -> list[Rule]:
+def _taken_apart(tensors: Mapping[str, npt.NDArray[Any]], path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The tensors with those of queries, keys and values by themselves."""
+    found = dict(tensors)
+    for name in tensors:
+        if _PACKED.fullmatch(name):
+            packed = found.pop(name)
+            if packed.ndim != 2 or len(packed) % 3:
+                raise CorruptFileError(
+                    f"{path} is damaged: {name} has the shape {packed.shape}, not [3 * hidden, hidden]"
+                )
+            for part, rows in zip("qkv", np.split(packed, 3), strict=True):
+                found[name.replace("attn_qkv", f"attn_{part}")] = rows
+    return found
+
+
+def _rules(scopes: Mapping[str, str]) -> list[Rule]:
     rules = [(rf"{theirs}\.weight", ours) for theirs, ours in _TABLES.items()]
-    for theirs, ours in _SCOPES.items():
+    for theirs, ours in scopes.items():
         matrix, vector = ("gamma", "beta") if ours.endswith("LayerNorm") else ("kernel", "bias")
         rules += [(rf"{theirs}\.weight", f"{ours}/{matrix}"), (rf"{theirs}\.bias", f"{ours}/{vector}")]
     return rules
 
 
-def _embedding(stored: GgufFile) -> Embedding:
-    kind = stored.metadata.get(f"{_ARCHITECTURE}.pooling_type", 0)
+def _embedding(kind: Any) -> Embedding:
     if kind in _POOLINGS:
         return Embedding(poolings=(_POOLINGS[kind],))
     return (
