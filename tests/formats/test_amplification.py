@@ -15,6 +15,8 @@ import amplify
         "json-nested-lists",
         "vocabulary-short-lines",
         "onnx-empty-tensors",
+        "onnx-foreign-attributes",
+        "gguf-tensors",
         "hdf5-deep-groups",
         "torch-tensors",
     ],
