@@ -82,6 +82,7 @@ class Encoder(ReadyModel):
 
         `progress` shows on stderr how many texts are done; `show_progress_bar` is its name in sentence-transformers.
         """
+        outputs = None if outputs is None else output_names(outputs)
         request = Request.of_outputs(
             self._checkpoint, outputs=outputs, layers=layers, prompt=self._prompt(outputs, None, prompt, prompt_name)
         )
@@ -121,6 +122,7 @@ class Encoder(ReadyModel):
         truncated texts are reported once, at the end. `progress` as in `encode`; the total is shown where `texts`
         has a length.
         """
+        outputs = None if outputs is None else output_names(outputs)
         request = Request.of_outputs(
             self._checkpoint,
             outputs=outputs,
@@ -316,7 +318,7 @@ class Encoder(ReadyModel):
         self, outputs: Sequence[str] | None, pooling: object, prompt: str | None, prompt_name: str | None
     ) -> Prompt:
         """The prompt of a call that may ask for an embedding, and without one has only what is given."""
-        asked = pooling is not None or EMBEDDING in (() if outputs is None else output_names(outputs))
+        asked = pooling is not None or EMBEDDING in (outputs or ())
         if prompt is None and prompt_name is None and not asked:
             return NO_PROMPT
         return Prompt.of(self._checkpoint.embedding, self.tokenizer, prompt, prompt_name)

@@ -6,15 +6,16 @@ of content and distance. The distances have an embedding, which all layers share
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar, get_args
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, get_args
 
 from berthub.config import Activation, EncoderConfig, size_faults
 from berthub.networks.bert import blocks_shapes
 from berthub.networks.ops import Ops, Rows
 from berthub.networks.parts import Block, Layers, Shapes, dense_shapes, embedding_shapes, mlm_shapes, norm_shapes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["ConvolutionActivation", "DebertaConfig", "distance_rows", "hidden_states", "weight_shapes"]
 
@@ -177,6 +178,8 @@ def hidden_states(
 
 def distance_rows(config: DebertaConfig) -> Rows:
     """The row of the embeddings of distances for each distance: see `Rows`."""
+    import numpy as np
+
     longest, span = config.max_positions, config.directions
     distances = -np.arange(1 - longest, longest + 1, dtype=np.int64)
     if config.position_buckets is not None:
@@ -185,8 +188,10 @@ def distance_rows(config: DebertaConfig) -> Rows:
     return rows
 
 
-def _buckets(distances: npt.NDArray[np.int64], exact: int, most: int) -> npt.NDArray[np.int64]:
+def _buckets(distances: "npt.NDArray[np.int64]", exact: int, most: int) -> "npt.NDArray[np.int64]":
     """The bucket of each distance: up to `exact` the distance, and then what grows with its logarithm."""
+    import numpy as np
+
     far = np.abs(distances)
 
     # In float32, as the original: between two buckets rounding decides.
@@ -197,7 +202,9 @@ def _buckets(distances: npt.NDArray[np.int64], exact: int, most: int) -> npt.NDA
     return found
 
 
-def _log(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _log(x: "npt.NDArray[np.float32]") -> "npt.NDArray[np.float32]":
+    import numpy as np
+
     # Rounded correctly, which NumPy's of float32 need not be.
     found: npt.NDArray[np.float32] = np.log(x.astype(np.float64)).astype(np.float32)
     return found

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-import numpy as np
-
 from berthub.config import EncoderConfig, size_faults
 from berthub.networks.bert import blocks_shapes
 from berthub.networks.ops import Ops, Rows
@@ -89,6 +87,8 @@ def buckets(longest: int) -> Rows:
 
     Half of a direction's buckets are for one distance each, and the others grow with its logarithm.
     """
+    import numpy as np
+
     half = BUCKETS // 2
     exact = half // 2
     distances = np.arange(1 - longest, longest + 1)

@@ -6,23 +6,27 @@ A backend is a class with these methods. `T` is its tensor (a NumPy array, a nod
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from berthub.config import Activation
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Rows = npt.NDArray[np.int32]
+else:
+    # Who only lists models need not wait for NumPy: networks import it where they compute.
+    Rows = Any
+"""The row of a table for each distance from a query to a key: at `m - 1 + d` of 2 m numbers that for the distance `d`.
+
+A key at position j is `j - i` from a query at position i. Texts have at most m positions; the last number is for none.
+"""
 
 __all__ = ["MASKED", "Dense", "Ops", "Rows", "WeightedPooling"]
 
 MASKED = -1e9
 """The number added to scores where a mask is 0: far below any score, far from overflow, representable in bfloat16."""
-
-Rows = npt.NDArray[np.int32]
-"""The row of a table for each distance from a query to a key: at `m - 1 + d` of 2 m numbers that for the distance `d`.
-
-A key at position j is `j - i` from a query at position i. Texts have at most m positions; the last number is for none.
-"""
 
 WeightedPooling = Literal["mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 """The poolings that are a sum of the tokens' vectors with weights of their positions."""
@@ -55,7 +59,7 @@ class Ops(Protocol[T, W_contra]):
     def leading_rows(self, table: W_contra, ids: T, *, first: int = 0) -> T:
         """Rows of `table` [n, h] from row `first` on, one for each position of `ids` [b, s]: [1, s, h]."""
 
-    def constant_rows(self, name: str, table: npt.NDArray[np.float32], ids: T) -> T:
+    def constant_rows(self, name: str, table: "npt.NDArray[np.float32]", ids: T) -> T:
         """Rows of a `table` [n, d] that is no weight, one for each position of `ids` [b, s]: [1, s, d].
 
         Equal names mean equal tables.

@@ -2,18 +2,18 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from berthub.config import EncoderConfig
 from berthub.networks.ops import Ops
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 __all__ = ["rotation", "rotation_faults"]
 
 T = TypeVar("T")
-Floats = npt.NDArray[np.float32]
 
 
 def rotation(ops: Ops[T, Any], config: EncoderConfig, ids: T, *, theta: float, factor: float = 1.0) -> Callable[[T], T]:
@@ -43,8 +43,10 @@ def rotation_faults(config: EncoderConfig, **numbers: float) -> list[str]:
 
 
 @functools.lru_cache(maxsize=8)
-def _tables(size: int, length: int, theta: float, factor: float) -> tuple[Floats, Floats]:
+def _tables(size: int, length: int, theta: float, factor: float) -> "tuple[npt.NDArray[np.float32], ...]":
     """The cosines and sines, [length, size], each angle twice; in float32 all along, as the originals have them."""
+    import numpy as np
+
     exponents = np.arange(0, size, 2, dtype=np.float32) / np.float32(size)
     frequencies = np.float32(1) / np.power(np.float32(theta), exponents) / np.float32(factor)
     angles = np.arange(length, dtype=np.float32)[:, None] * frequencies
