@@ -14,6 +14,7 @@ _SYSTEMS: tuple[System, ...] = (
     Transformers(bfloat16=False),
     Transformers(bfloat16=True),
     Transformers(bfloat16=False, paired=True),
+    Transformers(bfloat16=False, paired=True, own_head=True),
     Transformers(bfloat16=True, paired=True),
     Berthub(),
     Berthub(precision="float32"),

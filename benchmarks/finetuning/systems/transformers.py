@@ -19,14 +19,15 @@ class Transformers(System):
     """`bfloat16`: the forward pass under autocast; weights, gradients and AdamW stay float32.
 
     `paired`: with the batches and the first head that berthub has for a seed. What then differs between the two is the
-    dropout masks and the rounding, and so their scores differ less by chance.
+    dropout masks and the rounding, and so their scores differ less by chance. With `own_head` the head is the library's.
     """
 
-    def __init__(self, *, bfloat16: bool, paired: bool = False) -> None:
-        self._bfloat16, self._paired = bfloat16, paired
+    def __init__(self, *, bfloat16: bool, paired: bool = False, own_head: bool = False) -> None:
+        self._bfloat16, self._paired, self._own_head = bfloat16, paired, own_head
         self.name = "transformers" + ("-bf16" if bfloat16 else "") + ("-paired" if paired else "")
+        self.name += "-own-head" if own_head else ""
         self.title = "PyTorch + transformers, " + ("bfloat16 autocast" if bfloat16 else "float32")
-        self.title += ", berthub's batches and head" if paired else ""
+        self.title += (", berthub's batches" + ("" if own_head else " and head")) if paired else ""
 
     def load(self, task: Task, settings: Settings, seed: int) -> None:
         import torch
@@ -41,7 +42,7 @@ class Transformers(System):
         name = "BertForTokenClassification" if task.tagging else "BertForSequenceClassification"
         kind: Any = getattr(transformers, name)
         self._model: Any = kind.from_pretrained(settings.model, num_labels=len(task.labels))
-        if self._paired:
+        if self._paired and not self._own_head:
             self._set_head(len(task.labels))
 
     def fit(self, examples: Examples, epochs: int) -> list[float]:
