@@ -19,7 +19,8 @@ class Transformers(System):
     """`bfloat16`: the forward pass under autocast; weights, gradients and AdamW stay float32.
 
     `paired`: with the batches and the first head that berthub has for a seed. What then differs between the two is the
-    dropout masks and the rounding, and so their scores differ less by chance. With `own_head` the head is the library's.
+    dropout masks and the rounding, and so their scores differ less by chance. With `own_head` the first head is the
+    library's.
     """
 
     def __init__(self, *, bfloat16: bool, paired: bool = False, own_head: bool = False) -> None:
