@@ -37,9 +37,7 @@ def _block(texts: list[str], first_row: int = 1, begin: int = 0) -> Block:
 
 
 def _computation(encoder: Encoder, *, truncation: bool = True) -> EncodeComputation:
-    request = resolve_request(
-        "mean", None, checkpoint=encoder.checkpoint, normalize=None, dtype="float32", column="vector"
-    )
+    request = resolve_request("mean", None, encoder=encoder, normalize=None, dtype="float32", column="vector")
     return EncodeComputation(encoder=encoder, request=request, model="a model", truncation=truncation)
 
 

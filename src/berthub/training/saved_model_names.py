@@ -11,6 +11,7 @@ import numpy as np
 from berthub.config import EncoderConfig
 from berthub.formats.renaming import rename
 from berthub.formats.tensorflow.architectures import ARCHITECTURES, BERT
+from berthub.formats.tensorflow.saved_model_names import numbered, rules
 from berthub.networks.network import weight_shapes
 
 __all__ = ["by_head", "foreign_names", "is_of_encoder"]
@@ -21,7 +22,15 @@ def foreign_names(config: EncoderConfig) -> dict[str, str]:
     shapes = weight_shapes(config)
     foreign, _ = rename(shapes, ARCHITECTURES.get(type(config), BERT).saved_model.writing(config))
     renamed = {canonical: name for name, canonical in foreign.items()}
-    return {canonical: renamed.get(canonical, canonical) for canonical in shapes}
+    # Only names that lead back: the rules of writing may take in weights that TF Hub's models do not have.
+    layered = numbered(renamed.values())
+    back, _ = rename(layered.values(), rules(type(config)))
+    return {
+        canonical: name
+        if (name := renamed.get(canonical)) is not None and back.get(canonical) == layered[name]
+        else canonical
+        for canonical in shapes
+    }
 
 
 def by_head(name: str, weight: Any, config: EncoderConfig) -> Any:
