@@ -29,7 +29,7 @@ _NAMES = (
 _ALL = [*(f"{_TRAINING}{name}.py" for name in _NAMES), "tests/contracts/test_examples.py"]
 # The part of them that runs wherever all tests run: numbers and gradients, the step, saved, reloaded, and resumed.
 _SOME = [
-    f"{_TRAINING}keras_export.py",
+    f"{_TRAINING}keras_export.py::test_saved_by_tensorflow",
     f"{_TRAINING}keras_layer.py::test_float32_equals_the_original[tf2_v4]",
     f"{_TRAINING}keras_layer.py::test_in_a_model_wrong_values_are_an_error_or_nan",
     f"{_TRAINING}gradients.py::test_gradients_equal_the_original",
