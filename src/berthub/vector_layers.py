@@ -22,7 +22,7 @@ __all__ = [
     "UnitLength",
     "VectorActivation",
     "VectorLayer",
-    "erf",
+    "activated",
     "unit_length",
     "vector_layer",
 ]
@@ -95,7 +95,7 @@ class DenseLayer(VectorLayer):
     def __call__(self, vectors: Floats) -> Floats:
         """The vectors behind the layer."""
         x = vectors @ self.kernel
-        x = _activated(x if self.bias is None else x + self.bias, self.activation)
+        x = activated(x if self.bias is None else x + self.bias, self.activation)
         if self.residual:
             x = x + (vectors if self.shortcut is None else vectors @ self.shortcut)
         return x
@@ -208,12 +208,13 @@ def unit_length(vectors: Floats) -> Floats:
 _math_erf = np.frompyfunc(math.erf, 1, 1)
 
 
-def erf(x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def _erf(x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """The error function, elementwise. NumPy has none; the standard library's is exact, and slow."""
     return np.asarray(_math_erf(x), np.float64)
 
 
-def _activated(x: Floats, name: VectorActivation) -> Floats:
+def activated(x: Floats, name: VectorActivation) -> Floats:
+    """The activation, elementwise; the NumPy engine computes its layers with it, too."""
     match name:
         case "identity":
             return x
@@ -224,9 +225,9 @@ def _activated(x: Floats, name: VectorActivation) -> Floats:
         case "sigmoid":
             return _sigmoid(x)
         case "silu":
-            return x * _sigmoid(x)
+            return np.asarray(0.5 * x * (1 + np.tanh(0.5 * x)), np.float32)
         case "gelu_erf":
-            return np.asarray(0.5 * x * (1 + erf(x / math.sqrt(2))), np.float32)
+            return np.asarray(0.5 * x * (1 + _erf(x / math.sqrt(2))), np.float32)
         case "gelu_tanh":
             inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
             return np.asarray(0.5 * x * (1 + np.tanh(inner)), np.float32)

@@ -12,7 +12,7 @@ from berthub.engines.batching import Padding, padded
 from berthub.engines.engine import AnyBatch, Engine, Floats, Limits, Result
 from berthub.networks.ops import MASKED, Dense, Ops, Rows, WeightedPooling
 from berthub.networks.outputs import Output, build
-from berthub.vector_layers import erf
+from berthub.vector_layers import activated
 
 __all__ = ["NumpyEngine", "NumpyOps"]
 
@@ -86,17 +86,7 @@ class NumpyOps(Ops[Array, Floats]):
         return scaled if beta is None else scaled + beta
 
     def activation(self, x: Array, name: Activation) -> Array:
-        match name:
-            case "relu":
-                return np.maximum(x, np.float32(0))
-            case "gelu_tanh":
-                inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
-                return (0.5 * x * (1 + np.tanh(inner))).astype(np.float32)
-            case "gelu_erf":
-                return (0.5 * x * (1 + erf(x / math.sqrt(2)))).astype(np.float32)
-            case "silu":
-                # As a tangent, which has no overflow.
-                return 0.5 * x * (1 + np.tanh(0.5 * x))
+        return activated(x, name)
 
     def tanh(self, x: Array) -> Array:
         return np.tanh(x)
