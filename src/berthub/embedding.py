@@ -17,7 +17,7 @@ from berthub.choices import POOLINGS, SIMILARITIES, Pooling, Similarity
 from berthub.errors import CheckpointError, InputError, UnsupportedModelError
 from berthub.vector_layers import UnitLength, VectorLayer, unit_length, vector_layer
 
-__all__ = ["CROSS_ENCODER", "DEFAULT_POOLING", "UNSAID", "Embedding"]
+__all__ = ["CROSS_ENCODER", "DEFAULT_POOLING", "UNSAID", "Embedding", "said_of_prompt"]
 
 DEFAULT_POOLING: Pooling = "mean"
 """How one vector is made of a text where neither the caller nor the model says."""
@@ -183,8 +183,7 @@ class Embedding:
             steps += [UnitLength().described()] if self.normalize else []
             vector += "".join(f", {step}" for step in steps)
         if self.default_prompt is not None and (prompt := self.prompts[self.default_prompt]):
-            shown = prompt if len(prompt) <= _LONGEST_PROMPT_SHOWN else prompt[: _LONGEST_PROMPT_SHOWN - 3] + "..."
-            vector += f", of texts that begin with {shown!r}" + ("" if self.include_prompt else ", which is not pooled")
+            vector += said_of_prompt(prompt) + ("" if self.include_prompt else ", which is not pooled")
         return vector + (f", of texts of up to {self.max_length} tokens" if self.max_length else "")
 
     @property
@@ -243,6 +242,14 @@ class Embedding:
             own[int(at)][name] = array
         stored["layers"] = tuple(vector_layer(each, given) for each, given in zip(listed, own, strict=True))
         return cls(**stored)
+
+
+def said_of_prompt(prompt: str | None) -> str:
+    """The prompt of texts in words, "" where there is none; a long one is shortened."""
+    if not prompt:
+        return ""
+    shown = prompt if len(prompt) <= _LONGEST_PROMPT_SHOWN else prompt[: _LONGEST_PROMPT_SHOWN - 3] + "..."
+    return f", of texts that begin with {shown!r}"
 
 
 def _as_text(arrays: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 import dataclasses
 
 from berthub.checkpoint import Checkpoint
+from berthub.embedding import said_of_prompt
 from berthub.head import Head
 
-__all__ = ["embedding_in_words", "said_of_prompt", "summary"]
-
-_LONGEST_PROMPT = 60
+__all__ = ["embedding_in_words", "summary"]
 
 # How many labels of a head are named.
 _SHOWN_LABELS = 10
@@ -50,14 +49,6 @@ def embedding_in_words(checkpoint: Checkpoint, *, normalize: bool | None = None,
     sources = [source for name in names if (source := checkpoint.origin.settings.get(name))]
     files = f" ({', '.join(dict.fromkeys(sources))})" if sources and not own.unsupported else ""
     return embedding.described + files + said_of_prompt(prompt)
-
-
-def said_of_prompt(prompt: str | None) -> str:
-    """The prompt in words, where there is one."""
-    if not prompt:
-        return ""
-    shown = prompt if len(prompt) <= _LONGEST_PROMPT else prompt[: _LONGEST_PROMPT - 3] + "..."
-    return f", of texts that begin with {shown!r}"
 
 
 def _head_in_words(head: Head) -> str:

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.choices import DType, Pooling, Vectors
+from berthub.embedding import said_of_prompt
 from berthub.encoding.encoder import Encoder
 from berthub.encoding.encodings import Encodings
 from berthub.encoding.request import NO_PROMPT, Prompt
 from berthub.encoding.request import Request as EncodingRequest
-from berthub.encoding.summary import embedding_in_words, said_of_prompt
+from berthub.encoding.summary import embedding_in_words
 from berthub.encoding.windows import Window
 from berthub.errors import InputError
 from berthub.networks.outputs import Output
