@@ -58,6 +58,14 @@ def test_vectors_are_the_encoders(job: hub.EncodeJob, models: Path) -> None:
     assert manifest.totals["rows"] == manifest.totals["written"] == 25
 
 
+def test_a_prompt_goes_before_every_text(job: hub.EncodeJob, models: Path) -> None:
+    replace(job, prompt="many ").run()
+    vectors = np.stack(_table(job.output_folder)["mean"].to_numpy())
+    prompted = [f"many {text}" for text in TEXTS]
+    expected = hub.load(models / "tf2_v4", engine="numpy").embed(prompted, pooling="mean")
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+
+
 def test_only_the_plan_and_the_manifest_stay_beside_the_shards(job: hub.EncodeJob) -> None:
     manifest = job.run()
     names = {record.file for record in manifest.shards}

@@ -149,6 +149,8 @@ class EncodeJob(_Job):
     normalize: bool | None = field(default=None, kw_only=True)
     dtype: DType = field(default="float32", kw_only=True)
     vectors_column: str | None = field(default=None, kw_only=True)
+    prompt: str | None = field(default=None, kw_only=True)
+    prompt_name: str | None = field(default=None, kw_only=True)
     window: int | None = field(default=None, kw_only=True)
     stride: int | None = field(default=None, kw_only=True)
     to: OutputFormat = field(default="parquet", kw_only=True)
@@ -167,6 +169,8 @@ class EncodeJob(_Job):
             normalize=self.normalize,
             dtype=self.dtype,
             column=self.vectors_column,
+            prompt=self.prompt,
+            prompt_name=self.prompt_name,
             window=self.window,
             stride=self.stride,
         )
