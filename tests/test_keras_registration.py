@@ -44,7 +44,7 @@ def test_the_order_of_imports_does_not_matter(package: Path, order: str) -> None
         package.parent.parent,
         f"{order}\nimport sys, keras\nprint(*keras.saving.registry, 'berthub.training' in sys.modules)",
     )
-    assert shown == "berthub>KerasLayer False"
+    assert shown == "berthub>KerasLayer berthub>PreprocessingLayer False"
 
 
 def test_looking_for_keras_is_not_importing_it(package: Path) -> None:

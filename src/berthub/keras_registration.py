@@ -13,10 +13,13 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-__all__ = ["register_when_keras_is_there"]
+__all__ = ["layer_class", "register_when_keras_is_there"]
 
 # Keras's name of a class -> where it is. The classes register themselves when they are imported.
-_LAYERS = {"berthub>KerasLayer": ("berthub.training.keras_layer", "KerasLayer")}
+_LAYERS = {
+    "berthub>KerasLayer": ("berthub.training.keras_layer", "KerasLayer"),
+    "berthub>PreprocessingLayer": ("berthub.training.preprocessing_layer", "PreprocessingLayer"),
+}
 _KERAS = "keras"
 
 
@@ -67,6 +70,12 @@ def _register(keras: Any) -> None:
     registry = keras.saving.get_custom_objects()
     for name, home in _LAYERS.items():
         registry.setdefault(name, _stand_in(*home))
+
+
+def layer_class(name: str) -> Any:
+    """One of berthub's layers by its name, for who cannot import it: it is imported now, and Keras with it."""
+    module, attribute = _LAYERS[f"berthub>{name}"]
+    return getattr(importlib.import_module(module), attribute)
 
 
 def _stand_in(module: str, name: str) -> type:

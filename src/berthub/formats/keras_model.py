@@ -22,7 +22,7 @@ from berthub.containers.hdf5 import read_hdf5
 from berthub.embedding import UNSAID, Embedding
 from berthub.errors import CheckpointError, CorruptFileError, ModelNotFoundError, UnsupportedModelError
 from berthub.formats.dense_head import head_of_dense, hidden_of_dense
-from berthub.formats.keras_trail import input_length, loss_name, trail
+from berthub.formats.keras_trail import input_length, loss_name, text_settings, trail
 from berthub.formats.settings import Settings
 from berthub.formats.vocabularies import BERT_SPECIAL, read_vocabulary_files
 from berthub.head import Head
@@ -58,7 +58,8 @@ def read_keras_model(
     model = read_json(path)
     layer = _layer(model, path)
     settings = Settings(given)
-    described = _object(layer, "model", path)
+    # Texts were made numbers in the model itself where it has a layer for that.
+    described = {**_object(layer, "model", path), **text_settings(model)}
     settings.put(path.name, **{name: value for name, value in described.items() if name != "architecture"})
     config = config_from_dict({**described, **(given or {})})
     embedding = Embedding.from_dict(_object(layer, "embedding", path)) if "embedding" in layer else UNSAID

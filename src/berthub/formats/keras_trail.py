@@ -7,11 +7,13 @@ from typing import Any
 from berthub.formats.dense_head import ACTIVATIONS, HIDDEN
 from berthub.head import HiddenActivation
 
-__all__ = ["Trail", "input_length", "loss_name", "trail"]
+__all__ = ["Trail", "input_length", "loss_name", "text_settings", "trail"]
 
 # What does nothing when a text is encoded.
 _PASSING = ("Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D")
 _DENSE, _FIRST = "Dense", "GetItem"
+_PREPROCESSING = "berthub>PreprocessingLayer"
+_TEXT_SETTINGS = ("lower_case", "split_chinese", "strip_accents", "tokenization")
 _MOST_LAYERS = 10_000
 
 
@@ -53,17 +55,37 @@ def trail(model: Mapping[str, Any]) -> Trail | None:
 
 
 def input_length(model: Mapping[str, Any]) -> int | None:
-    """The length of the texts, where the model's inputs have a fixed one."""
+    """The length of the texts, where the model's inputs have a fixed one, or its preprocessing layers."""
+    shapes = [inner.get("batch_shape") for inner in _settings(model, "class_name", "InputLayer")]
+    lengths = {shape[1] for shape in shapes if isinstance(shape, list) and len(shape) == 2 and _is_length(shape[1])}
+    for described in _preprocessors(model):
+        if _is_length(described.get("seq_length")):
+            lengths.add(described["seq_length"])
+    return lengths.pop() if len(lengths) == 1 else None
+
+
+def text_settings(model: Mapping[str, Any]) -> dict[str, Any]:
+    """How the model's own preprocessing layers treat texts, by the names of a configuration; empty without any."""
+    found = [described.get("settings") for described in _preprocessors(model)]
+    settings = found[0] if found and all(each == found[0] for each in found) else None
+    return {name: settings[name] for name in _TEXT_SETTINGS if name in settings} if isinstance(settings, dict) else {}
+
+
+def _preprocessors(model: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = [inner.get("preprocessor") for inner in _settings(model, "registered_name", _PREPROCESSING)]
+    return [described for described in found if isinstance(described, dict)]
+
+
+def _settings(model: Mapping[str, Any], key: str, value: str) -> list[dict[str, Any]]:
+    """The settings of the model's layers with that `value`."""
     config = model.get("config")
     layers = config.get("layers") if isinstance(config, dict) else None
-    shapes = [
-        inner.get("batch_shape")
+    return [
+        inner
         for layer in (layers if isinstance(layers, list) else ())
-        if isinstance(layer, dict) and layer.get("class_name") == "InputLayer"
+        if isinstance(layer, dict) and layer.get(key) == value
         if isinstance(inner := layer.get("config"), dict)
     ]
-    lengths = {shape[1] for shape in shapes if isinstance(shape, list) and len(shape) == 2 and _is_length(shape[1])}
-    return lengths.pop() if len(lengths) == 1 else None
 
 
 def loss_name(model: Mapping[str, Any]) -> str:

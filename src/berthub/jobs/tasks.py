@@ -9,7 +9,7 @@ from typing import Any, get_args
 from berthub.check import check_choice
 from berthub.choices import DType, EngineName, OutputFormat, Precision, PredictionFormat, TableFormat, Vectors
 from berthub.encoding.encoder import Encoder
-from berthub.encoding.load import load
+from berthub.encoding.load import load_encoder
 from berthub.encoding.prediction import require_head
 from berthub.encoding.windows import Window
 from berthub.errors import InputError
@@ -48,7 +48,7 @@ class Model:
 
     def load(self) -> Encoder:
         """Load the model."""
-        return load(
+        return load_encoder(
             self.handle,
             engine=self.engine,
             precision=self.precision,

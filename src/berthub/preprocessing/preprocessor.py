@@ -3,15 +3,18 @@
 import operator
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from berthub.errors import InputError
+from berthub.errors import InputError, ModelError, UnsupportedModelError
 from berthub.formats import read
 from berthub.formats.preprocessor import read_preprocessor
+from berthub.keras_registration import layer_class
 from berthub.preprocessing.text_tensors import (
+    check_keras_texts,
     inputs_of_tensors,
     is_keras_tensor,
     is_tensor,
@@ -24,7 +27,7 @@ from berthub.tokenization.packing import pack, padded_inputs, to_segments
 from berthub.tokenization.texts import listed
 from berthub.tokenization.tokenizer import Text, Tokenizer
 
-__all__ = ["Preprocessor"]
+__all__ = ["Preprocessor", "is_preprocessing_model"]
 
 Ints = npt.NDArray[np.int32]
 
@@ -84,11 +87,16 @@ class Preprocessor:
         `texts` is a list, tuple, one-dimensional array or other iterable of str (or of UTF-8 bytes), or of pairs of
         them as tuples; one string is a batch of one. That gives NumPy arrays. A `tf.string` tensor [batch] gives
         TensorFlow's tensors, and one of shape [] gives [seq_length], so that this can be mapped over a `tf.data`
-        dataset, batched or not. A Keras input of dtype "string" gives symbolic tensors, on the TensorFlow backend.
+        dataset, batched or not. A Keras input of dtype "string" gives symbolic tensors, on the TensorFlow backend;
+        a layer in the model then does this, and is saved with it.
         Pairs are truncated as in `bert_pack_inputs`. `InputError` for anything else.
         """
-        if any(is_tensor(value) or is_keras_tensor(value) for value in (texts, text_pairs)):
-            tensors = [texts] if text_pairs is None else [texts, text_pairs]
+        tensors = [texts] if text_pairs is None else [texts, text_pairs]
+        if any(is_keras_tensor(value) for value in tensors):
+            check_keras_texts(tensors)
+            layer = layer_class("PreprocessingLayer")(self)
+            return layer(*tensors)  # type: ignore[no-any-return]
+        if any(is_tensor(value) for value in tensors):
             self._checked_length(self.seq_length, pairs=text_pairs is not None)
             return inputs_of_tensors(tensors, self._inputs, self.seq_length)
         if isinstance(texts, list | tuple) and any(is_tensor(text) or is_keras_tensor(text) for text in texts):
@@ -162,6 +170,24 @@ class Preprocessor:
         if not least <= length <= most:
             raise InputError(f"seq_length must be from {least} to {most} (the model's positions), not {seq_length!r}")
         return length
+
+
+def is_preprocessing_model(folder: Path) -> bool:
+    """Whether the folder holds a preprocessing model, and no encoder; asked of the files, and not of the name."""
+    try:
+        if read_preprocessor(folder) is None:
+            return False
+    except ModelError:
+        # Whoever wants an encoder raises the error of its reader.
+        return False
+    try:
+        # An encoder may have its preprocessing in the same graph.
+        read(folder, allow_nonfinite=True)
+    except UnsupportedModelError:
+        return True
+    except ModelError:
+        return False
+    return False
 
 
 def _texts(texts: Any) -> list[Text]:

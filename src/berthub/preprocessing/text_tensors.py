@@ -1,4 +1,4 @@
-"""Apply functions over texts to TensorFlow's string tensors and to Keras's symbolic inputs.
+"""Apply functions over texts to TensorFlow's string tensors, and check Keras's symbolic inputs.
 
 Neither library is ever imported here: a caller that passes a tensor has it loaded.
 """
@@ -12,7 +12,15 @@ import numpy.typing as npt
 
 from berthub.errors import InputError
 
-__all__ = ["ROWS", "inputs_of_tensors", "is_keras_tensor", "is_tensor", "ragged_of_strings", "rows_of_ragged"]
+__all__ = [
+    "ROWS",
+    "check_keras_texts",
+    "inputs_of_tensors",
+    "is_keras_tensor",
+    "is_tensor",
+    "ragged_of_strings",
+    "rows_of_ragged",
+]
 
 Ints = npt.NDArray[np.int32]
 ROWS = ("input_word_ids", "input_mask", "input_type_ids")
@@ -29,16 +37,29 @@ def is_keras_tensor(value: Any) -> bool:
     return type(value).__name__ == "KerasTensor" and "keras" in type(value).__module__
 
 
+def check_keras_texts(texts: Sequence[Any]) -> None:
+    """`InputError` for symbolic texts that no layer takes: of other kinds, or of Keras on another library."""
+    keras: Any = sys.modules.get("keras")
+    instead = "write dataset.map(preprocessor) instead, or call the preprocessor on the texts before the model"
+    if keras is None or not isinstance(texts[0], keras.KerasTensor) or keras.config.backend() != "tensorflow":
+        raise InputError(
+            "texts can be the input of a Keras model in Keras 3 on TensorFlow alone (KERAS_BACKEND=tensorflow): no "
+            f"other library has tensors of strings. Elsewhere {instead}"
+        )
+    if any(not isinstance(text, keras.KerasTensor) or text.dtype != "string" or text.ndim != 1 for text in texts):
+        raise InputError(
+            f'texts of a Keras model are inputs such as keras.Input(shape=(), dtype="string"); or {instead}'
+        )
+
+
 def inputs_of_tensors(
     texts: Sequence[Any], function: Callable[[list[list[str]]], dict[str, Ints]], width: int
 ) -> dict[str, Any]:
     """`function` of one or two string tensors, [] or [batch], as int32 tensors [width] or [batch, width].
 
-    `function` gets a list of strings for each of the tensors. Works eagerly, in the graph of a `tf.data` pipeline or
-    a `tf.function`, and on Keras's symbolic inputs where Keras runs on TensorFlow.
+    `function` gets a list of strings for each of the tensors. Works eagerly, and in the graph of a `tf.data` pipeline
+    or a `tf.function`.
     """
-    if any(is_keras_tensor(tensor) for tensor in texts):
-        return _through_keras(texts, function, width)
     tf = sys.modules["tensorflow"]
     _check_strings(tf, texts)
 
@@ -127,33 +148,3 @@ def _check_strings(tf: Any, texts: Sequence[Any]) -> None:
     if not all(tensor.shape.is_compatible_with(texts[0].shape) for tensor in texts):
         shapes = " and ".join(str(tensor.shape) for tensor in texts)
         raise InputError(f"there must be as many second texts as first ones; their shapes are {shapes}")
-
-
-def _through_keras(texts: Sequence[Any], function: Callable[..., dict[str, Ints]], width: int) -> dict[str, Any]:
-    keras: Any = sys.modules.get("keras")
-    instead = "write dataset.map(preprocessor) instead, or call the preprocessor on the texts before the model"
-    if keras is None or not isinstance(texts[0], keras.KerasTensor) or keras.config.backend() != "tensorflow":
-        raise InputError(f"a preprocessor can be part of a model in Keras 3 on TensorFlow alone; {instead}")
-    if any(not isinstance(text, keras.KerasTensor) or text.dtype != "string" or text.ndim != 1 for text in texts):
-        raise InputError(
-            f'texts of a Keras model are inputs such as keras.Input(shape=(), dtype="string"); or {instead}'
-        )
-
-    class TextPreprocessor(keras.layers.Layer):  # type: ignore[misc]
-        """A preprocessor as a Keras layer; it runs in Python, so it is not compiled and not saved."""
-
-        def __init__(self) -> None:
-            super().__init__(trainable=False, dtype="int32")
-            self.supports_jit = False
-
-        def call(self, inputs: list[Any]) -> dict[str, Any]:
-            return inputs_of_tensors(inputs, function, width)
-
-        def compute_output_spec(self, inputs: list[Any]) -> dict[str, Any]:
-            return {name: keras.KerasTensor((inputs[0].shape[0], width), "int32") for name in ROWS}
-
-        def get_config(self) -> dict[str, Any]:
-            raise InputError(f"a model with a preprocessor inside cannot be saved: {instead}")
-
-    outputs: dict[str, Any] = TextPreprocessor()(list(texts))
-    return outputs

@@ -8,7 +8,7 @@ import numpy as np
 
 from berthub.choices import EngineName, Pooling, Precision
 from berthub.encoding.encoder import Encoder
-from berthub.encoding.load import load
+from berthub.encoding.load import load_encoder
 from berthub.encoding.request import Prompt, Request
 from berthub.engines.engine import Floats
 from berthub.errors import InputError, MissingDependencyError
@@ -88,7 +88,7 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 f"normalize must be True or False, or None for what the model says, not {self.normalize!r}"
             )
         options = {name: getattr(self, name) for name in _LOADING}
-        encoder = load(self.model, **options)
+        encoder = load_encoder(self.model, **options)
         request = Request.of_vectors(
             encoder.checkpoint,
             pooling=self.pooling,
@@ -129,7 +129,7 @@ class BertFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _loaded(self) -> Encoder:
         if self._encoder is None:
             model, options, _ = self._fitted
-            self._encoder = load(model, **options)
+            self._encoder = load_encoder(model, **options)
         return self._encoder
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:  # noqa: N803 - scikit-learn's name

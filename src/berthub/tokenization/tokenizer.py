@@ -116,6 +116,11 @@ class Tokenizer:
         )
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments beside the vocabulary that make this tokenizer anew."""
+        return {**self._options, "max_length": self.max_length}
+
+    @property
     def reference(self) -> Tokenization:
         """The old name of `tokenization`, deprecated."""
         _warn_of_old_name("reference", "tokenization")

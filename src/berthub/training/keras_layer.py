@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from berthub.checkpoint import Checkpoint, Origin
+from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError
 from berthub.formats.native import write_native
 from berthub.formats.tensorflow.keras_export_names import RESOURCE
@@ -17,11 +18,13 @@ from berthub.networks.network import weight_shapes
 from berthub.training.exported_parts import exported_files, marked
 from berthub.training.forward import forward
 from berthub.training.layer_inputs import INPUT_NAMES, checked_inputs, input_tensors, valid_rows
+from berthub.training.layer_kinds import LayerOfItsKind
 from berthub.training.layer_model import ModelDescription, read_model
 from berthub.training.layer_options import LayerOptions
 from berthub.training.layer_outputs import chosen_outputs, output_specs, wanted_outputs
 from berthub.training.old_programs import ResolvedObject, check_old_arguments
 from berthub.training.operations import operations
+from berthub.training.preprocessing_layer import PreprocessingLayer
 from berthub.training.randomness import Use, seed_for
 from berthub.training.weights import Floats, WeightGroup, check_fit, group_of, initial_values
 
@@ -29,13 +32,15 @@ __all__ = ["KerasLayer"]
 
 
 @keras.saving.register_keras_serializable("berthub")
-class KerasLayer(keras.layers.Layer):
+class KerasLayer(LayerOfItsKind):
     """A BERT as a Keras layer, as `tensorflow_hub.KerasLayer` was, on TensorFlow, JAX and PyTorch.
 
-    `handle` is what `berthub.load` takes, or a `Checkpoint`; `settings`, `vocabulary`, `sha256`, `cache_dir` and
-    `offline` are those of `berthub.load`. Called with a dict in TF Hub's names (input_word_ids, input_mask,
-    input_type_ids) or Hugging Face's (input_ids, attention_mask, token_type_ids), a list in that order, or the ids
-    alone; integers [batch, seq]. Mask (1 where the id is not that of `[PAD]`) and type ids (0) may be left out.
+    `handle` is what `berthub.load` takes or returns, or a `Checkpoint`. That of a preprocessing model, or a
+    `Preprocessor`, gives a layer that takes texts and has no weights: what follows is about encoders. `settings`,
+    `vocabulary`, `sha256`, `cache_dir` and `offline` are those of `berthub.load`. Called with a dict in TF Hub's names
+    (input_word_ids, input_mask, input_type_ids) or Hugging Face's (input_ids, attention_mask, token_type_ids), a list
+    in that order, or the ids alone; integers [batch, seq]. Mask (1 where the id is not that of `[PAD]`) and type ids
+    (0) may be left out.
 
     Returns a dict of TF Hub's names: `pooled_output` (also `default`) [batch, hidden], `sequence_output`
     [batch, seq, hidden] and `encoder_outputs`, a list of that for every layer. `output_key` chooses one of them, or
@@ -56,7 +61,7 @@ class KerasLayer(keras.layers.Layer):
 
     def __init__(
         self,
-        handle: str | os.PathLike[str] | Checkpoint | ModelDescription | None = None,
+        handle: str | os.PathLike[str] | Checkpoint | Encoder | ModelDescription | None = None,
         trainable: bool = False,
         *,
         output_key: str | Sequence[str] | None = None,
@@ -246,3 +251,6 @@ class KerasLayer(keras.layers.Layer):
         if folder and any(path.is_file() for path in Path(folder).iterdir()):
             stored = self._description
             self.vocabulary = read_vocabulary_files(Path(folder), stored.algorithm, stored.special)
+
+
+KerasLayer.register(PreprocessingLayer)

@@ -8,13 +8,14 @@ from typing import Any, Self
 from berthub.checkpoint import Checkpoint
 from berthub.config import EncoderConfig
 from berthub.embedding import UNSAID, Embedding
+from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError
 from berthub.formats import read
 from berthub.formats.native import special_pieces
 from berthub.networks.network import config_from_dict
 from berthub.sources.resolve import resolve
 
-__all__ = ["ModelDescription", "read_model"]
+__all__ = ["ModelDescription", "Uncopied", "read_model"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ModelDescription:
         return {
             "model": self.config.to_dict(),
             "pad": self.pad,
-            "special_pieces": _Uncopied(self.special),
+            "special_pieces": Uncopied(self.special),
             "algorithm": self.algorithm,
             **({"embedding": self.embedding.to_dict(arrays=True)} if self.embedding != UNSAID else {}),
         }
@@ -67,7 +68,7 @@ class ModelDescription:
 
 
 def read_model(
-    handle: "str | os.PathLike[str] | Checkpoint | None",
+    handle: "str | os.PathLike[str] | Checkpoint | Encoder | None",
     *,
     settings: Mapping[str, Any] | None,
     vocabulary: str | os.PathLike[str] | None,
@@ -75,14 +76,16 @@ def read_model(
     cache_dir: str | os.PathLike[str] | None,
     offline: bool | None,
 ) -> Checkpoint:
-    """The model that `handle` names, or `handle` itself if it is a model; the options are those of `berthub.load`."""
+    """The model that `handle` names, or that it is; the options are those of `berthub.load`."""
+    if isinstance(handle, Encoder):
+        handle = handle.checkpoint
     if isinstance(handle, Checkpoint):
         return handle
     folder = resolve(handle, sha256=sha256, cache_dir=cache_dir, offline=offline)
     return read(folder, settings=settings, vocabulary=vocabulary)
 
 
-class _Uncopied(dict[str, str]):
+class Uncopied(dict[str, str]):
     """A dict that refuses to be copied deeply, which Keras does with a configuration for its older format alone."""
 
     def __deepcopy__(self, memo: Any) -> Any:

@@ -3,36 +3,68 @@
 import atexit
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from berthub.config import EncoderConfig
+from berthub.encoding.encoder import Encoder
 from berthub.errors import InputError
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.old_names import OLD_ARGUMENTS, old_argument_fault
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["ResolvedObject", "check_old_arguments"]
+__all__ = ["ResolvedObject", "check_old_arguments", "text_arguments"]
 
-_PREPROCESSOR = "hub.Preprocessor(url)(texts) makes numbers of texts, with the URL of either model"
+_PREPROCESSOR = (
+    "hub.KerasLayer(url) of the preprocessing model takes texts, or hub.Preprocessor(url)(texts) with the URL of "
+    "either model"
+)
 
 
 def check_old_arguments(handle: Any, options: dict[str, Any]) -> None:
     """Take the arguments of tensorflow_hub out of Keras's `options`; `InputError` for those that ask for more."""
-    if callable(handle):
+    if callable(handle) and not isinstance(handle, Encoder):
         name = getattr(handle, "__name__", type(handle).__name__)
         raise InputError(
-            f"KerasLayer takes a model, not a function: call {name} itself, as in "
-            "hub.Preprocessor(url).bert_pack_inputs(segments, seq_length=128); inside tf.data use dataset.map"
+            f"KerasLayer takes a model, a Preprocessor or one of its methods, and no other function: call {name} "
+            "itself; inside tf.data use dataset.map"
         )
     # Says of an input what Keras says of computing.
-    dtype = str(getattr(options.get("dtype"), "name", options.get("dtype")))
+    dtype = _dtype_name(options)
     if dtype == "string":
         raise InputError(f"the layer takes numbers, and dtype is string: {_PREPROCESSOR}")
     if dtype.startswith(("int", "uint")):
         del options["dtype"]
+    _take_old_arguments(options)
+
+
+def text_arguments(options: dict[str, Any]) -> Any:
+    """The same for a layer that takes texts; returns the `seq_length` in `arguments`, None without one."""
+    dtype = _dtype_name(options)
+    if options.pop("dtype", None) is not None and not dtype.startswith(("int", "string")):
+        raise InputError(f"dtype={dtype}: a preprocessing model takes strings, and returns int32")
+    shape = options.pop("input_shape", None)
+    if shape is not None and tuple(shape) != ():
+        raise InputError(f"input_shape={shape!r}: a text is one string, whose shape is []")
+    arguments = options.pop("arguments", None) or {}
+    if not isinstance(arguments, dict) or arguments.keys() - {"seq_length"}:
+        raise InputError(f"arguments={arguments!r}: a preprocessing model has the argument seq_length alone")
+    _take_old_arguments(options)
+    return arguments.get("seq_length")
+
+
+def _dtype_name(options: Mapping[str, Any]) -> str:
+    given = options.get("dtype")
+    if isinstance(given, dict):
+        # As Keras stores it.
+        given = given.get("config", {}).get("name")
+    return str(getattr(given, "name", given))
+
+
+def _take_old_arguments(options: dict[str, Any]) -> None:
     for name in (*OLD_ARGUMENTS, "tags"):
         if name in options:
             value = options.pop(name)
@@ -76,6 +108,10 @@ class _Value:
     def numpy(self) -> Any:
         """The value."""
         return self._value
+
+    def __bool__(self) -> bool:
+        # FullTokenizer(vocab_file, resolved_object.do_lower_case), without numpy().
+        return bool(self._value)
 
 
 class _Asset:

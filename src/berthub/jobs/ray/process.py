@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from berthub.encoding.encoder import Encoder
-from berthub.encoding.load import load
+from berthub.encoding.load import load_encoder
 
 __all__ = ["Loaded", "assigned_threads", "loaded"]
 
@@ -45,7 +45,7 @@ def loaded(options: Mapping[str, Any]) -> Loaded:
                 os.environ.setdefault("RAYON_NUM_THREADS", str(threads))
             while len(_LOADED) >= _MOST:
                 del _LOADED[next(iter(_LOADED))]
-            found = Loaded(load(**{**options, "threads": threads}))
+            found = Loaded(load_encoder(**{**options, "threads": threads}))
         _LOADED[key] = found
     return found
 
