@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from berthub.tokenization.tokenizer import Tokenizer
     from berthub.training.hyperparameters import Hyperparameters
     from berthub.training.keras_layer import KerasLayer
+    from berthub.training.module import Module
     from berthub.training.tasks.text_classifier import TextClassifier
     from berthub.training.tasks.text_regressor import TextRegressor
     from berthub.training.tasks.token_classifier import TokenClassifier
@@ -41,6 +42,7 @@ __all__ = [
     "Encodings",
     "Hyperparameters",
     "KerasLayer",
+    "Module",
     "PredictJob",
     "Preprocessor",
     "TextClassifier",
@@ -66,6 +68,7 @@ _HOMES = {
     "Encodings": "encoding.encodings",
     "Hyperparameters": "training.hyperparameters",
     "KerasLayer": "training.keras_layer",
+    "Module": "training.module",
     "PredictJob": "jobs.public",
     "Preprocessor": "preprocessing.preprocessor",
     "TextClassifier": "training.tasks.text_classifier",

@@ -8,7 +8,6 @@ _LAYER = "layer = berthub.KerasLayer(url), or bert = berthub.load(url) for vecto
 _SAVE = "layer.export(folder) or berthub.export writes a SavedModel"
 _TEXT = "berthub.load(url).embed(texts) makes a vector for each text"
 _OLD_NAMES = {
-    "Module": f"modules of TensorFlow 1 are read like all others: {_LAYER}",
     "ModuleSpec": f"modules of TensorFlow 1 are read like all others: {_LAYER}",
     "load_module_spec": f"modules of TensorFlow 1 are read like all others: {_LAYER}",
     "create_module_spec": _SAVE,

@@ -103,7 +103,11 @@ SAYS: list[tuple[Program, type[Exception], str]] = [
     (lambda url: hub.KerasLayer(hub.Preprocessor(url), arguments={"a": 1}), InputError, "argument seq_length alone"),
     (lambda url: hub.KerasLayer(url).resolved_object.signatures, AttributeError, "the layer itself is called"),
     (lambda url: hub.KerasLayer(url).resolved_object.sp_model_file, AttributeError, "vocab_file or sp_model_file"),
-    (lambda url: hub.Module(url), AttributeError, "layer = berthub.KerasLayer(url)"),  # type: ignore[attr-defined]
+    (lambda url: hub.Module(url)(IDS), InputError, "has tokens, tokenization_info"),
+    (lambda url: hub.Module(url)(IDS, signature="tokens"), InputError, "none is the default: as_dict=True"),
+    (lambda url: hub.Module(url).export("folder", None), AttributeError, "hub.TextClassifier"),
+    (lambda url: hub.Module(url, tags={"tpu"}), InputError, "the tags set()"),
+    (lambda url: hub.Module(f"{url}/../preprocess"), InputError, "is a preprocessing model"),
     (lambda url: hub.ModuleSpec, AttributeError, "berthub.KerasLayer(url)"),  # type: ignore[attr-defined]
     (lambda url: hub.text_embedding_column("a", url), AttributeError, "embed(texts)"),  # type: ignore[attr-defined]
     (lambda url: hub.text, AttributeError, "without tensorflow_text"),  # type: ignore[attr-defined]

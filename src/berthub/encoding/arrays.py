@@ -24,6 +24,8 @@ _NAMES = {
     "segment_ids": "type_ids",
     "token_type_ids": "type_ids",
     POSITIONS: "positions",
+    # Of the modules of TensorFlow 1.
+    "mlm_positions": "positions",
 }
 _ACCEPTED = (
     "a dict with input_word_ids, input_mask and input_type_ids (or input_ids, attention_mask and token_type_ids), "
