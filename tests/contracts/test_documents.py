@@ -66,7 +66,7 @@ def _tiny_model(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     homes = ["encoding.load", "exports", "preprocessing.preprocessor", "sources.resolve", "tokenization.tokenizer"]
     if importlib.util.find_spec("keras"):
-        homes += ["training.layer_model", "training.tasks.fine_tuner"]
+        homes += ["training.layer_kinds", "training.layer_model", "training.tasks.fine_tuner"]
     for home in homes:
         monkeypatch.setattr(f"berthub.{home}.resolve", resolve)
     monkeypatch.chdir(tmp_path)

@@ -18,6 +18,7 @@ _NAMES = (
     "keras_export",
     "keras_layer",
     "keras_models",
+    "preprocessing_layer",
     "randomness",
     "resume",
     "saving",

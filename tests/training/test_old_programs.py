@@ -12,6 +12,7 @@ import pytest
 
 import berthub as hub
 from berthub.errors import InputError
+from support.golden import batches
 
 IDS = np.array([[1, 5, 6, 2], [1, 7, 8, 2]], np.int32)
 MASK, SEGMENTS = np.ones_like(IDS), np.zeros_like(IDS)
@@ -119,3 +120,46 @@ SAYS: list[tuple[Program, type[Exception], str]] = [
 def test_what_says_what_to_write(models: Path, program: Program, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         program(str(models / "tf2_v4"))
+
+
+def test_lower_casing_has_a_truth_value(models: Path) -> None:
+    # FullTokenizer(vocab_file, resolved_object.do_lower_case), without numpy().
+    for lower_case in (True, False):
+        layer = hub.KerasLayer(models / "tf2_v4", settings={"lower_case": lower_case})
+        assert bool(layer.resolved_object.do_lower_case) is lower_case
+
+
+def test_a_module_computes_what_tensorflow_1_did(models: Path) -> None:
+    for name in ("tf1_hub_module", "albert_tf1_hub"):
+        module = hub.Module(models / name, trainable=True)
+        batch = next(batches(models / name))
+        inputs = {
+            "input_ids": batch["input_word_ids"],
+            "input_mask": batch["input_mask"],
+            "segment_ids": batch["input_type_ids"],
+            "mlm_positions": batch["masked_lm_positions"],
+        }
+        outputs = module(inputs, signature="mlm", as_dict=True)
+        assert [*outputs] == ["pooled_output", "sequence_output", "mlm_logits"]
+        for key, value in outputs.items():
+            scale = np.abs(batch[key]).max()
+            np.testing.assert_allclose(keras.ops.convert_to_numpy(value), batch[key], rtol=0, atol=1e-5 * scale)
+        info = module(signature="tokenization_info", as_dict=True)
+        assert Path(info["vocab_file"].decode()).is_file()
+        assert info["do_lower_case"]
+        del inputs["mlm_positions"]
+        with pytest.raises(InputError, match="needs mlm_positions"):
+            module(inputs, signature="mlm", as_dict=True)
+
+
+def test_a_module_for_training_has_dropout(models: Path) -> None:
+    module = hub.Module(models / "tf1_hub_module", trainable=True, tags={"train"})
+    ones, others = (module({"input_ids": IDS}, signature="tokens", as_dict=True)["pooled_output"] for _ in range(2))
+    assert np.abs(keras.ops.convert_to_numpy(ones - others)).max() > 1e-4
+    assert len(module.variables) > 20
+
+
+def test_a_module_in_a_graph_is_refused(models: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    with tf.Graph().as_default(), pytest.raises(InputError, match=r"needs TensorFlow 1.*hub\.KerasLayer\(url"):
+        hub.Module(models / "tf1_hub_module")
