@@ -74,6 +74,13 @@ def test_the_steps_one_by_one(layer: Any, expected: hub.Preprocessor) -> None:
         pack([])
 
 
+def test_it_is_mapped_over_a_dataset_on_every_backend(layer: Any, expected: hub.Preprocessor) -> None:
+    tf = pytest.importorskip("tensorflow")
+    (made,) = tf.data.Dataset.from_tensor_slices(TEXTS).batch(3).map(layer)
+    assert_same(made, expected(TEXTS))
+    assert_same(layer(tf.constant(TEXTS)), expected(TEXTS))
+
+
 def test_texts_of_a_model_need_tensorflow(keras: Any, layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = keras.Input(shape=(), dtype="string")
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 import keras
+import numpy as np
 
 from berthub.errors import CorruptFileError, InputError
 from berthub.formats.native import special_pieces
@@ -160,9 +161,13 @@ class PreprocessingLayer(keras.layers.Layer):
         return getattr(self.resolved_object, self.step)(*inputs)
 
     def _as_tensors(self, outputs: Any) -> Any:
-        """The outputs for texts that are no tensors, as tensors; ragged ones are lists except on TensorFlow."""
+        """The outputs as tensors of Keras's backend; ragged ones stay lists except on TensorFlow."""
         if isinstance(outputs, dict):
-            return {name: keras.ops.convert_to_tensor(array) for name, array in outputs.items()}
+            # In the graph of a dataset there are TensorFlow's, whatever the backend, and no values yet.
+            return {
+                name: value if is_tensor(value) and not hasattr(value, "numpy") else _as_tensor(value)
+                for name, value in outputs.items()
+            }
         if keras.config.backend() == "tensorflow" and isinstance(outputs, list):
             import tensorflow as tf
 
@@ -215,3 +220,7 @@ class PreprocessingLayer(keras.layers.Layer):
             )
         children: dict[str, Any] = super()._trackable_children(save_type, **options)
         return children
+
+
+def _as_tensor(value: Any) -> Any:
+    return keras.ops.convert_to_tensor(np.asarray(value))
