@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import berthub
+
 STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 BERTHUB = [sys.executable, "-m", "berthub.cli.start"]
 # In seconds after the first lines of ours: an interpreter that has only begun is not under our control.
@@ -67,3 +69,8 @@ def test_a_signal_in_an_import_waits_for_its_end(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("130\n", "", 0)
+
+
+def test_the_package_runs_as_the_command(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "berthub", "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == (f"berthub {berthub.__version__}\n", "", 0)
