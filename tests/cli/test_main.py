@@ -29,6 +29,23 @@ def test_version(cli: Any) -> None:
     assert cli("--version").stdout == f"berthub {berthub.__version__}\n"
 
 
+@pytest.mark.parametrize("words", [["--version", "--verbose"], ["--verbose", "--version"]])
+def test_version_for_reports(cli: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str]) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("BERTHUB_CACHE", str(tmp_path / "models"))
+    monkeypatch.setenv("BERTHUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    told = cli(*words).stdout
+    lines = {name.strip(): value for name, _, value in (line.partition("  ") for line in told.splitlines())}
+    assert lines["berthub"].strip() == berthub.__version__
+    assert lines["engine"].strip() in ("openvino, bfloat16", "openvino, float32")
+    assert lines["cache"].strip() == "~/models"
+    assert lines["offline"].strip() == "the environment's BERTHUB_OFFLINE"
+    assert {"python", "system", "numpy", "openvino", "processor", "instructions", "cores"} <= set(lines)
+    assert "hf_secret" not in told
+    assert str(tmp_path) not in told
+
+
 @pytest.mark.parametrize("words", [["--help"], ["encode", "--help"], ["tokenize", "-h"], ["inspect", "-h"]])
 def test_help_has_examples(cli: Any, words: list[str]) -> None:
     result = cli(*words)

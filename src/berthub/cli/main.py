@@ -37,16 +37,23 @@ class _Commands(Group):
             return super().invoke(ctx)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(context: typer.Context, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"berthub {berthub.__version__}")
+        if context.params.get("verbose"):
+            from berthub.cli.version_report import version_report
+
+            typer.echo(version_report())
+        else:
+            typer.echo(f"berthub {berthub.__version__}")
         raise typer.Exit
 
 
 def _about(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    # Read before `--version` wherever it stands, which is what "eager" means.
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="With --version: also what a report of a bug needs.", is_eager=True)
     ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version)] = False,
 ) -> None:
     """BERT encodings from the models that TensorFlow Hub published: text in, vectors out.
 

@@ -9,7 +9,7 @@ from typing import Any
 from berthub.cores import core_count
 from berthub.version import __version__
 
-__all__ = ["differences", "environment_here"]
+__all__ = ["differences", "environment_here", "processor_here"]
 
 # The engines' and the tokenizers' libraries, and the one that writes files.
 _LIBRARIES = ("numpy", "openvino", "pyarrow", "sentencepiece", "tokenizers")
@@ -23,7 +23,7 @@ def environment_here(threads: int | None = None) -> dict[str, Any]:
     """The versions of the libraries, the processor, and the threads that compute: one on each core, unless given."""
     if threads is None:
         threads = core_count()
-    name, instructions = _processor()
+    name, instructions = processor_here()
     return {
         "berthub": __version__,
         **{library: importlib.metadata.version(library) for library in _LIBRARIES},
@@ -46,7 +46,7 @@ def _shown(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value)
 
 
-def _processor() -> tuple[str, list[str]]:
+def processor_here() -> tuple[str, list[str]]:
     """The processor's name, and its instructions that matter; on systems that do not tell, what Python knows."""
     try:
         lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()

