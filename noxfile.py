@@ -4,6 +4,8 @@ Each session makes a virtual environment of its own. `nox --no-venv -s check` us
 `nox -s test -P 3.13` another Python.
 """
 
+import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,6 +16,8 @@ nox.options.sessions = ["check", "test"]
 nox.options.reuse_existing_virtualenvs = True
 
 _ROOT = Path(__file__).parent
+# The date in the packages where the environment gives none: the first that zip archives can hold.
+_EPOCH = "315532800"
 
 
 @nox.session
@@ -92,12 +96,27 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def package(session: nox.Session) -> None:
     """Build the source distribution and the wheel into dist/, and use the wheel outside of the checkout."""
-    session.install("build")
-    # The wheel is built from the source distribution, which so is seen to be complete.
-    session.run("python", "-m", "build", "--outdir", "dist", ".")
-    (wheel,) = (_ROOT / "dist").glob("berthub-*.whl")
+    session.install("hatchling>=1.27", "twine", "check-wheel-contents")
+    # One date in all archives, so that the same commit gives the same bytes.
+    env = {"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", _EPOCH)}
+    dist = _ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        again, unpacked, from_source = (Path(elsewhere) / name for name in ("again", "unpacked", "from_source"))
+        for folder in (dist, again):
+            session.run("python", "-m", "hatchling", "build", "-d", str(folder), env=env)
+        (wheel,), (source,) = dist.glob("berthub-*.whl"), dist.glob("berthub-*.tar.gz")
+        # The wheel of the source distribution, which so is seen to be complete.
+        shutil.unpack_archive(source, unpacked, filter="data")
+        with session.chdir(unpacked / source.name.removesuffix(".tar.gz")):
+            session.run("python", "-m", "hatchling", "build", "-t", "wheel", "-d", str(from_source), env=env)
+        for built, same in ((wheel, again), (wheel, from_source), (source, again)):
+            if built.read_bytes() != (same / built.name).read_bytes():
+                session.error(f"{built.name} is not the same in {same.name}: the build is not reproducible")
+    session.run("twine", "check", "--strict", str(wheel), str(source))
+    session.run("check-wheel-contents", str(wheel))
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install(str(wheel))
     with tempfile.TemporaryDirectory() as elsewhere, session.chdir(elsewhere):
-        session.run("berthub", "--version")
+        session.run("python", "-m", "berthub", "--version", "--verbose")
         session.run("berthub", "models", "chinese")
