@@ -120,3 +120,11 @@ def package(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as elsewhere, session.chdir(elsewhere):
         session.run("python", "-m", "berthub", "--version", "--verbose")
         session.run("berthub", "models", "chinese")
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation site into build/site; a broken link stops it."""
+    # The command line's page is compared with the commands by the tests: nothing of berthub is imported here.
+    session.install("-r", "docs/requirements.txt")
+    session.run("python", "docs/build_site.py", *session.posargs)
