@@ -30,6 +30,8 @@ from berthub.tokenization.texts import checked
 from berthub.tokenization.tokenizer import Text
 
 if TYPE_CHECKING:
+    from berthub.integrations.langchain import EncoderAsLangChain
+    from berthub.integrations.llama_index import EncoderAsLlamaIndex
     from berthub.integrations.sentence_transformers import EncoderAsSentenceTransformer
 
 __all__ = ["Encoder"]
@@ -313,6 +315,30 @@ class Encoder(ReadyModel):
         from berthub.integrations.sentence_transformers import EncoderAsSentenceTransformer
 
         return EncoderAsSentenceTransformer(self, pooling=pooling, normalize=normalize)
+
+    def as_langchain(
+        self, *, query_prompt: str | None = None, document_prompt: str | None = None, **options: Any
+    ) -> "EncoderAsLangChain":
+        """The encoder as LangChain's `Embeddings`, for vector stores and retrievers.
+
+        `query_prompt` and `document_prompt` are put before each query and each document; None is the prompt that the
+        model's files call query or document, if they have it, as in `encode_query`. `options` are those of `embed`,
+        such as normalize or window. It needs langchain-core; `MissingDependencyError` says how to install it.
+        """
+        from berthub.integrations.langchain import EncoderAsLangChain
+
+        return EncoderAsLangChain(self, query_prompt=query_prompt, document_prompt=document_prompt, **options)
+
+    def as_llama_index(
+        self, *, query_prompt: str | None = None, document_prompt: str | None = None, **options: Any
+    ) -> "EncoderAsLlamaIndex":
+        """The encoder as LlamaIndex's `BaseEmbedding`, for indexes and retrievers; arguments as in `as_langchain`.
+
+        It needs llama-index-core; `MissingDependencyError` says how to install it.
+        """
+        from berthub.integrations.llama_index import EncoderAsLlamaIndex
+
+        return EncoderAsLlamaIndex(self, query_prompt=query_prompt, document_prompt=document_prompt, **options)
 
     def _prompt(
         self, outputs: Sequence[str] | None, pooling: object, prompt: str | None, prompt_name: str | None

@@ -1,1 +1,1 @@
-"""An Encoder as the class that another library expects."""
+"""An Encoder as the class, the component or the function that another library expects."""
