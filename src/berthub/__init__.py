@@ -12,13 +12,14 @@ from berthub.keras_registration import register_when_keras_is_there
 from berthub.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from berthub import sklearn
+    from berthub import integrations, sklearn
     from berthub.checkpoint import Checkpoint
     from berthub.encoding.encoder import Encoder
     from berthub.encoding.encodings import Encodings
     from berthub.encoding.load import load
     from berthub.errors import BerthubError, TruncationWarning
     from berthub.exports import export
+    from berthub.integrations.columns import embed_column
     from berthub.jobs import ray
     from berthub.jobs.public import EncodeJob, PredictJob
     from berthub.networks.bert import BertConfig
@@ -51,7 +52,9 @@ __all__ = [
     "Tokenizer",
     "TruncationWarning",
     "Vocabulary",
+    "embed_column",
     "export",
+    "integrations",
     "load",
     "ray",
     "resolve",
@@ -77,13 +80,14 @@ _HOMES = {
     "Tokenizer": "tokenization.tokenizer",
     "TruncationWarning": "errors",
     "Vocabulary": "vocabulary",
+    "embed_column": "integrations.columns",
     "export": "exports",
     "load": "encoding.load",
     "resolve": "sources.resolve",
 }
 
 
-_MODULES = {"ray": "jobs.ray", "sklearn": "sklearn"}
+_MODULES = {"integrations": "integrations", "ray": "jobs.ray", "sklearn": "sklearn"}
 
 # As libraries do: what is logged goes where the application says, and nowhere else.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
