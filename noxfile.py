@@ -79,11 +79,13 @@ def stores(session: nox.Session) -> None:
 
 @nox.session
 def libraries(session: nox.Session) -> None:
-    """Run what the guide shows with libraries that take a SentenceTransformer: BERTopic, KeyBERT, mteb and others."""
+    """Run the integrations' tests and guides with the real libraries: BERTopic, Gradio, LangChain, mteb, spaCy ..."""
     session.install("-e", ".[dev-all]", "-r", "tests/contracts/libraries.txt")
     # Warnings of other libraries are not ours.
-    chosen = ["-n", "0", "-W", "default", "-k", "other_libraries and sentence-transformers"]
-    session.run("pytest", *chosen, "tests/contracts/test_documents.py", *session.posargs)
+    options = ["-n", "0", "-W", "default"]
+    session.run("pytest", *options, "tests/integrations", "tests/contracts/test_examples.py", *session.posargs)
+    chosen = ["-k", "other_libraries and (integrations or sentence-transformers)"]
+    session.run("pytest", *options, *chosen, "tests/contracts/test_documents.py", *session.posargs)
 
 
 @nox.session

@@ -37,7 +37,7 @@ _STORES = {
     "qdrant_client",
 }
 # Those of tests/contracts/libraries.txt, likewise.
-_LIBRARIES = {"bertopic", "keybert", "langchain_core", "llama_index", "mteb"}
+_LIBRARIES = {"bertopic", "gradio", "keybert", "langchain_core", "llama_index", "mteb", "spacy"}
 
 
 def why_skipped(*libraries: str) -> str | None:
