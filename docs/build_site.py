@@ -16,6 +16,8 @@ from pathlib import Path
 _ROOT = Path(__file__).parent.parent
 _SOURCE = _ROOT / "build" / "site-source"
 
+# The many tables of results would stand before the pages that explain them.
+_UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 _LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)((?:#[^)\s]*)?\))")
 _FENCE = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
 _CODE_FENCE = re.compile(r"^```(\w+)[^\n]*$", re.MULTILINE)
@@ -23,7 +25,7 @@ _CODE_FENCE = re.compile(r"^```(\w+)[^\n]*$", re.MULTILINE)
 
 def pages() -> dict[Path, Path]:
     """Where each file of the repository lies on the site: both relative, to the repository and to the site."""
-    found = {path: path.relative_to("docs") for path in _files("docs") if path.suffix != ".py"}
+    found = {path: path.relative_to("docs") for path in _files("docs") if path.suffix not in {".py", ".txt"}}
     found |= {path: path for path in _files("benchmarks") if path.suffix in {".md", ".svg", ".png"}}
     found |= {path: path.with_suffix(".md") for path in _files("examples") if path.suffix == ".py"}
     found |= {Path(name): Path(name) for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")}
@@ -71,8 +73,9 @@ def lay_out() -> None:
         target = _SOURCE / place
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".md":
-            text = (_ROOT / path).read_text(encoding="utf-8")
-            target.write_text(with_site_links(text, path, places, repository), encoding="utf-8")
+            text = with_site_links((_ROOT / path).read_text(encoding="utf-8"), path, places, repository)
+            beginning = _UNSEARCHED if path.is_relative_to("benchmarks/results") else ""
+            target.write_text(beginning + text, encoding="utf-8")
         elif path.suffix == ".py":
             code = (_ROOT / path).read_text(encoding="utf-8")
             target.write_text(f"# {path.name}\n\n```python\n{code}```\n", encoding="utf-8")
