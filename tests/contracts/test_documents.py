@@ -24,6 +24,7 @@ _ROOT = Path(__file__).parent.parent.parent
 _DOCUMENTS = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
 # library -> what a program says that needs it.
 _NEEDED = {
+    "duckdb": re.compile("import duckdb"),
     "keras": re.compile(r"KerasLayer|TextClassifier|TextRegressor|TokenClassifier|import keras|to=\"keras\""),
     "onnx": re.compile(r"to=\"onnx\""),
     "sentence_transformers": re.compile("sentence_transformer"),
@@ -33,6 +34,7 @@ _NEEDED = {
 }
 # A program that needs libraries of which berthub knows nothing: it stands on the document's first one alone.
 _NEEDS = re.compile(r"needs=([\w,]+)")
+# Commands that are marked `follows` stand on the programs above them, and run behind these, in the same folder.
 _BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -82,7 +84,11 @@ def _tiny_model(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("path", _DOCUMENTS, ids=lambda path: path.name)
 def test_python_examples_run(path: Path) -> None:
     names: dict[str, object] = {}
-    for code in _blocks(path, "python"):
+    for language, options, code in _BLOCK.findall(path.read_text(encoding="utf-8")):
+        if language == "sh" and "follows" in options:
+            _run_commands(code)
+        if language != "python" or not _can_run(options) or _NEEDS.search(options):
+            continue
         # What comes behind it builds on it.
         if reason := why_skipped(*[library for library, words in _NEEDED.items() if words.search(code)]):
             pytest.skip(reason)
@@ -125,16 +131,21 @@ def test_python_examples_with_other_libraries_run(
 @pytest.mark.slow
 @pytest.mark.parametrize("path", _DOCUMENTS, ids=lambda path: path.name)
 def test_commands_run(path: Path) -> None:
-    for code in _blocks(path, "sh"):
-        for line in code.replace("\\\n", " ").splitlines():
-            # The README's set-up commands end in one of ours; CI runs the one for the tests.
-            words = shlex.split(line.rpartition("/bin/berthub ")[2] if "/bin/berthub " in line else line, comments=True)
-            if words and words[0] == "berthub":
-                words = words[1:]
-            elif "/bin/berthub " not in line:
-                continue
-            result = CliRunner().invoke(app, words)
-            assert result.exit_code == 0, f"{line}\n{result.output}"
+    for options, code in _marked(path, "sh"):
+        if "follows" not in options:
+            _run_commands(code)
+
+
+def _run_commands(code: str) -> None:
+    for line in code.replace("\\\n", " ").splitlines():
+        # The README's set-up commands end in one of ours; CI runs the one for the tests.
+        words = shlex.split(line.rpartition("/bin/berthub ")[2] if "/bin/berthub " in line else line, comments=True)
+        if words and words[0] == "berthub":
+            words = words[1:]
+        elif "/bin/berthub " not in line:
+            continue
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, f"{line}\n{result.output}"
 
 
 def test_the_set_up_commands_are_there() -> None:
