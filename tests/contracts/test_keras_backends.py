@@ -22,6 +22,7 @@ _NAMES = (
     "randomness",
     "resume",
     "saving",
+    "scikit_learn",
     "steps",
     "tasks",
     "torch_forward",

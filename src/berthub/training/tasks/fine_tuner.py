@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -14,14 +14,12 @@ from berthub.brief import brief
 from berthub.checkpoint import Checkpoint
 from berthub.choices import Pooling
 from berthub.encoding.encoder import Encoder
-from berthub.encoding.prediction import Logits, Predictions, Probabilities
-from berthub.engines.create import create_engine
+from berthub.encoding.prediction import Logits
 from berthub.errors import InputError, TruncationWarning
 from berthub.evaluation.scores import scores
 from berthub.fingerprint import fingerprint_of_model
 from berthub.formats import read
-from berthub.formats.native import write_native
-from berthub.head import Head, Task
+from berthub.head import Head
 from berthub.sources.redaction import public_spelling
 from berthub.sources.resolve import resolve
 from berthub.tokenization.tokenizer import Tokenizer
@@ -35,6 +33,7 @@ from berthub.training.run import Run
 from berthub.training.run_folder import RunFolder
 from berthub.training.steps import create_step
 from berthub.training.tasks.checks import check_whole, checked_adaptation, checked_labels, chosen_pooling, dev_data
+from berthub.training.tasks.estimator import TaskEstimator
 from berthub.training.tasks.scoring import as_list, dev_evaluation
 from berthub.training.tasks.training_data import TrainingData
 from berthub.training.trainer import Evaluation, Trained, train
@@ -46,7 +45,7 @@ _LEARNING_RATE, _LORA_LEARNING_RATE = 5e-5, 5e-4
 _RANDOM_NUMBERS = 2
 
 
-class FineTuner(ABC):
+class FineTuner(TaskEstimator):
     """A model that is fine-tuned for a task; the subclasses say what its inputs and labels are.
 
     `handle`, `settings`, `sha256`, `cache_dir` and `offline` are those of `berthub.load`; a fine-tuned folder goes on
@@ -55,7 +54,11 @@ class FineTuner(ABC):
     a pooler), cls, mean or max. Texts of more than `max_length` tokens are truncated; by default that is all of the
     model's positions. `dropout` is that before the head. `freeze_layers`, `freeze_embeddings`, `lora_rank` and
     `lora_alpha` are those of `berthub.KerasLayer`. Everything random follows from `seed` and from how many times this
-    object has been fitted before: a second `fit` has an order and masks of its own.
+    object has been fitted before: a second `fit` has an order and masks of its own. `hyperparameters` are those of
+    `berthub.Hyperparameters`; what `fit` is given stands above them.
+
+    It is an estimator of scikit-learn's (1.6 or later), which clones it and tunes all of these arguments. For `clone`
+    the handle stays as it was given: a pickle has the password or the token of an address, too.
     """
 
     def __init__(
@@ -76,7 +79,32 @@ class FineTuner(ABC):
         sha256: str | Mapping[str, str] | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
+        **hyperparameters: Any,
     ) -> None:
+        self._given = {
+            "handle": handle,
+            "labels": labels,
+            "pooling": pooling,
+            "max_length": max_length,
+            "dropout": dropout,
+            "freeze_layers": freeze_layers,
+            "freeze_embeddings": freeze_embeddings,
+            "lora_rank": lora_rank,
+            "lora_alpha": lora_alpha,
+            "seed": seed,
+            "settings": settings,
+            "vocabulary": vocabulary,
+            "sha256": sha256,
+            "cache_dir": cache_dir,
+            "offline": offline,
+            **Hyperparameters().to_dict(),
+        }
+        known = self.get_params()
+        if unknown := [name for name in hyperparameters if name not in known]:
+            raise InputError(self._unknown(unknown, known))
+        Hyperparameters.of(hyperparameters)
+        self._given.update(hyperparameters)
+        self._hyperparameters = hyperparameters
         if isinstance(handle, Checkpoint):
             self._handle, self._checkpoint = "a Checkpoint", handle
         else:
@@ -141,7 +169,7 @@ class FineTuner(ABC):
         state of training meanwhile; with `resume` an interrupted training goes on there, and ends with the weights
         that it would have had. `progress` shows on stderr how far training is: a bar on a terminal, lines elsewhere.
         `data` says in the model card what the data are. `hyperparameters` are those of `berthub.Hyperparameters`:
-        epochs, batch_size, learning_rate and so on.
+        epochs, batch_size, learning_rate and so on; they stand above those that the constructor was given.
 
         `history` has an entry for each epoch. `InputError` before training for what does not fit;
         `TrainingDivergedError` where the loss ceases to be a number: the best epoch until then is kept.
@@ -177,7 +205,7 @@ class FineTuner(ABC):
         tell: Callable[[str], None],
     ) -> Self:
         """`fit`, but `tell` is called about truncated texts before training begins; `fit` warns of them."""
-        wanted = Hyperparameters.of(hyperparameters)
+        wanted = Hyperparameters.of({**self._hyperparameters, **hyperparameters})
         folder = None if run is None else RunFolder(Path(run), resume=resume)
         if folder is None and resume:
             raise InputError("resume=True needs the run folder in which training was interrupted: run=...")
@@ -262,47 +290,11 @@ class FineTuner(ABC):
         trained.check_finite()
         return self
 
-    def predict(self, texts: Any) -> Predictions:
-        """The predictions for texts, as `berthub.load(folder).predict` gives them after `save`."""
-        return self._fitted().predict(texts)
-
-    def predict_proba(self, texts: Any) -> Probabilities:
-        """The probabilities of the labels, as `berthub.load(folder).predict_proba` gives them after `save`."""
-        return self._fitted().predict_proba(texts)
-
-    def evaluate(self, texts: Sequence[Any], labels: Sequence[Any]) -> dict[str, float]:
-        """The scores on texts and their labels, by name: see `berthub.evaluation.scores`."""
-        encoder = self._fitted()
-        texts, labels = self._checked(texts, labels, "evaluation")
-        self._check_labels(labels, self.labels, "evaluation")
-        return scores(self._task, labels=self.labels, truth=labels, predicted=as_list(encoder.predict(texts)))
-
-    def checkpoint(self) -> Checkpoint:
-        """The model, with its head."""
-        return self._fitted_checkpoint()
-
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Save model, head and labels; `folder` must be new or empty. `berthub.load(folder).predict` runs it."""
-        write_native(self._fitted_checkpoint(), Path(folder))
-
     # What the tasks differ in.
-
-    @property
-    @abstractmethod
-    def _task(self) -> Task:
-        """The task, as the head has it."""
-
-    @abstractmethod
-    def _checked(self, texts: Any, labels: Any, which: str) -> tuple[list[Any], list[Any]]:
-        """Texts and labels as lists that `scores` takes; `InputError` for what does not fit."""
 
     @abstractmethod
     def _labels_of(self, labels: list[Any]) -> tuple[str, ...]:
         """The labels that occur, in the order of the head's outputs."""
-
-    @abstractmethod
-    def _check_labels(self, labels: list[Any], names: tuple[str, ...], which: str) -> None:
-        """`InputError` for labels that are not among `names`, and in training data for names without an example."""
 
     @abstractmethod
     def _examples(self, texts: list[Any], labels: list[Any], names: tuple[str, ...], scaling: Scaling) -> Examples:
@@ -339,19 +331,6 @@ class FineTuner(ABC):
     def _pad(self) -> int:
         vocabulary = self._checkpoint.vocabulary
         return vocabulary.ids[vocabulary.pad]
-
-    def _fitted_checkpoint(self) -> Checkpoint:
-        if self._own_head is None:
-            raise InputError(f"this {type(self).__name__} has learned nothing yet: call fit(texts, labels) first")
-        return self._checkpoint
-
-    def _fitted(self) -> Encoder:
-        if self._encoder is None:
-            self._encoder = self._encoder_of(self._fitted_checkpoint())
-        return self._encoder
-
-    def _encoder_of(self, checkpoint: Checkpoint) -> Encoder:
-        return Encoder(checkpoint, self._tokenizer, create_engine(checkpoint))
 
     def _prepared(self, texts: Any, labels: Any, dev: Any) -> TrainingData:
         texts, labels = self._checked(texts, labels, "training")

@@ -3,9 +3,10 @@
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from berthub.checkpoint import Checkpoint
 from berthub.encoding.prediction import Logits
@@ -42,6 +43,22 @@ class TextClassifier(FineTuner):
             raise InputError(f"multi_label must be True or False, not {multi_label!r}")
         self.multi_label = multi_label
         super().__init__(handle, labels=labels, **options)
+
+    @property
+    def classes_(self) -> npt.NDArray[np.str_]:
+        """The labels as scikit-learn asks for them; no such attribute before `fit`."""
+        if self._own_head is None:
+            raise AttributeError("classes_ is known after fit")
+        return np.array(self.labels)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of the constructor by name, hyperparameters included."""
+        return {**super().get_params(deep), "multi_label": self.multi_label}
+
+    @property
+    def _estimator_kind(self) -> Literal["classifier"] | None:
+        # Collections of labels are no target that scikit-learn could stratify by.
+        return None if self.multi_label else "classifier"
 
     @property
     def _task(self) -> Task:

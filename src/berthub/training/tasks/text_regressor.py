@@ -2,7 +2,7 @@
 
 import math
 import os
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -44,7 +44,17 @@ class TextRegressor(FineTuner):
             raise InputError("a regression has no labels; name= is what its number is called")
         if name is not None and (not isinstance(name, str) or not name):
             raise InputError(f"name must be a str, not {shortened(name)}")
+        self._name = name
         super().__init__(handle, labels=None if name is None else [name], **options)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of the constructor by name, hyperparameters included."""
+        others = {name: value for name, value in super().get_params(deep).items() if name != "labels"}
+        return {**others, "name": self._name}
+
+    @property
+    def _estimator_kind(self) -> Literal["regressor"]:
+        return "regressor"
 
     def _checked(self, texts: Any, labels: Any, which: str) -> tuple[list[Any], list[Any]]:
         texts, labels = checked_pairs(texts, labels, which)
