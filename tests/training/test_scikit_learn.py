@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from support.needs import needs
 
 pytestmark = needs("sklearn", "seqeval")
 
+_GUIDE = Path(__file__).parent.parent.parent / "docs" / "guides" / "integrations.md"
 SILENT = {"progress": False}
 
 
@@ -114,6 +116,18 @@ def test_a_search_over_a_pipeline(start: Checkpoint, untrained: list[dict[str, A
     assert search.classes_.tolist() == ["0", "1"]
     assert 0 <= search.score(texts, [1] * 16) <= 1
     assert "TextClassifier" in search._repr_html_()
+
+
+def test_the_program_of_the_guide(
+    models: Path, untrained: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Marked as no program there, since its trainings would take long.
+    (program,) = re.findall(r"^```python no-run\n(.*?GridSearchCV.*?)^```", _GUIDE.read_text("utf-8"), re.M | re.S)
+    monkeypatch.setattr(fine_tuner, "resolve", lambda handle, **options: models / "tf2_v4")
+    exec(compile(program, str(_GUIDE), "exec"), {"hub": hub})
+    rates = [given["learning_rate"] for given in untrained]
+    assert rates[:6] == [None] * 2 + [5e-5] * 2 + [2e-4] * 2
+    assert re.search(r"learning_rate.*\['(good|bad)'\]", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(("kind", "main"), [("multi_label", "f1_micro"), ("regress", "pearson"), ("tag", "f1")])
