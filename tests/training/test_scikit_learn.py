@@ -86,6 +86,20 @@ def test_what_the_constructor_does_not_know_is_said(start: Checkpoint) -> None:
     assert made.get_params() == before
 
 
+def test_a_password_is_in_no_pickle(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.base import clone
+
+    monkeypatch.setattr(fine_tuner, "resolve", lambda handle, **options: models / "tf2_v4")
+    made = _small("https://me:secret@example.org/model?token=secret")  # type: ignore[arg-type]
+    assert clone(made).get_params() == made.get_params()
+    written = pickle.dumps(made)
+    assert b"secret" not in written
+    again = pickle.loads(pickle.dumps(pickle.loads(written)))
+    assert repr(again) == repr(made)
+    with pytest.raises(InputError, match=r"address with a password.*hub\.resolve"):
+        clone(again)
+
+
 def test_what_fit_is_given_stands_above(start: Checkpoint, untrained: list[dict[str, Any]]) -> None:
     texts, labels = data("two", count=8)
     made = _small(start, epochs=3, warmup=0.5)

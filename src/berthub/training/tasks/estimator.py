@@ -14,6 +14,7 @@ from berthub.errors import InputError
 from berthub.evaluation.scores import main_score, scores
 from berthub.formats.native import write_native
 from berthub.head import Head, Task
+from berthub.sources.redaction import public_spelling
 from berthub.tokenization.tokenizer import Tokenizer
 from berthub.training.tasks.scoring import as_list
 
@@ -29,8 +30,16 @@ class TaskEstimator(ABC):
     _checkpoint: Checkpoint
     _tokenizer: Tokenizer
     _encoder: Encoder | None
-    # The arguments of the constructor as they were given, and the defaults of the others.
+    # The arguments of the constructor as they were given, and the defaults of the others. If this was unpickled, a
+    # handle that may have held a password is left out.
     _given: dict[str, Any]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # With the weights, which may be nowhere else; what is compiled of them is compiled anew.
+        given = dict(self._given)
+        if isinstance(handle := given.get("handle"), str) and public_spelling(handle) != handle:
+            del given["handle"]
+        return {**vars(self), "_encoder": None, "_given": given}
 
     def predict(self, texts: Any) -> Predictions:
         """The predictions for texts, as `berthub.load(folder).predict` gives them after `save`."""
@@ -66,6 +75,12 @@ class TaskEstimator(ABC):
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments of the constructor by name, hyperparameters included, for scikit-learn's `clone`."""
+        if "handle" not in self._given:
+            raise InputError(
+                f"this {type(self).__name__} was pickled, and its handle was an address with a password, a token or "
+                "other parameters, which pickles leave out: clones, set_params and n_jobs need a model given by its "
+                "folder, such as hub.resolve(address)"
+            )
         return dict(self._given)
 
     def set_params(self, **params: Any) -> Self:

@@ -57,8 +57,7 @@ class FineTuner(TaskEstimator):
     object has been fitted before: a second `fit` has an order and masks of its own. `hyperparameters` are those of
     `berthub.Hyperparameters`; what `fit` is given stands above them.
 
-    It is an estimator of scikit-learn's (1.6 or later), which clones it and tunes all of these arguments. For `clone`
-    the handle stays as it was given: a pickle has the password or the token of an address, too.
+    It is an estimator of scikit-learn's (1.6 or later), which clones it and tunes all of these arguments.
     """
 
     def __init__(
@@ -134,10 +133,6 @@ class FineTuner(TaskEstimator):
         self._fits = 0
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        # With the weights, which may be nowhere else; what is compiled of them is compiled anew.
-        return {**vars(self), "_encoder": None}
 
     def __repr__(self) -> str:
         state = "fitted" if self._own_head is not None else "not fitted"
