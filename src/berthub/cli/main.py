@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import berthub
+from berthub.cli.doctor import doctor
 from berthub.cli.encode import encode
 from berthub.cli.evaluate import evaluate
 from berthub.cli.exit_codes import ExitCode, errors_as_exits
@@ -69,6 +70,7 @@ def _about(
       berthub evaluate RUN test.csv
       berthub job status vectors/
       berthub serve HANDLE
+      berthub doctor
 
     Exit status: 0 done; 1 a bug in berthub; 2 wrong usage or input; 3 the model was not found or could not be
     fetched; 4 the model cannot be read; 5 a library is missing; 6 the output cannot be written; 130 interrupted;
@@ -87,7 +89,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback(help=help_text(_about))(_about)
-for command in (models, inspect, tokenize, encode, predict, evaluate, export, serve):
+for command in (models, inspect, tokenize, encode, predict, evaluate, export, serve, doctor):
     about = help_text(command)
     # One line in the list of commands: what stands before the first colon.
     app.command(cls=Command, help=about, short_help=about.partition("\n")[0].partition(":")[0].rstrip(".") + ".")(

@@ -12,6 +12,7 @@ from berthub.errors import InputError
 
 __all__ = [
     "MODEL_PANEL",
+    "AskNetwork",
     "CacheDir",
     "CompareReferences",
     "Computing",
@@ -57,6 +58,10 @@ TokenizerModel = Annotated[
         show_default=False,
         rich_help_panel=MODEL_PANEL,
     ),
+]
+
+AskNetwork = Annotated[
+    bool, typer.Option("--network", help="Also ask the places that models are fetched from whether they answer.")
 ]
 
 CacheDir = Annotated[

@@ -12,7 +12,7 @@ from berthub.sources.cache import default_cache_dir
 from berthub.sources.resolve import offline_reason
 from berthub.version import __version__
 
-__all__ = ["version_report"]
+__all__ = ["version_report", "with_short_home"]
 
 # Named where installed; their versions are read from their metadata, none of them is imported.
 _LIBRARIES = (
@@ -39,7 +39,7 @@ def version_report() -> str:
         "offline": _offline(),
     }
     width = max(map(len, lines))
-    return _shortened("\n".join(f"{name:<{width}}  {value}" for name, value in lines.items()))
+    return with_short_home("\n".join(f"{name:<{width}}  {value}" for name, value in lines.items()))
 
 
 def _versions() -> dict[str, str]:
@@ -70,7 +70,7 @@ def _offline() -> str:
         return str(error)
 
 
-def _shortened(text: str) -> str:
+def with_short_home(text: str) -> str:
     """The text with ~ for the user's home folder, whose name is often the user's; also in messages of errors."""
     home = str(Path.home())
     return text if home == os.sep else text.replace(home, "~")
