@@ -84,8 +84,13 @@ def test_a_weight_that_is_used_again_is_one_constant(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_threads_are_as_many_as_asked_for_and_tied_to_no_core(models: Path, many: bool) -> None:
-    engine = OpenVinoEngine(read(models / "tf2_v4"), precision="float32", threads=1)
+@pytest.mark.parametrize("asked", [1, None])
+def test_threads_are_as_many_as_asked_for_and_tied_to_no_core(
+    models: Path, monkeypatch: pytest.MonkeyPatch, many: bool, asked: int | None
+) -> None:
+    # Unasked, those whose time a container has.
+    monkeypatch.setattr("berthub.engines.openvino.engine.quota_cores", lambda: 1)
+    engine = OpenVinoEngine(read(models / "tf2_v4"), precision="float32", threads=asked)
     with contextlib.ExitStack() as packing:
         model = engine._model((Output(1),), many=many, packing=packing)._model
         assert model.get_property("INFERENCE_NUM_THREADS") == 1

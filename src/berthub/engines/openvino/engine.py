@@ -21,6 +21,7 @@ import openvino.opset13 as op
 
 from berthub.checkpoint import Checkpoint
 from berthub.choices import Precision
+from berthub.cores import quota_cores
 from berthub.engines.batching import Padding, padded
 from berthub.engines.engine import AnyBatch, Engine, Limits, PaddedBatch, Result
 from berthub.engines.openvino.forking import GATE
@@ -161,8 +162,11 @@ def _threading(threads: int | None) -> dict[str, Any]:
     """The settings for so many threads.
 
     They are not tied to cores: a process that does not have the machine alone cannot know which ones others took, and
-    all that asked for one thread would be tied to the same core.
+    all that asked for one thread would be tied to the same core. By itself OpenVINO takes a thread for each
+    core; where a container has the time of fewer, they would wait for each other.
     """
+    if threads is None:
+        threads = quota_cores()
     return {} if threads is None else {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
 
 
