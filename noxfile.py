@@ -14,10 +14,14 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["check", "test"]
 nox.options.reuse_existing_virtualenvs = True
+# Pythons that are not here are left out, also in CI, where nox would stop.
+nox.options.error_on_missing_interpreters = False
 
 _ROOT = Path(__file__).parent
 # The date in the packages where the environment gives none: the first that zip archives can hold.
 _EPOCH = "315532800"
+# As the classifiers of pyproject.toml.
+_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 @nox.session
@@ -97,7 +101,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Build the source distribution and the wheel into dist/, and use the wheel outside of the checkout."""
+    """Build the source distribution and the wheel into dist/, check them, and use the wheel on each Python."""
     session.install("hatchling>=1.27", "twine", "check-wheel-contents")
     # One date in all archives, so that the same commit gives the same bytes.
     env = {"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", _EPOCH)}
@@ -117,11 +121,25 @@ def package(session: nox.Session) -> None:
                 session.error(f"{built.name} is not the same in {same.name}: the build is not reproducible")
     session.run("twine", "check", "--strict", str(wheel), str(source))
     session.run("check-wheel-contents", str(wheel))
-    session.install("--force-reinstall", "--no-deps", str(wheel))
-    session.install(str(wheel))
+    for python in _PYTHONS:
+        session.notify(f"installed-{python}")
+
+
+@nox.session(python=_PYTHONS, default=False)
+def installed(session: nox.Session) -> None:
+    """Use the wheel in dist/ outside of the checkout, with warnings as errors, on each Python that is here."""
+    wheels = list((_ROOT / "dist").glob("berthub-*.whl"))
+    if not wheels:
+        session.error("there is no wheel in dist/: run nox -s package")
+    session.install("--force-reinstall", "--no-deps", str(wheels[0]))
+    session.install(str(wheels[0]))
+    model = str(_ROOT / "tests" / "data" / "models" / "tf2_v4")
+    env = {"PYTHONWARNINGS": "error", "BERTHUB_OFFLINE": "1"}
     with tempfile.TemporaryDirectory() as elsewhere, session.chdir(elsewhere):
-        session.run("python", "-m", "berthub", "--version", "--verbose")
-        session.run("berthub", "models", "chinese")
+        session.run("python", "-m", "berthub", "--version", "--verbose", env=env)
+        session.run("berthub", "doctor", env=env)
+        session.run("berthub", "models", "chinese", env=env)
+        session.run("berthub", "encode", "The fox was quick.", "It was not.", "--model", model, env=env)
 
 
 @nox.session
