@@ -22,9 +22,9 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _DIRECTIVES = dict(re.findall(r"^([A-Za-z]+)=(.*)$", (_DEPLOY / "berthub.service").read_text(), re.MULTILINE))
 
 
-def _instructions() -> list[tuple[str, str]]:
+def _instructions(name: str = "Dockerfile") -> list[tuple[str, str]]:
     """The instructions of the Dockerfile, in their order, with their arguments."""
-    text = re.sub(r"^#.*\n", "", (_DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    text = re.sub(r"^#.*\n", "", (_DEPLOY / name).read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     return [(line.split()[0], line.split(maxsplit=1)[1]) for line in text.splitlines() if line.strip()]
 
 
@@ -83,8 +83,30 @@ def test_the_image_runs_without_root_and_gets_its_signals() -> None:
     assert "--offline" in json.loads(_last("CMD"))
 
 
-def test_the_image_gets_what_the_package_is_built_of() -> None:
-    kept = set(re.findall(r"^!(.*)$", (_DEPLOY / "Dockerfile.dockerignore").read_text(), re.MULTILINE))
+def test_the_image_of_the_command() -> None:
+    instructions = _instructions("Dockerfile.cpu")
+    last = dict(instructions)
+    assert [name for name, _ in instructions].count("FROM") == 2
+    assert last["USER"] == "10001:10001"
+    assert "--uid 10001" in str(instructions)
+    # What the comment and the guide put behind the image's name are arguments of the command.
+    assert json.loads(last["ENTRYPOINT"]) == ["berthub"]
+    assert json.loads(last["CMD"]) == ["--help"]
+    # Both images are built in the same way, but for the extra.
+    assert dict(_instructions())["ARG"] == last["ARG"]
+    assert dict(_instructions())["COPY"] == last["COPY"]
+    shared = {rest for name, rest in _instructions() if name in ("FROM", "COPY") or "--mount=type=secret" in rest}
+    assert shared <= {rest for _, rest in instructions}
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    shown = (_DEPLOY / "Dockerfile.cpu").read_text() + (_ROOT / "docs" / "guides" / "install.md").read_text()
+    run = re.findall(r"^.*docker run .* berthub-cpu (\w+)", shown, re.MULTILINE)
+    assert run
+    assert set(run) <= set(commands)
+
+
+@pytest.mark.parametrize("image", ["Dockerfile", "Dockerfile.cpu"])
+def test_the_image_gets_what_the_package_is_built_of(image: str) -> None:
+    kept = set(re.findall(r"^!(.*)$", (_DEPLOY / f"{image}.dockerignore").read_text(), re.MULTILINE))
     assert {"src", "README.md", "LICENSE", "hatch_build.py", "pyproject.toml"} <= kept
     assert all((_ROOT / name).exists() for name in kept)
 
