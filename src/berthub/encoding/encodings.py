@@ -93,6 +93,11 @@ class Encodings(Mapping[str, Any]):
         )
         return f"<Encodings of {len(self.texts):,} texts, {self.precision}: {shapes}>"
 
+    def _repr_html_(self) -> str:
+        from berthub.encoding.html import encodings_html
+
+        return encodings_html(self)
+
     @cached_property
     def input_ids(self) -> npt.NDArray[np.int32]:
         """The ids of the tokens, padded: int32 [n, seq]."""

@@ -74,6 +74,11 @@ class ReadyModel:
             f"{self._engine.name} {self.precision}, max_length {self.max_length}, from {origin.folder}>"
         )
 
+    def _repr_html_(self) -> str:
+        from berthub.encoding.html import encoder_html
+
+        return encoder_html(self)
+
     if not TYPE_CHECKING:
         # Type checkers would take every name for an attribute.
         def __getattr__(self, name: str) -> Any:

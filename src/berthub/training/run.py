@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from berthub.checkpoint import Checkpoint
+from berthub.training.html import training_html
 
 __all__ = ["Run"]
 
@@ -28,3 +29,10 @@ class Run:
     scores: Mapping[str, float] | None
     truth: list[Any] | None
     predicted: list[Any] | None
+
+    def _repr_html_(self) -> str:
+        facts = {"model": self.model, "data": self.data or "", "training": f"{self.examples:,} examples"}
+        facts |= {"dev": f"{self.dev_examples:,} examples" if self.dev_examples else ""}
+        facts |= {name: f"{score:.4f}" for name, score in (self.scores or {}).items()}
+        shown = [(name, value) for name, value in facts.items() if value]
+        return training_html("Run", history=self.history, best_epoch=self.best_epoch, facts=shown)

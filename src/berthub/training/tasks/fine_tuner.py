@@ -24,6 +24,7 @@ from berthub.sources.redaction import public_spelling
 from berthub.sources.resolve import resolve
 from berthub.tokenization.tokenizer import Tokenizer
 from berthub.training.examples import Examples
+from berthub.training.html import training_html
 from berthub.training.hyperparameters import Hyperparameters
 from berthub.training.model import Scaling, build_model, loss_of
 from berthub.training.precision import training_policy
@@ -137,6 +138,10 @@ class FineTuner(TaskEstimator):
     def __repr__(self) -> str:
         state = "fitted" if self._own_head is not None else "not fitted"
         return f"<{type(self).__name__} of {self._handle}, {state}, labels {brief(self.labels)}>"
+
+    def _repr_html_(self) -> str:
+        title = repr(self).strip("<>")
+        return training_html(title, history=self.history, best_epoch=self.best_epoch, facts=[])
 
     @property
     def labels(self) -> tuple[str, ...]:
