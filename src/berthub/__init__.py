@@ -12,7 +12,7 @@ from berthub.keras_registration import register_when_keras_is_there
 from berthub.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from berthub import integrations, sklearn
+    from berthub import integrations, plot, sklearn
     from berthub.checkpoint import Checkpoint
     from berthub.encoding.encoder import Encoder
     from berthub.encoding.encodings import Encodings
@@ -56,6 +56,7 @@ __all__ = [
     "export",
     "integrations",
     "load",
+    "plot",
     "ray",
     "resolve",
     "sklearn",
@@ -87,7 +88,7 @@ _HOMES = {
 }
 
 
-_MODULES = {"integrations": "integrations", "ray": "jobs.ray", "sklearn": "sklearn"}
+_MODULES = {"integrations": "integrations", "plot": "plot", "ray": "jobs.ray", "sklearn": "sklearn"}
 
 # As libraries do: what is logged goes where the application says, and nowhere else.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,13 @@ import numpy.typing as npt
 from berthub.brief import Brief
 from berthub.cached import cached_property
 from berthub.engines.engine import Floats
-from berthub.errors import OutputNotComputedError
+from berthub.errors import InputError, OutputNotComputedError
 from berthub.tokenization.alignment import byte_offsets, word_ids
 from berthub.tokenization.tokenizer import Text, Tokenizer
 from berthub.tokenization.tokens import Tokens, pad_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Encodings", "LayerOutputs"]
 
@@ -163,6 +166,34 @@ class Encodings(Mapping[str, Any]):
     def ragged(self, key: str = "sequence_output") -> list[Floats]:
         """The token vectors of each text without padding, as views: float32 [tokens, hidden] each."""
         return [row[:length] for row, length in zip(self[key], self.ragged_tokens.lengths, strict=True)]
+
+    def plot_similarity(self, *, title: str | None = None) -> "Figure":
+        """Draw how alike the texts are, as `berthub.plot.similarity` does: a matplotlib `Figure`.
+
+        Compared are the embeddings, where these encodings hold them; else the means of the token vectors, else
+        pooled_output. The title says which.
+        """
+        from berthub.encoding.compared import compared_vectors
+        from berthub.plot import similarity
+
+        vectors, words = compared_vectors(self)
+        return similarity(self.texts, vectors, title=f"cosine similarity of {words}" if title is None else title)
+
+    def plot_tokens(self, text: int = 0, *, title: str | None = None) -> "Figure":
+        """Draw how alike the vectors of the tokens of one text are, by its number: a matplotlib `Figure`.
+
+        Of more than 60 tokens the first 60 are drawn. It needs sequence_output, and matplotlib.
+        """
+        from berthub.plot import tokens
+
+        vectors = self["sequence_output"]
+        if isinstance(text, bool) or not isinstance(text, int) or not -len(self.texts) <= text < len(self.texts):
+            raise InputError(f"text={text!r} is no number of a text: there are {len(self.texts):,}, counted from 0")
+        # All texts' pieces are not needed for one.
+        splits, index = self.ragged_tokens.row_splits, text % len(self.texts)
+        pieces = self.tokenizer.vocabulary.pieces
+        ids = self.ragged_tokens.ids[splits[index] : splits[index + 1]].tolist()
+        return tokens([pieces[each] for each in ids], vectors[index, : len(ids)], title=title)
 
     @cached_property
     def _places(self) -> Tokens:
