@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from berthub.tokenization.arguments import Text
 from berthub.tokenization.google import BasicTokenizer
 from berthub.tokenization.pipeline import without_surrogates
-from berthub.tokenization.tokenizer import Text
 from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import CONTINUED, Vocabulary
 
-__all__ = ["byte_offsets", "second_starts", "word_ids"]
+__all__ = ["WordNumbers", "byte_offsets", "second_starts", "word_ids"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -53,19 +53,31 @@ def word_ids(tokens: Tokens, texts: Sequence[Text], vocabulary: Vocabulary) -> l
     """
     separate = vocabulary.ids[vocabulary.separate]
     flat: list[int | None] = [None] * len(tokens.ids)
-    wordpiece = vocabulary.algorithm == "wordpiece"
-    continued = np.array([wordpiece and piece.startswith(CONTINUED) for piece in vocabulary.pieces])
-    basic = BasicTokenizer(lower_case=False, strip_accents=False, split_chinese=True)
+    numbers = WordNumbers(vocabulary)
     for part, begin, end in _parts(tokens, texts, separate):
-        if wordpiece:
-            new = ~continued[tokens.ids[begin:end]]
+        places = None if tokens.offsets is None else tokens.offsets[begin:end]
+        flat[begin:end] = numbers(tokens.ids[begin:end], places, part).tolist()
+    return [flat[begin:end] for begin, end in itertools.pairwise(tokens.row_splits.tolist())]
+
+
+class WordNumbers:
+    """Numbers the words of a text's pieces, from 0 on: words are those of BERT, punctuation marks among them."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._wordpiece = vocabulary.algorithm == "wordpiece"
+        self._continued = np.array([self._wordpiece and piece.startswith(CONTINUED) for piece in vocabulary.pieces])
+        self._basic = BasicTokenizer(lower_case=False, strip_accents=False, split_chinese=True)
+
+    def __call__(self, ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int32] | None, text: str) -> Ints:
+        """The number of the word of each piece of `text`, int64; offsets may be None for word pieces."""
+        if self._wordpiece:
+            new = ~self._continued[ids]
         else:
-            assert tokens.offsets is not None, "the tokens were made with offsets"
-            numbers = _words(basic, part)[tokens.offsets[begin:end, 0]]
+            assert offsets is not None, "the tokens were made with offsets"
+            numbers = _words(self._basic, text)[offsets[:, 0]]
             new = np.diff(np.maximum.accumulate(numbers), prepend=-1) > 0
         # Words without tokens are not counted.
-        flat[begin:end] = (np.cumsum(new) - 1).tolist()
-    return [flat[begin:end] for begin, end in itertools.pairwise(tokens.row_splits.tolist())]
+        return np.cumsum(new) - 1
 
 
 def _parts(tokens: Tokens, texts: Sequence[Text], separate: int) -> Iterator[tuple[str, int, int]]:

@@ -15,7 +15,11 @@ FRAMEWORKS: Mapping[str, tuple[str, str, Callable[[Any, Any], Any]]] = {
     "np": ("numpy", "numpy", lambda numpy, array: array),
     "tf": ("tensorflow", "tensorflow", lambda tf, array: tf.constant(array)),
     # PyTorch's own functions want indices as int64.
-    "pt": ("torch", "torch", lambda torch, array: torch.from_numpy(array.astype(np.int64))),
+    "pt": (
+        "torch",
+        "torch",
+        lambda torch, array: torch.from_numpy(array.astype(np.int64) if array.dtype.kind in "iu" else array),
+    ),
     "jax": ("jax.numpy", "jax", lambda jnp, array: jnp.asarray(array)),
 }
 
@@ -29,7 +33,7 @@ def check_framework(framework: str) -> None:
 
 
 def to_tensor(array: Any, framework: str) -> Any:
-    """`array` (int32) for `framework`: as int64 for pt, as int32 for the others."""
+    """`array` (int32 or float32) for `framework`: integers as int64 for pt, as int32 for the others."""
     check_framework(framework)
     module, package, convert = FRAMEWORKS[framework]
     try:

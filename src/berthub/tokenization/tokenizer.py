@@ -12,17 +12,18 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint
 from berthub.choices import Tokenization
-from berthub.errors import InputError, TruncationWarning
+from berthub.errors import InputError
 from berthub.formats import read
 from berthub.formats.vocabularies import vocabulary_at
 from berthub.sources.resolve import resolve
 from berthub.tokenization.algorithms import algorithm_of
-from berthub.tokenization.arguments import Text, check_texts, checked_pieces, chosen, listed_texts, with_pairs
+from berthub.tokenization.arguments import Text, check_texts, checked_pieces, listed_texts
 from berthub.tokenization.assemble import Segments, Side, Template, assemble
 from berthub.tokenization.beginnings import beginning
-from berthub.tokenization.tensors import check_framework, to_tensor
+from berthub.tokenization.called import TokenizedTexts
+from berthub.tokenization.calling import Calling
 from berthub.tokenization.threads import map_concurrently
-from berthub.tokenization.tokens import Tokens, pad_rows
+from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import AddedToken, Vocabulary
 
 __all__ = ["Text", "TokenizedTexts", "Tokenizer"]
@@ -33,17 +34,7 @@ _CHUNK = 1024
 _LEAST = 2
 
 
-class TokenizedTexts(dict[str, Any]):
-    """What calling a tokenizer returns: a dict whose keys can be read as attributes, too."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"{name}; there are {', '.join(self)}") from None
-
-
-class Tokenizer:
+class Tokenizer(Calling):
     """A model's tokenizer: WordPiece, SentencePiece, byte pairs, or a pipeline of Hugging Face's tokenizers library.
 
     `vocabulary` is a `Vocabulary`, the pieces of WordPiece, or the path of a `vocab.txt` or of a SentencePiece
@@ -267,101 +258,6 @@ class Tokenizer:
                 f"max_length must be from {least} to {self._positions} (the model's positions), not {max_length!r}"
             )
         return max_length
-
-    def __call__(
-        self,
-        text: str | Sequence[Text],
-        text_pair: str | Sequence[str] | None = None,
-        *,
-        padding: bool | str = False,
-        truncation: bool | str | None = None,
-        max_length: int | None = None,
-        return_tensors: str | None = None,
-        return_token_type_ids: bool = True,
-        return_attention_mask: bool = True,
-        return_offsets_mapping: bool = False,
-    ) -> TokenizedTexts:
-        """Tokenize as transformers' `BertTokenizer` did: `input_ids`, `token_type_ids` and `attention_mask`.
-
-        `padding` is False, True (or "longest") or "max_length"; `truncation` True (or "longest_first") truncates
-        to `max_length`, by default the model's. Left out, it is False, unless `max_length` is given and `padding` is
-        not: then texts are truncated, and a `TruncationWarning` counts them. `return_tensors` is None for lists,
-        or "np", "tf", "jax" (int32 [n, s]) or "pt" (int64 [n, s]). One text without `return_tensors` gives plain
-        lists, without the outer one.
-        """
-        if return_tensors is not None:
-            check_framework(return_tensors)
-        single = isinstance(text, str)
-        texts = with_pairs(text, text_pair)
-        choices = {True: True, "longest_first": True, False: False, "do_not_truncate": False}
-        truncate = None if truncation is None else chosen("truncation", truncation, choices)
-        pad = chosen(
-            "padding",
-            padding,
-            {
-                True: "longest",
-                "longest": "longest",
-                "max_length": "max_length",
-                False: None,
-                "do_not_pad": None,
-            },
-        )
-        limit = self.max_length if max_length is None else self.checked_length(max_length)
-        unsaid = truncate is None and max_length is not None and pad is None
-        tokens = self.tokens(texts, max_length=limit if truncate or unsaid else None, offsets=return_offsets_mapping)
-        if unsaid and (count := int(tokens.truncated.sum())):
-            warnings.warn(
-                f"{count:,} of {len(texts):,} texts had more than max_length={max_length} tokens and were truncated; "
-                "truncation=True says that they should be, truncation=False keeps them whole",
-                TruncationWarning,
-                stacklevel=2,
-            )
-        ragged = {"input_ids": tokens.ids}
-        if return_token_type_ids:
-            ragged["token_type_ids"] = tokens.type_ids
-        if return_attention_mask:
-            ragged["attention_mask"] = np.ones_like(tokens.ids)
-        if tokens.offsets is not None:
-            ragged["offset_mapping"] = tokens.offsets
-        longest = int(tokens.lengths.max(initial=0))
-        widths = {"longest": longest, "max_length": max(limit, longest)}
-        if pad is None and return_tensors is not None:
-            if (tokens.lengths != longest).any():
-                raise InputError("texts of different lengths make no tensor: pass padding=True, or return_tensors=None")
-            pad = "longest"
-        fill = {"input_ids": self.vocabulary.ids[self.vocabulary.pad]}
-        result = TokenizedTexts()
-        for name, flat in ragged.items():
-            if pad is None:
-                rows: Any = [row.tolist() for row in np.split(flat, tokens.row_splits[1:-1])] if len(tokens) else []
-            else:
-                rows = pad_rows(flat, tokens.row_splits, width=widths[pad], value=fill.get(name, 0))
-                rows = rows.tolist() if return_tensors is None else to_tensor(rows, return_tensors)
-            result[name] = rows[0] if single and return_tensors is None else rows
-        return result
-
-    def tokenize(self, text: str) -> list[str]:
-        """The pieces of one text, without `[CLS]` and `[SEP]`."""
-        check_texts([text])
-        return self.convert_ids_to_tokens(self.segments([text]).ids.tolist())
-
-    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
-        """The ids of pieces; that of `[UNK]` for a piece that is not in the vocabulary."""
-        if isinstance(tokens, str):
-            raise InputError(f"tokens are a list of pieces, not one str; tokenize({tokens!r:.60}) gives such a list")
-        ids = self.vocabulary.ids
-        return [ids.get(token, ids[self.vocabulary.unknown]) for token in tokens]
-
-    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """The pieces behind ids; `InputError` where one is no id of the vocabulary."""
-        pieces = self.vocabulary.pieces
-        found = [*ids]
-        if found and (min(found) < 0 or max(found) >= len(pieces)):
-            raise InputError(
-                f"ids are whole numbers from 0 to {len(pieces) - 1:,}, the vocabulary's; "
-                f"these go from {min(found):,} to {max(found):,}"
-            )
-        return [pieces[index] for index in found]
 
 
 def _warn_of_old_name(old: str, new: str) -> None:

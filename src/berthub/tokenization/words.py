@@ -1,14 +1,14 @@
 """Tokenize sentences that are split into words already; for each word it is known where its tokens are."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from berthub.errors import InputError
 from berthub.tokenization.assemble import ranges
+from berthub.tokenization.sentences import listed_sentences, spaced
 from berthub.tokenization.tokenizer import Tokenizer
 from berthub.tokenization.tokens import Tokens
 
@@ -49,11 +49,11 @@ def word_tokens(tokenizer: Tokenizer, sentences: Iterable[Sequence[str]], *, max
     """
     vocabulary = tokenizer.vocabulary
     capacity = tokenizer.checked_length(max_length, least=3) - 2
-    listed = _listed(sentences)
+    listed = listed_sentences(sentences)
     counts = np.fromiter(map(len, listed), np.int64, len(listed))
     words = list(itertools.chain.from_iterable(listed))
     word_splits = _splits(counts)
-    segments = tokenizer.segments(_spaced(words, word_splits) if tokenizer.words_need_blanks else words)
+    segments = tokenizer.segments(spaced(words, word_splits) if tokenizer.words_need_blanks else words)
 
     kept = np.clip(segments.lengths, 1, capacity)
     starts = _row_starts(kept, word_splits, capacity)
@@ -77,11 +77,6 @@ def word_tokens(tokenizer: Tokenizer, sentences: Iterable[Sequence[str]], *, max
     )
 
 
-def _spaced(words: list[str], word_splits: Ints) -> list[str]:
-    first = set(word_splits.tolist())
-    return [word if index in first else f" {word}" for index, word in enumerate(words)]
-
-
 def _row_starts(pieces: Ints, word_splits: Ints, capacity: int) -> Ints:
     """The first word of every row: as many words of one sentence as have at most `capacity` pieces together."""
     before = _splits(pieces)
@@ -98,31 +93,3 @@ def _row_starts(pieces: Ints, word_splits: Ints, capacity: int) -> Ints:
 
 def _splits(lengths: Ints) -> Ints:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-
-
-def _listed(sentences: Iterable[Sequence[str]]) -> list[list[str]]:
-    if isinstance(sentences, str | bytes | Mapping) or not isinstance(sentences, Iterable):
-        raise InputError(
-            f"sentences are a list of lists of words, not of type {type(sentences).__name__}: "
-            "split a text into words first, e.g. [text.split()]"
-        )
-    return [_words(index, sentence) for index, sentence in enumerate(sentences)]
-
-
-def _words(index: int, sentence: Sequence[str]) -> list[str]:
-    if isinstance(sentence, str):
-        raise InputError(
-            f"sentence {index} is a str, and a list of words is wanted: split it into words first, e.g. text.split()"
-        )
-    foreign = isinstance(sentence, bytes | Mapping | Set)
-    if foreign or not isinstance(sentence, Iterable) or getattr(sentence, "ndim", 1) != 1:
-        raise InputError(f"sentence {index} is of type {type(sentence).__name__}; a sentence is a list of words (str)")
-    words = list(sentence)
-    if set(map(type, words)) - {str}:
-        for place, word in enumerate(words):
-            if not isinstance(word, str):
-                raise InputError(
-                    f"word {place} of sentence {index} is of type {type(word).__name__}: {word!r:.60}; "
-                    "a sentence is a list of words (str)"
-                )
-    return words
