@@ -11,7 +11,7 @@ from berthub.tokenization.assemble import Segments
 from berthub.tokenization.call_options import CallOptions
 from berthub.tokenization.called import AlignedRow, TokenizedTexts
 from berthub.tokenization.padding import fills, padded, rounded_up, row_lists
-from berthub.tokenization.rows import Given, Pieces, Rows, laid_out, numbers_of_words, pieces_of
+from berthub.tokenization.rows import Given, Pieces, Rows, numbers_of_words, pieces_of
 from berthub.tokenization.tensors import to_tensor
 from berthub.tokenization.windows import Limits, Windows, windows
 
@@ -69,7 +69,7 @@ class Call:
         if options.return_attention_mask is not False:
             ragged["attention_mask"] = np.ones_like(tokens.ids)
         if options.return_special_tokens_mask:
-            ragged["special_tokens_mask"] = self.rows.special.astype(np.int32)
+            ragged["special_tokens_mask"] = self.rows.places.special.astype(np.int32)
         if options.return_offsets_mapping and tokens.offsets is not None:
             ragged["offset_mapping"] = tokens.offsets
         fill = fills(self.tokenizer.pad_token_id)
@@ -105,7 +105,7 @@ class Call:
         vocabulary = self.tokenizer.vocabulary
         sequences, words = np.full((2, len(rows.tokens.ids)), -1)
         texts = (self.given.first, self.given.second)
-        for sequence, places in enumerate((rows.first, rows.second)):
+        for sequence, places in enumerate((rows.places.first, rows.places.second)):
             sequences[places] = sequence
             ranges = (self.windows.first, self.windows.second)[sequence]
             source = self.windows.source(pieces[sequence].segments.lengths, ranges)
@@ -179,7 +179,7 @@ def _rows(
 ) -> Rows:
     first, second = (each.segments for each in pieces)
     special = options.add_special_tokens
-    return laid_out(first, second, given.has_second, found, template=tokenizer._template, special=special)
+    return Rows.of(first, second, given.has_second, found, template=tokenizer._template, special=special)
 
 
 def _width(rows: Rows, limit: int, options: CallOptions) -> int | None:

@@ -35,6 +35,17 @@ _TRUNCATIONS: Mapping[bool | str, Strategy | None] = {
     False: None,
     "do_not_truncate": None,
 }
+_SWITCHES = (
+    "add_special_tokens",
+    "is_split_into_words",
+    "return_token_type_ids",
+    "return_attention_mask",
+    "return_overflowing_tokens",
+    "return_special_tokens_mask",
+    "return_offsets_mapping",
+    "return_length",
+)
+_LEFT_OPEN = ("return_token_type_ids", "return_attention_mask")
 # Of transformers 2 and 3.
 _OLD = ("pad_to_max_length", "truncation_strategy")
 
@@ -66,10 +77,10 @@ class CallOptions:
         chosen("padding", self.padding, PADDINGS)
         if self.truncation is not None:
             chosen("truncation", self.truncation, _TRUNCATIONS)
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type in (bool, bool | None) and not isinstance(value, bool) and value is not None:
-                raise InputError(f"{field.name} must be True or False, not {value!r}")
+        for name in _SWITCHES:
+            value = getattr(self, name)
+            if value is not True and value is not False and (value is not None or name not in _LEFT_OPEN):
+                raise InputError(f"{name} must be True or False, not {value!r}")
         if isinstance(self.stride, bool) or not isinstance(self.stride, int) or self.stride < 0:
             raise InputError(
                 f"stride is the number of tokens that a row repeats of the one before, from 0 on, not {self.stride!r}"
@@ -85,6 +96,8 @@ class CallOptions:
         `InputError` for an option that is not known. `stacklevel` is that of the public method's caller, seen from
         here.
         """
+        if options.keys() <= cls.__annotations__.keys():
+            return cls(**options)
         options = {**options}
         known = [field.name for field in dataclasses.fields(cls)]
         for old in _OLD:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berthub.brief import Brief
+from berthub.cached import cached_property
 from berthub.errors import InputError
 from berthub.tokenization.alignment import WordNumbers
 from berthub.tokenization.arguments import check_texts, with_pairs
@@ -18,7 +19,7 @@ from berthub.tokenization.tokens import Tokens
 from berthub.tokenization.windows import Windows
 from berthub.vocabulary import Vocabulary
 
-__all__ = ["Given", "Pieces", "Rows", "laid_out", "numbers_of_words", "pieces_of"]
+__all__ = ["Given", "Pieces", "Rows", "numbers_of_words", "pieces_of"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -88,13 +89,10 @@ class Pieces:
     words: Ints | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Rows(Brief):
-    """Rows of tokens, and which of these are special: bool [t]. `first` and `second` are where in the rows the pieces
-    of the two texts are, in their order.
-    """
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Which tokens of rows are special, bool [t], and where the pieces of their first and second texts are."""
 
-    tokens: Tokens
     special: Bools
     first: Ints
     second: Ints
@@ -121,37 +119,69 @@ def numbers_of_words(pieces: Pieces, texts: list[Any], vocabulary: Vocabulary) -
     return np.concatenate(found)
 
 
-def laid_out(
-    first: Segments, second: Segments, has_second: Bools, windows: Windows, *, template: Template, special: bool
-) -> Rows:
-    """The rows that `windows` describe; without special tokens unless `special`."""
-    pairs = has_second[windows.samples]
-    own, other = windows.of(first, windows.first), windows.of(second, windows.second)
-    tokens = assemble(own, other, pairs, template=template, max_length=None)
-    bounds, begins = tokens.bounds, tokens.row_splits[:-1]
+def _places_in(framed: Tokens, lengths: tuple[Ints, Ints]) -> Places:
+    """The places in rows with their special tokens, whose texts have so many pieces."""
+    begins, bounds = framed.row_splits[:-1], framed.bounds
     assert bounds is not None, "assemble gives them"
-    around = np.zeros(len(tokens.ids), np.bool_)
-    around[begins] = around[tokens.row_splits[1:] - 1] = True
-    around[ranges(begins + bounds[:, 0], np.where(pairs, bounds[:, 1] - bounds[:, 0], 0))] = True
-    in_first, in_second = ranges(begins + 1, own.lengths), ranges(begins + bounds[:, 1], other.lengths)
-    if special:
-        return Rows(tokens, around, in_first, in_second)
-    # How many special tokens stand before each token.
-    before = np.cumsum(around)
-    lengths = own.lengths + other.lengths
-    bare = Tokens(
-        ids=tokens.ids[~around],
-        type_ids=tokens.type_ids[~around],
-        row_splits=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
-        truncated=tokens.truncated,
-        offsets=None if tokens.offsets is None else tokens.offsets[~around],
+    special = np.ones(len(framed.ids), np.bool_)
+    first, second = ranges(begins + 1, lengths[0]), ranges(begins + bounds[:, 1], lengths[1])
+    special[first] = special[second] = False
+    return Places(special, first, second)
+
+
+def _without_special(framed: Tokens, places: Places) -> tuple[Tokens, Places]:
+    """Rows without their special tokens, and the places in them."""
+    kept = ~places.special
+    # How many special tokens stand before each place.
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(places.special)])
+    tokens = Tokens(
+        ids=framed.ids[kept],
+        type_ids=framed.type_ids[kept],
+        row_splits=framed.row_splits - before[framed.row_splits],
+        truncated=framed.truncated,
+        offsets=None if framed.offsets is None else framed.offsets[kept],
     )
-    return Rows(
-        bare,
-        np.zeros(len(bare.ids), np.bool_),
-        in_first - before[in_first],
-        in_second - before[in_second],
-    )
+    first, second = (place - before[place] for place in (places.first, places.second))
+    return tokens, Places(np.zeros(len(tokens.ids), np.bool_), first, second)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rows(Brief):
+    """The rows that `windows` make of the pieces of texts, without special tokens unless `special`."""
+
+    framed: Tokens
+    lengths: tuple[Ints, Ints]
+    special: bool
+
+    @classmethod
+    def of(
+        cls,
+        first: Segments,
+        second: Segments,
+        has_second: Bools,
+        windows: Windows,
+        *,
+        template: Template,
+        special: bool,
+    ) -> "Rows":
+        """The rows of these pieces."""
+        own, other = windows.of(first, windows.first), windows.of(second, windows.second)
+        framed = assemble(own, other, has_second[windows.samples], template=template, max_length=None)
+        return cls(framed, (own.lengths, other.lengths), special)
+
+    @cached_property
+    def _bare(self) -> tuple[Tokens, Places]:
+        return _without_special(self.framed, _places_in(self.framed, self.lengths))
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens of the rows."""
+        return self.framed if self.special else self._bare[0]
+
+    @property
+    def places(self) -> Places:
+        """Where in the rows special tokens are, and the pieces of the two texts."""
+        return _places_in(self.framed, self.lengths) if self.special else self._bare[1]
 
 
 def _is_pair_of_sentences(row: Any) -> bool:

@@ -12,8 +12,9 @@ import numpy as np
 
 from berthub.checkpoint import Checkpoint
 from berthub.choices import Tokenization
-from berthub.errors import InputError
+from berthub.errors import InferredSettingWarning, InputError, ModelNotFoundError
 from berthub.formats import read
+from berthub.formats.table import find_model
 from berthub.formats.vocabularies import vocabulary_at
 from berthub.sources.resolve import resolve
 from berthub.tokenization.algorithms import algorithm_of
@@ -22,6 +23,7 @@ from berthub.tokenization.assemble import Segments, Side, Template, assemble
 from berthub.tokenization.beginnings import beginning
 from berthub.tokenization.called import TokenizedTexts
 from berthub.tokenization.calling import Calling
+from berthub.tokenization.saving import TextOptions, is_tokenizer, read_tokenizer, write_tokenizer
 from berthub.tokenization.threads import map_concurrently
 from berthub.tokenization.tokens import Tokens
 from berthub.vocabulary import AddedToken, Vocabulary
@@ -126,8 +128,16 @@ class Tokenizer(Calling):
         vocabulary: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> Self:
-        """The tokenizer of a model; all arguments are those of `berthub.load` (`options`: cache, offline, sha256)."""
+        """The tokenizer of a model; all arguments are those of `berthub.load` (`options`: cache, offline, sha256).
+
+        A folder may also be one of a tokenizer alone, as `save_pretrained` and transformers write it.
+        """
         folder = resolve(handle, **options)
+        if vocabulary is None and is_tokenizer(folder) and not _is_model(folder):
+            own, found, notes = read_tokenizer(folder, settings)
+            for note in notes:
+                warnings.warn(f"{folder}: {note}", InferredSettingWarning, stacklevel=2)
+            return cls(own, **found)
         # No weight is used.
         return cls.from_checkpoint(read(folder, settings=settings, vocabulary=vocabulary, allow_nonfinite=True))
 
@@ -181,6 +191,19 @@ class Tokenizer(Calling):
         new._template = Template.of(new.vocabulary)
         new._algorithm = algorithm_of(new.vocabulary, **self._options)
         return new
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write the files that transformers' `AutoTokenizer` and `BertTokenizer` read; returns their paths.
+
+        Ids there are those of the tokenization `transformers`: another one's differ in the texts that its page names.
+        """
+        names = ("lower_case", "strip_accents", "split_chinese")
+        options = TextOptions(**{name: self._options[name] for name in names})
+        return write_tokenizer(self.vocabulary, options, Path(save_directory), max_length=self.max_length)
+
+    def save_vocabulary(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write the vocabulary, which is what `save_pretrained` writes: settings belong to it."""
+        return self.save_pretrained(save_directory)
 
     def tokens(
         self, texts: Sequence[Text], *, max_length: int | None = None, offsets: bool = False, side: Side = "right"
@@ -263,6 +286,14 @@ class Tokenizer(Calling):
 def _warn_of_old_name(old: str, new: str) -> None:
     """For a public method to call directly: the warning points to that one's caller."""
     warnings.warn(f"{old} is deprecated: write {new}", DeprecationWarning, stacklevel=3)
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        find_model(folder)
+    except ModelNotFoundError:
+        return False
+    return True
 
 
 def _empty(rows: int, offsets: bool) -> Segments:

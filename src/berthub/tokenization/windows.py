@@ -56,6 +56,8 @@ class Windows(Brief):
 
     def of(self, segments: Segments, ranges_of_rows: Ints) -> Segments:
         """The pieces of each row, from those of the texts; `ranges_of_rows` is `first` or `second`."""
+        if not self.truncated.any():
+            return segments
         source = self.source(segments.lengths, ranges_of_rows)
         offsets = None if segments.offsets is None else segments.offsets[source]
         return Segments(segments.ids[source], ranges_of_rows[:, 1] - ranges_of_rows[:, 0], offsets)

@@ -3,9 +3,8 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from berthub.config import EncoderConfig
 from berthub.errors import UnsupportedModelError
 from berthub.formats.huggingface.tokenizer import WORDPIECE_KEYS
 from berthub.formats.huggingface.tokenizer_checks import FAST, SLOW
@@ -14,12 +13,28 @@ from berthub.formats.pipelines import tokenizer_json
 from berthub.formats.vocabularies import write_vocabulary_files
 from berthub.vocabulary import PIPELINES, Vocabulary
 
-__all__ = ["write_tokenization"]
+__all__ = ["TextSettings", "write_tokenization"]
+
+
+class TextSettings(Protocol):
+    """How texts are prepared, by the names of a model's configuration."""
+
+    @property
+    def lower_case(self) -> bool:
+        """Whether texts are lower-cased."""
+
+    @property
+    def strip_accents(self) -> bool | None:
+        """Whether accents are dropped; None: where texts are lower-cased."""
+
+    @property
+    def split_chinese(self) -> bool:
+        """Whether each Chinese character is a word."""
 
 
 def write_tokenization(
     vocabulary: Vocabulary,
-    config: EncoderConfig,
+    config: TextSettings,
     folder: Path,
     *,
     max_length: int,
