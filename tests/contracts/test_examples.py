@@ -19,8 +19,8 @@ def _tiny_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from berthub.training.backend import import_keras
 
     import_keras()
-    for home in ("berthub.tokenization.tokenizer", "berthub.training.layer_model"):
-        monkeypatch.setattr(f"{home}.resolve", lambda handle=None, **options: models / "tf2_v4")
+    for home in ("tokenization.tokenizer", "training.layer_kinds", "training.layer_model"):
+        monkeypatch.setattr(f"berthub.{home}.resolve", lambda handle=None, **options: models / "tf2_v4")
 
 
 def _run(name: str, framework: str = "tf") -> dict[str, Any]:

@@ -141,13 +141,13 @@ def test_warnings_are_given_once_in_a_process() -> None:
 
 def test_a_model_is_loaded_once_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[Any] = []
-    load = process.load
+    load = process.load_encoder
 
     def counted(*given: Any, **options: Any) -> Any:
         loads.append(options)
         return load(*given, **options)
 
-    monkeypatch.setattr(process, "load", counted)
+    monkeypatch.setattr(process, "load_encoder", counted)
     one = encode()
     for other in (one, pickle.loads(pickle.dumps(one)), encode(output="cls"), encode()):
         other({"text": np.array(["a dog"])})
